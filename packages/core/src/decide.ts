@@ -1,0 +1,288 @@
+/**
+ * The rotation of one key from version `from` to version `to`, as a pure function:
+ *
+ *     decide(rotation, event, now) → { next, effects } | refusal
+ *
+ *     planned ──begin──▶ propagating ──acknowledged──▶ offered ──used/confirmed──▶ overlapping
+ *        │                    │                          │  │                        │    │
+ *      cancel               cancel            cancel ◀───┘  └─────retire (forced)──┐ │  assessed: gates met,
+ *        ▼                    ▼             (not handed out)                       ▼ ▼  policy's deadline, or retire
+ *     cancelled           cancelled                                               retired ──assessed──▶ completed
+ *                                                                                    │   (rollback window over)
+ *     rolled-back ◀── rollback, from propagating, offered, overlapping, retired ◀────┘
+ *         │  the old version is current again; the successor stays accepted until it is quiet, then it is destroyed
+ *         ├── assessed: successor quiet, or retire ──▶ (ended)
+ *         └── compromise of the old version ──▶ overlapping (contained) or retired (killed): the way back is gone
+ *
+ * What the world does is an observation: repeated, late or out of place it changes nothing (I13). What a person asks
+ * for is a command: out of place it is refused with a code. `compromise` overtakes every phase (I11): the leaked version
+ * is refused in the same commit, and if that leaves no version a new rotation starts in it.
+ *
+ * Enforced here: I2 (a claim before `offered` is refused), I3 (gates.ts), I6 (`begin` makes one successor),
+ * I8, I10 (`rollback` refuses a compromised version; every path leaves an accepted one), I11.
+ * The complete table of phases and events stands in rotation.test.ts.
+ */
+import { compromise } from "./compromise.ts";
+import type { QuietVerdict } from "./evidence.ts";
+import { deadlinePassed, gates, isQuiet } from "./gates.ts";
+import { activateSuccessor, backToOld, endRolledBack, overlap, refuse, restoreOld, unchanged } from "./moves.ts";
+import type { Decision, Effect, Rotation, RotationEvent, RotationEventType } from "./rotation.ts";
+
+export function decide(rotation: Rotation, event: RotationEvent, now: number): Decision {
+  if (rotation.endedAt !== null) return afterTheEnd(rotation, event);
+  switch (event.type) {
+    case "begin":
+      return begin(rotation, now);
+    case "acknowledged":
+      return rotation.phase === "propagating" ? offer(rotation, now) : unchanged(rotation);
+    case "used":
+      return used(rotation, now);
+    case "assessed":
+      return assess(rotation, event.evidence, now);
+    case "claim":
+      return claim(rotation, now);
+    case "confirm":
+      return confirm(rotation, now);
+    case "move-deadline":
+      return moveDeadline(rotation, event.overlapEndsAt, now);
+    case "retire":
+      return retireByForce(rotation, event, now);
+    case "rollback":
+      return rollback(rotation, event.reason, now);
+    case "cancel":
+      return cancel(rotation, now);
+    case "compromise":
+      return compromise(rotation, event, now);
+    case "abandon":
+      return abandon(rotation, now);
+  }
+}
+
+const observations: ReadonlySet<RotationEventType> = new Set(["begin", "acknowledged", "used", "assessed", "abandon"]);
+
+function afterTheEnd(rotation: Rotation, event: RotationEvent): Decision {
+  if (observations.has(event.type)) return unchanged(rotation);
+  return refuse("rotation_ended", `rotation ${rotation.id} has ended (${rotation.phase})`);
+}
+
+function begin(rotation: Rotation, now: number): Decision {
+  if (rotation.phase !== "planned") return unchanged(rotation);
+  if (now < rotation.startsAt) return refuse("rotation_not_due", "it starts later");
+  return {
+    ok: true,
+    next: { ...rotation, phase: "propagating" },
+    effects: [{ do: "create-successor", version: rotation.to }],
+  };
+}
+
+function offer(rotation: Rotation, now: number): Decision {
+  const offered: Rotation = {
+    ...rotation,
+    phase: "offered",
+    offeredAt: now,
+    overlapEndsAt: now + rotation.policy.overlapMs,
+  };
+  // A consumer with a secret of its own may have used it while it was still travelling.
+  return offered.usedAt === null ? { ok: true, next: offered, effects: [] } : overlap(offered, now, {});
+}
+
+function used(rotation: Rotation, now: number): Decision {
+  if (rotation.phase === "planned" || rotation.usedAt !== null) return unchanged(rotation);
+  const proven: Rotation = { ...rotation, usedAt: now, claimEndedAt: rotation.claimEndedAt ?? now };
+  const effects: Effect[] = [{ do: "erase-sealed", version: rotation.to }];
+  if (rotation.phase !== "offered") return { ok: true, next: proven, effects };
+  const { next, effects: more } = overlap(proven, now, {});
+  return { ok: true, next, effects: [...effects, ...more] };
+}
+
+function claim(rotation: Rotation, now: number): Decision {
+  const { phase } = rotation;
+  if (phase === "planned" || phase === "propagating") {
+    return refuse(
+      "rotation_not_offered",
+      "the successor is handed out once every verifier accepts it; try again shortly",
+    );
+  }
+  if (phase === "rolled-back")
+    return refuse("already_rolled_back", "this rotation was rolled back; the old version is current");
+  if (rotation.claimEndedAt !== null) {
+    return refuse(
+      "claim_ended",
+      "the successor was proven to be in its holder's hands, or the time to claim it is over",
+    );
+  }
+  return { ok: true, next: { ...rotation, claimedAt: rotation.claimedAt ?? now }, effects: [] };
+}
+
+/** The consumer's word opens the overlap, but it is no proof: the sealed copy stays until the successor is used. */
+function confirm(rotation: Rotation, now: number): Decision {
+  const { phase } = rotation;
+  if (phase === "planned" || phase === "propagating") {
+    return refuse("rotation_not_offered", "the successor is not offered yet");
+  }
+  if (phase === "rolled-back")
+    return refuse("already_rolled_back", "this rotation was rolled back; the old version is current");
+  if (rotation.confirmedAt !== null) return unchanged(rotation);
+  return phase === "offered"
+    ? overlap(rotation, now, { confirmedAt: now })
+    : { ok: true, next: { ...rotation, confirmedAt: now }, effects: [] };
+}
+
+/** What time and evidence bring about by themselves. */
+function assess(rotation: Rotation, evidence: QuietVerdict, now: number): Decision {
+  switch (rotation.phase) {
+    case "offered":
+    case "overlapping":
+      if (rotation.phase === "overlapping" && gates(rotation, evidence, now).every((gate) => gate.met)) {
+        return retire(rotation, null, now);
+      }
+      if (deadlinePassed(rotation, now) && rotation.policy.onDeadline === "retire") {
+        return retire(rotation, { by: "policy", reason: "the overlap's deadline passed", at: now }, now);
+      }
+      return endClaim(rotation, now);
+    case "retired":
+      // While the successor is neither proven nor out of its claim time, its sealed copy may be the only one there is (R04).
+      if (rotation.claimEndedAt === null) return endClaim(rotation, now);
+      return rotation.fromCompromised || rollbackOver(rotation, now) ? complete(rotation, now) : unchanged(rotation);
+    case "rolled-back":
+      return isQuiet(rotation, evidence) ? endRolledBack(rotation, now) : endClaim(rotation, now);
+    default:
+      return unchanged(rotation);
+  }
+}
+
+function endClaim(rotation: Rotation, now: number): Decision {
+  if (rotation.claimEndedAt !== null || now < (rotation.offeredAt as number) + rotation.policy.claimMs)
+    return unchanged(rotation);
+  return {
+    ok: true,
+    next: { ...rotation, claimEndedAt: now },
+    effects: [{ do: "erase-sealed", version: rotation.to }],
+  };
+}
+
+function moveDeadline(rotation: Rotation, overlapEndsAt: number, now: number): Decision {
+  if (rotation.phase !== "offered" && rotation.phase !== "overlapping") {
+    return rotation.phase === "planned" || rotation.phase === "propagating"
+      ? refuse("rotation_not_offered", "the overlap begins when the successor is offered")
+      : refuse("already_retired", "the overlap is over");
+  }
+  const earliest = Math.max(now, (rotation.offeredAt as number) + rotation.policy.overlapMinMs);
+  const latest = (rotation.offeredAt as number) + OVERLAP_MAX_MS;
+  if (overlapEndsAt < earliest || overlapEndsAt > latest) {
+    return refuse(
+      "overlap_out_of_range",
+      `the deadline must lie between ${new Date(earliest).toISOString()} (now, or the minimum overlap) and ${new Date(latest).toISOString()} (366 days after the offer)`,
+    );
+  }
+  return { ok: true, next: { ...rotation, overlapEndsAt }, effects: [] };
+}
+
+const OVERLAP_MAX_MS = 366 * 24 * 3_600_000;
+
+function retireByForce(rotation: Rotation, force: { by: string; reason: string }, now: number): Decision {
+  switch (rotation.phase) {
+    case "offered":
+    case "overlapping":
+      return retire(rotation, { by: force.by, reason: force.reason, at: now }, now);
+    case "rolled-back":
+      return endRolledBack({ ...rotation, forced: { by: force.by, reason: force.reason, at: now } }, now);
+    case "retired":
+      return refuse("already_retired", "the old version is retired already");
+    default:
+      return refuse(
+        "rotation_not_offered",
+        "the successor is not accepted everywhere yet; the old version is the only one that works",
+      );
+  }
+}
+
+function retire(rotation: Rotation, forced: Rotation["forced"], now: number): Decision {
+  const effects = rotation.phase === "offered" ? activateSuccessor(rotation) : [];
+  if (rotation.fromRefusedAt === null) effects.push({ do: "set-state", version: rotation.from, state: "retired" });
+  const overlappingAt = rotation.overlappingAt ?? now;
+  // A kill that came before is the reason that counts.
+  const next: Rotation = {
+    ...rotation,
+    phase: "retired",
+    overlappingAt,
+    retiredAt: now,
+    forced: rotation.forced ?? forced,
+  };
+  return { ok: true, next, effects };
+}
+
+function rollbackOver(rotation: Rotation, now: number): boolean {
+  return now >= (rotation.retiredAt as number) + rotation.policy.rollbackMs;
+}
+
+function complete(rotation: Rotation, now: number): Decision {
+  return {
+    ok: true,
+    next: { ...rotation, phase: "completed", endedAt: now },
+    effects: [
+      { do: "set-state", version: rotation.from, state: "destroyed" },
+      { do: "erase-sealed", version: rotation.to },
+    ],
+  };
+}
+
+/**
+ * The old version is current again. Consumers that have moved must not be refused for it: the successor stays accepted
+ * until the evidence says that they are back, unless nobody ever got it.
+ */
+function rollback(rotation: Rotation, reason: string, now: number): Decision {
+  if (rotation.phase === "planned") return refuse("rotation_not_offered", "it has not begun; cancel it instead");
+  if (rotation.phase === "rolled-back") return refuse("already_rolled_back", "this rotation was rolled back already");
+  if (rotation.fromCompromised) {
+    return refuse("version_compromised", `version ${rotation.from} is marked compromised; it is never accepted again`);
+  }
+  if (rotation.phase === "retired" && rollbackOver(rotation, now)) {
+    return refuse("rotation_ended", "the rollback window is over");
+  }
+  const next = backToOld(rotation, reason, now);
+  if (rotation.claimedAt === null && rotation.confirmedAt === null && rotation.usedAt === null) {
+    const ended = endRolledBack(next, now);
+    return { ...ended, effects: [...restoreOld(rotation), ...ended.effects] };
+  }
+  return {
+    ok: true,
+    next,
+    effects: [...restoreOld(rotation), { do: "set-state", version: rotation.to, state: "retiring" }],
+  };
+}
+
+function cancel(rotation: Rotation, now: number): Decision {
+  if (rotation.phase === "rolled-back") return refuse("already_rolled_back", "this rotation was rolled back already");
+  if (rotation.usedAt !== null || rotation.phase === "overlapping" || rotation.phase === "retired") {
+    return refuse("successor_in_use", "the successor is in use; roll back instead, and nobody is refused");
+  }
+  if (rotation.phase === "offered" && rotation.claimedAt !== null) {
+    return refuse("successor_claimed", "the successor was handed out; roll back instead, and nobody is refused");
+  }
+  if (rotation.fromCompromised) {
+    return refuse(
+      "version_compromised",
+      `version ${rotation.from} is marked compromised; without the successor the key would have no sound version`,
+    );
+  }
+  return { ok: true, next: { ...rotation, phase: "cancelled", endedAt: now }, effects: dropSuccessor(rotation) };
+}
+
+function dropSuccessor(rotation: Rotation): Effect[] {
+  if (rotation.phase === "planned") return [];
+  return [
+    { do: "set-state", version: rotation.to, state: "destroyed" },
+    { do: "erase-sealed", version: rotation.to },
+  ];
+}
+
+function abandon(rotation: Rotation, now: number): Decision {
+  const ended = { endedAt: now, claimEndedAt: rotation.claimEndedAt ?? now };
+  if (rotation.phase === "planned")
+    return { ok: true, next: { ...rotation, ...ended, phase: "cancelled" }, effects: [] };
+  const effects: Effect[] = [{ do: "erase-sealed", version: rotation.to }];
+  if (rotation.phase === "retired") return { ok: true, next: { ...rotation, ...ended, phase: "completed" }, effects };
+  if (rotation.phase === "rolled-back") return { ok: true, next: { ...rotation, ...ended }, effects };
+  return { ok: true, next: { ...rotation, ...ended, phase: "cancelled" }, effects };
+}

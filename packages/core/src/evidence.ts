@@ -1,0 +1,221 @@
+/**
+ * Evidence: what the reports of all verifiers add up to, and when it allows us to say that an old version is quiet.
+ *
+ * Silence is a claim about all verifiers at once, so it is only as good as the reports are whole. Each boot of a
+ * verifier covers time in consecutive intervals. The *watermark* is the time up to which every verifier that could have
+ * answered a request has reported. A verifier that vanished leaves a *hole*: from its last report to the moment after
+ * which it can't have answered. What happened in a hole is unknown, never quiet: the quiet clock starts again at
+ * its end (R07, I3).
+ *
+ *      boot A   ├──────────────────────────────┤ covered to 10:05:02
+ *      boot B   ├────────────────┤░░░░hole░░░░░┤ lost; may have answered until 10:04:30
+ *                                               ▲ watermark 10:05:02, quiet counts from 10:04:30 at the earliest
+ *
+ * All times are epoch milliseconds of the authority's clock; verifiers translate theirs (I12).
+ */
+
+/** Where a use came from. Networks are truncated to /24 and /48, client software to its product token. */
+export interface Source {
+  network: string;
+  client: string;
+  /** What the client calls itself, if it does: one of several instances behind one address. */
+  instance: string;
+}
+
+/** What one verifier saw of one version from one source in one interval. */
+export interface Sighting {
+  key: string;
+  version: number;
+  source: Source;
+  first: number;
+  last: number;
+  accepted: number;
+  refused: number;
+  /** The longest silence between two sightings inside the interval. */
+  longestGapMs: number;
+}
+
+/** The use of one key from one source, across its versions and for all time. */
+export interface SourceUse {
+  source: Source;
+  /** By version number. */
+  versions: Record<number, VersionUse>;
+  lastSeen: number;
+  /** The longest silence between two uses of the key by this source. */
+  longestGapMs: number;
+}
+
+export interface VersionUse {
+  first: number;
+  last: number;
+  accepted: number;
+  refused: number;
+}
+
+export function sourceId(source: Source): string {
+  return `${source.network}|${source.client}|${source.instance}`;
+}
+
+/**
+ * Adds a sighting. Late and reordered ones are welcome: sums add up, `first` and `last` only widen. The longest gap is never
+ * less than it would be in order of time; it is more where a late sighting fills a silence that was counted already.
+ */
+export function foldSighting(use: SourceUse | undefined, sighting: Sighting): SourceUse {
+  const seen: VersionUse = {
+    first: sighting.first,
+    last: sighting.last,
+    accepted: sighting.accepted,
+    refused: sighting.refused,
+  };
+  if (use === undefined) {
+    return {
+      source: sighting.source,
+      versions: { [sighting.version]: seen },
+      lastSeen: sighting.last,
+      longestGapMs: sighting.longestGapMs,
+    };
+  }
+  const before = use.versions[sighting.version];
+  const merged = before === undefined ? seen : mergeUse(before, seen);
+  return {
+    source: use.source,
+    versions: { ...use.versions, [sighting.version]: merged },
+    lastSeen: Math.max(use.lastSeen, sighting.last),
+    longestGapMs: Math.max(
+      use.longestGapMs,
+      sighting.longestGapMs,
+      sighting.first - use.lastSeen,
+      firstSeen(use) - sighting.last,
+    ),
+  };
+}
+
+function firstSeen(use: SourceUse): number {
+  return Math.min(...Object.values(use.versions).map((version) => version.first));
+}
+
+function mergeUse(a: VersionUse, b: VersionUse): VersionUse {
+  return {
+    first: Math.min(a.first, b.first),
+    last: Math.max(a.last, b.last),
+    accepted: a.accepted + b.accepted,
+    refused: a.refused + b.refused,
+  };
+}
+
+/** How far one boot of one verifier has reported, and until when it may have answered. */
+export interface Coverage {
+  boot: string;
+  instance: string;
+  coveredTo: number;
+  /** Past this it can't have answered: its lease, and the static time after it, are over. */
+  answersUntil: number;
+  /** It said goodbye, and its last report covers everything. */
+  closed: boolean;
+  /** Its successor said that it is gone, at this time: a new process on the same data folder. */
+  replacedAt: number | null;
+  /** An operator said that it is gone. */
+  removedAt: number | null;
+}
+
+export interface Hole {
+  boot: string;
+  instance: string;
+  from: number;
+  to: number;
+}
+
+export interface Watermark {
+  at: number;
+  /** The verifiers that hold it back furthest. */
+  waitingFor: { boot: string; instance: string; coveredTo: number }[];
+  holes: Hole[];
+}
+
+/** True while this boot may still answer a request. */
+export function mayAnswer(coverage: Coverage, now: number): boolean {
+  return !coverage.closed && coverage.replacedAt === null && coverage.removedAt === null && now < coverage.answersUntil;
+}
+
+export function watermark(coverages: readonly Coverage[], now: number): Watermark {
+  let at = now;
+  const holes: Hole[] = [];
+  for (const coverage of coverages) {
+    if (coverage.closed) continue;
+    if (mayAnswer(coverage, now)) {
+      at = Math.min(at, coverage.coveredTo);
+      continue;
+    }
+    const { boot, instance, coveredTo } = coverage;
+    const to = Math.min(coverage.answersUntil, coverage.replacedAt ?? Infinity, coverage.removedAt ?? Infinity);
+    if (to > coveredTo) holes.push({ boot, instance, from: coveredTo, to });
+  }
+  const waitingFor = coverages
+    .filter((coverage) => mayAnswer(coverage, now) && coverage.coveredTo <= at)
+    .map(({ boot, instance, coveredTo }) => ({ boot, instance, coveredTo }));
+  return { at, waitingFor, holes };
+}
+
+export interface QuietSource {
+  source: Source;
+  lastSeen: number;
+  longestGapMs: number;
+  /** When this source alone will have been silent for long enough. */
+  quietAt: number;
+  quiet: boolean;
+  /** This source has been seen on the other version since. */
+  moved: boolean;
+}
+
+export interface QuietVerdict {
+  quiet: boolean;
+  /** The version in question. */
+  version: number;
+  /** Evidence is whole up to here. */
+  watermark: number;
+  /** Silence counts from here at the earliest: the end of the last hole, a restoration, the beginning of the overlap. */
+  countsFrom: number;
+  /** If nobody is seen any more, the version will be quiet once the watermark reaches this. */
+  quietAt: number;
+  sources: QuietSource[];
+}
+
+export interface QuietRule {
+  quietMs: number;
+  gapMargin: number;
+}
+
+/**
+ * Is `version` quiet? Each source on its own: it must have been silent, up to the watermark, for the policy's minimum and for
+ * its own longest usual gap times the margin. A refused use counts as a use: somebody still holds this version.
+ *
+ * `countsFrom` is the earliest time from which silence may count.
+ */
+export function judgeQuiet(
+  version: number,
+  uses: readonly SourceUse[],
+  mark: Watermark,
+  countsFrom: number,
+  rule: QuietRule,
+): QuietVerdict {
+  const from = mark.holes.reduce((latest, hole) => Math.max(latest, hole.to), countsFrom);
+  const sources: QuietSource[] = [];
+  let quietAt = from + rule.quietMs;
+  for (const use of uses) {
+    const seen = use.versions[version];
+    if (seen === undefined) continue;
+    const silence = Math.max(rule.quietMs, use.longestGapMs * rule.gapMargin);
+    const sourceQuietAt = Math.max(seen.last, from) + silence;
+    quietAt = Math.max(quietAt, sourceQuietAt);
+    sources.push({
+      source: use.source,
+      lastSeen: seen.last,
+      longestGapMs: use.longestGapMs,
+      quietAt: sourceQuietAt,
+      quiet: mark.at >= sourceQuietAt,
+      moved: use.lastSeen > seen.last,
+    });
+  }
+  sources.sort((a, b) => b.quietAt - a.quietAt);
+  return { quiet: mark.at >= quietAt, version, watermark: mark.at, countsFrom: from, quietAt, sources };
+}

@@ -1,0 +1,50 @@
+/** What a rotation waits for. */
+import type { QuietVerdict } from "./evidence.ts";
+import type { Rotation } from "./rotation.ts";
+
+/**
+ * The question that `assessed` answers: is this version quiet, counting silence from then at the earliest? Undefined where no
+ * answer would change anything. An answer to another question (computed before a rollback, say) counts as "not quiet" (I13).
+ * Silence before the offer proves nothing: a source that was seen once has no usual gap yet, so the policy's minimum counts from
+ * the offer on; after a rollback, from the rollback.
+ */
+export function quietQuestion(rotation: Rotation): { version: number; countsFrom: number } | undefined {
+  if (rotation.endedAt !== null) return undefined;
+  const { phase, from, to } = rotation;
+  if (phase === "offered" || phase === "overlapping")
+    return { version: from, countsFrom: rotation.offeredAt as number };
+  return phase === "rolled-back" ? { version: to, countsFrom: rotation.rolledBackAt as number } : undefined;
+}
+
+export function isQuiet(rotation: Rotation, evidence: QuietVerdict): boolean {
+  const question = quietQuestion(rotation);
+  if (question === undefined) return false;
+  return evidence.quiet && evidence.version === question.version && evidence.countsFrom >= question.countsFrom;
+}
+
+export interface Gate {
+  name: "minimum-overlap" | "successor-used" | "old-version-quiet";
+  met: boolean;
+  /** When it can be met at the earliest; null where that is up to the consumer, or it is met. */
+  earliestAt: number | null;
+}
+
+/**
+ * What `overlapping → retired` waits for (I3). A killed version is refused already: nothing is left to wait for but the
+ * successor's use, and not even that.
+ */
+export function gates(rotation: Rotation, evidence: QuietVerdict, now: number): Gate[] {
+  const killed = rotation.fromRefusedAt !== null;
+  const minimumAt = rotation.offeredAt === null ? null : rotation.offeredAt + rotation.policy.overlapMinMs;
+  const minimum = killed || (minimumAt !== null && now >= minimumAt);
+  const quiet = killed || isQuiet(rotation, evidence);
+  return [
+    { name: "minimum-overlap", met: minimum, earliestAt: minimum ? null : minimumAt },
+    { name: "successor-used", met: killed || rotation.usedAt !== null, earliestAt: null },
+    { name: "old-version-quiet", met: quiet, earliestAt: quiet ? null : evidence.quietAt },
+  ];
+}
+
+export function deadlinePassed(rotation: Rotation, now: number): boolean {
+  return rotation.overlapEndsAt !== null && now >= rotation.overlapEndsAt;
+}

@@ -1,0 +1,113 @@
+/**
+ * Keys and their versions: the inventory. What a verifier needs of it is a `KeyRecord` (record.ts).
+ */
+import type { RotationPolicyPatch } from "./policy.ts";
+
+export type KeyStatus = "active" | "suspended" | "revoked";
+
+/**
+ * One secret's life (NIST SP 800-57 part 1 §7: pre-activation, active, deactivated, destroyed).
+ * `pending` and `retiring` are accepted: a successor is accepted before it is handed out, an old version until it retires.
+ */
+export type VersionState = "pending" | "active" | "retiring" | "retired" | "destroyed";
+
+/** A limit put on a version while it lives on. Absent members do not limit. */
+export interface Fence {
+  /** The version may do only what these grants and the key's both allow. */
+  scopes?: string[] | undefined;
+  /** The version is accepted only from these networks (CIDR). */
+  networks?: string[] | undefined;
+}
+
+/** The lasting credential of one consumer for one api and environment. Times are epoch milliseconds. */
+export interface Key {
+  id: string;
+  apiId: string;
+  environment: string;
+  consumerId: string;
+  name: string;
+  status: KeyStatus;
+  statusReason: string | null;
+  statusChangedAt: number;
+  scopes: string[];
+  networks: string[];
+  labels: Record<string, string>;
+  notes: string;
+  policy: RotationPolicyPatch;
+  currentVersion: number;
+  /** The number that the next version will get; numbers are never used twice. */
+  nextVersion: number;
+  /** The rotation that has not ended, if any: one at a time (I8). */
+  rotationId: string | null;
+  expiresAt: number | null;
+  createdAt: number;
+  createdBy: string;
+}
+
+export interface Version {
+  id: string;
+  keyId: string;
+  number: number;
+  state: VersionState;
+  /** SHA-256 of the secret's text (base64url, 43 characters); null once destroyed. */
+  sha256: string | null;
+  /** Known or feared to be in wrong hands. No rollback lifts this mark. */
+  compromised: boolean;
+  fence: Fence | null;
+  /** Narrower than the key's, if the rotation that made it said so; null: all that the key may do. */
+  scopes: string[] | null;
+  /** Who made the secret. A consumer's own secret has never been here, only its hash. */
+  origin: "authority" | "consumer";
+  createdAt: number;
+  createdBy: string;
+  activatedAt: number | null;
+  retiringAt: number | null;
+  retiredAt: number | null;
+  destroyedAt: number | null;
+}
+
+/** Versions accepted at once: the old one and its successor (I8). */
+export const ACCEPTED_VERSIONS_MAX = 2;
+
+export function isAccepted(state: VersionState): boolean {
+  return state === "pending" || state === "active" || state === "retiring";
+}
+
+/** The version in its new state, with the time noted; destroying it forgets the hash. */
+export function withState(version: Version, state: VersionState, now: number): Version {
+  const next: Version = { ...version, state };
+  if (state === "active") {
+    next.activatedAt ??= now;
+    next.retiringAt = null;
+    next.retiredAt = null;
+  }
+  if (state === "retiring") next.retiringAt = now;
+  if (state === "retired") next.retiredAt = now;
+  if (state === "destroyed") {
+    next.retiredAt ??= now;
+    next.destroyedAt = now;
+    next.sha256 = null;
+  }
+  return next;
+}
+
+export type KeyChange = "suspend" | "restore" | "revoke";
+
+/** What each change of status does from each status: the next status, or the code of the refusal. */
+const changes: Record<KeyStatus, Record<KeyChange, KeyStatus | "key_is_revoked" | "nothing_to_restore">> = {
+  active: { suspend: "suspended", restore: "nothing_to_restore", revoke: "revoked" },
+  suspended: { suspend: "suspended", restore: "active", revoke: "revoked" },
+  revoked: { suspend: "key_is_revoked", restore: "key_is_revoked", revoke: "revoked" },
+};
+
+export type KeyChangeOutcome =
+  | { ok: true; next: Key; changed: boolean }
+  | { ok: false; code: "key_is_revoked" | "nothing_to_restore" };
+
+/** Suspension can be taken back, revocation cannot. Repeating a change that already holds changes nothing. */
+export function changeStatus(key: Key, change: KeyChange, reason: string | null, now: number): KeyChangeOutcome {
+  const status = changes[key.status][change];
+  if (status === "key_is_revoked" || status === "nothing_to_restore") return { ok: false, code: status };
+  if (status === key.status) return { ok: true, next: key, changed: false };
+  return { ok: true, changed: true, next: { ...key, status, statusReason: reason, statusChangedAt: now } };
+}

@@ -1,0 +1,720 @@
+/**
+ * The specification of a rotation: what each event does in each phase. A cell that is missing does not compile. Where the answer
+ * depends on what happened before, a cell has several cases; each starts from a rotation that `decide` itself brought there.
+ */
+import { describe, expect, test } from "vitest";
+import { decide } from "./decide.ts";
+import { gates, quietQuestion } from "./gates.ts";
+import {
+  type EventName,
+  eventNamed,
+  evidenceFor,
+  harmless,
+  planned,
+  reach,
+  type Sample,
+  START,
+  spoken,
+  testPolicy,
+} from "./rotation.test-world.ts";
+import { type Phase, phases, type RefusalCode, type Rotation, type RotationEventType } from "./rotation.ts";
+
+interface Case {
+  /** What happened before, where that is not the phase's usual sample. */
+  given?: Given;
+  event?: EventName;
+  afterMs?: number;
+  /** The next phase, "=" for nothing at all, or the refusal. */
+  gives: Phase | "=" | { refused: RefusalCode };
+  effects?: string[];
+  facts?: Partial<Rotation>;
+}
+
+type Expected = readonly [Case, ...Case[]];
+
+const byConsumer = planned({ origin: "consumer" });
+const strict = planned({ policy: { ...testPolicy, onDeadline: "retire" } });
+const toOffered = ["begin", "acknowledged"] as const;
+const toClaimed = [...toOffered, "claim"] as const;
+const toOverlapping = [...toClaimed, "used"] as const;
+const toRetired = [...toOverlapping, 10, "quiet"] as const;
+
+const givens = {
+  planned: reach(planned()),
+  "planned for later": reach(planned({ startsAt: START + 1_000 })),
+  "planned, contained": reach(planned({ startsAt: START + 1_000 }), "contain"),
+  "planned, killed": reach(planned({ startsAt: START + 1_000 }), "kill"),
+  propagating: reach(planned(), "begin"),
+  "propagating, contained": reach(planned(), "begin", "contain"),
+  "propagating, killed": reach(planned(), "begin", "kill"),
+  "propagating, a consumer's own": reach(byConsumer, "begin"),
+  "propagating, a consumer's own, used": reach(byConsumer, "begin", "used"),
+  "propagating, a consumer's own, used, killed": reach(byConsumer, "begin", "used", "kill"),
+  offered: reach(planned(), ...toOffered),
+  "offered, claimed": reach(planned(), ...toClaimed),
+  "offered, claim over": reach(planned(), ...toClaimed, 400, "noise"),
+  "offered, contained": reach(planned(), ...toClaimed, "contain"),
+  "offered, killed": reach(planned(), ...toClaimed, "kill"),
+  "offered, killed, strict": reach(strict, ...toClaimed, "kill"),
+  "offered, strict": reach(strict, ...toOffered),
+  overlapping: reach(planned(), ...toOverlapping),
+  "overlapping, confirmed only": reach(planned(), ...toClaimed, "confirm"),
+  "overlapping, minimum over": reach(planned(), ...toOverlapping, 10),
+  "overlapping, confirmed only, minimum over": reach(planned(), ...toClaimed, "confirm", 10),
+  "overlapping, contained": reach(planned(), ...toOverlapping, "contain"),
+  "overlapping, killed before": reach(planned(), ...toClaimed, "kill", "used"),
+  "overlapping, strict": reach(strict, ...toOverlapping),
+  retired: reach(planned(), ...toRetired),
+  "retired, never claimed": reach(planned(), ...toOffered, "retire"),
+  "retired, claim over": reach(planned(), ...toClaimed, "confirm", "retire", 400, "noise"),
+  "retired, confirmed only": reach(planned(), ...toClaimed, "confirm", "retire"),
+  "retired, killed": reach(planned(), ...toOverlapping, "kill"),
+  "retired, killed, confirmed only": reach(planned(), ...toClaimed, "confirm", "kill"),
+  "retired, contained": reach(planned(), ...toOverlapping, "contain", 10, "quiet"),
+  completed: reach(planned(), ...toRetired, 50, "noise"),
+  cancelled: reach(planned(), "begin", "cancel"),
+  "rolled-back": reach(planned(), ...toOverlapping, "rollback"),
+  "rolled-back, claimed only": reach(planned(), ...toClaimed, "rollback"),
+  "rolled-back, a consumer's own, not offered": reach(byConsumer, "begin", "rollback"),
+  "rolled-back, ended": reach(planned(), ...toOffered, "rollback"),
+} satisfies Record<string, Sample>;
+
+type Given = keyof typeof givens;
+
+const refused = (code: RefusalCode) => ({ refused: code });
+const activate = ["to active", "current to"];
+const restore = ["from active", "current from"];
+const drop = ["to destroyed", "erase to"];
+const killTo = ["mark to", "to retired", "erase to"];
+
+/** Nothing that the world does changes an ended rotation; whatever a person asks of it is refused. */
+const overEvents = (given: Given): Record<RotationEventType, Expected> => ({
+  begin: [{ given, gives: "=" }],
+  acknowledged: [{ given, gives: "=" }],
+  used: [{ given, gives: "=" }],
+  assessed: [
+    { given, gives: "=" },
+    { given, event: "quiet", afterMs: 10_000, gives: "=" },
+  ],
+  claim: [{ given, gives: refused("rotation_ended") }],
+  confirm: [{ given, gives: refused("rotation_ended") }],
+  "move-deadline": [{ given, gives: refused("rotation_ended") }],
+  retire: [{ given, gives: refused("rotation_ended") }],
+  rollback: [{ given, gives: refused("rotation_ended") }],
+  cancel: [{ given, gives: refused("rotation_ended") }],
+  compromise: [
+    { given, gives: refused("rotation_ended") },
+    { given, event: "contain", gives: refused("rotation_ended") },
+    { given, event: "killSuccessor", gives: refused("rotation_ended") },
+  ],
+  abandon: [{ given, gives: "=" }],
+});
+
+const table: Record<Phase, Record<RotationEventType, Expected>> = {
+  planned: {
+    begin: [
+      { gives: "propagating", effects: ["create to"] },
+      { given: "planned for later", gives: refused("rotation_not_due") },
+      { given: "planned for later", afterMs: 1_000, gives: "propagating", effects: ["create to"] },
+      { given: "planned, killed", gives: "propagating", effects: ["create to"] },
+      { given: "planned, contained", gives: "propagating", effects: ["create to"] },
+    ],
+    acknowledged: [{ gives: "=" }],
+    used: [{ gives: "=" }],
+    assessed: [{ gives: "=" }, { event: "quiet", afterMs: 10_000, gives: "=" }],
+    claim: [{ gives: refused("rotation_not_offered") }],
+    confirm: [{ gives: refused("rotation_not_offered") }],
+    "move-deadline": [{ gives: refused("rotation_not_offered") }],
+    retire: [{ gives: refused("rotation_not_offered") }],
+    rollback: [{ gives: refused("rotation_not_offered") }],
+    cancel: [
+      { gives: "cancelled" },
+      { given: "planned, contained", gives: refused("version_compromised") },
+      { given: "planned, killed", gives: refused("version_compromised") },
+    ],
+    compromise: [
+      {
+        gives: "planned",
+        effects: ["mark from", "from retired"],
+        facts: { fromCompromised: true, fromRefusedAt: START },
+      },
+      { given: "planned, contained", gives: "planned", effects: ["mark from", "from retired"] },
+      { given: "planned, killed", gives: "planned", effects: ["mark from"] },
+      { event: "contain", gives: "planned", effects: ["mark from", "fence from"], facts: { fromRefusedAt: null } },
+      {
+        given: "planned for later",
+        event: "contain",
+        gives: "planned",
+        effects: ["mark from", "fence from"],
+        facts: { startsAt: START },
+      },
+      {
+        given: "planned for later",
+        gives: "planned",
+        effects: ["mark from", "from retired"],
+        facts: { startsAt: START },
+      },
+      { given: "planned, killed", event: "contain", gives: "planned", effects: ["mark from"] },
+      { event: "killSuccessor", gives: refused("no_such_version") },
+      { event: "containSuccessor", gives: refused("no_such_version") },
+    ],
+    abandon: [{ gives: "cancelled" }, { given: "planned, killed", gives: "cancelled" }],
+  },
+
+  propagating: {
+    begin: [{ gives: "=" }],
+    acknowledged: [
+      { gives: "offered", facts: { offeredAt: START + 1, overlapEndsAt: START + 101, usedAt: null } },
+      { given: "propagating, killed", gives: "offered" },
+      { given: "propagating, a consumer's own", gives: "offered" },
+      { given: "propagating, a consumer's own, used", gives: "overlapping", effects: [...activate, "from retiring"] },
+      { given: "propagating, a consumer's own, used, killed", gives: "overlapping", effects: activate },
+    ],
+    used: [
+      { given: "propagating, a consumer's own", gives: "propagating", effects: ["erase to"] },
+      { given: "propagating, a consumer's own, used", gives: "=" },
+    ],
+    assessed: [{ gives: "=" }, { event: "quiet", afterMs: 10_000, gives: "=" }],
+    claim: [
+      { gives: refused("rotation_not_offered") },
+      { given: "propagating, a consumer's own", gives: refused("rotation_not_offered") },
+    ],
+    confirm: [{ gives: refused("rotation_not_offered") }],
+    "move-deadline": [{ gives: refused("rotation_not_offered") }],
+    retire: [
+      { gives: refused("rotation_not_offered") },
+      { given: "propagating, killed", gives: refused("rotation_not_offered") },
+    ],
+    rollback: [
+      { gives: "rolled-back", effects: [...restore, ...drop], facts: { endedAt: START + 1 } },
+      {
+        given: "propagating, a consumer's own",
+        gives: "rolled-back",
+        effects: [...restore, "to retiring"],
+        facts: { endedAt: null },
+      },
+      { given: "propagating, contained", gives: refused("version_compromised") },
+      { given: "propagating, killed", gives: refused("version_compromised") },
+    ],
+    cancel: [
+      { gives: "cancelled", effects: drop },
+      { given: "propagating, a consumer's own, used", gives: refused("successor_in_use") },
+      { given: "propagating, contained", gives: refused("version_compromised") },
+      { given: "propagating, killed", gives: refused("version_compromised") },
+    ],
+    compromise: [
+      { gives: "propagating", effects: ["mark from", "from retired"], facts: { fromRefusedAt: START + 1 } },
+      { given: "propagating, contained", gives: "propagating", effects: ["mark from", "from retired"] },
+      { given: "propagating, killed", gives: "propagating", effects: ["mark from"] },
+      { event: "contain", gives: "propagating", effects: ["mark from", "fence from"] },
+      { given: "propagating, killed", event: "contain", gives: "propagating", effects: ["mark from"] },
+      { event: "killSuccessor", gives: "rolled-back", effects: [...killTo, ...restore], facts: { endedAt: START + 1 } },
+      {
+        given: "propagating, contained",
+        event: "killSuccessor",
+        gives: "cancelled",
+        effects: [...killTo, ...restore, "replace from"],
+      },
+      {
+        given: "propagating, killed",
+        event: "killSuccessor",
+        gives: "cancelled",
+        effects: [...killTo, "current to", "replace to"],
+      },
+      { event: "containSuccessor", gives: refused("contain_needs_old_version") },
+    ],
+    abandon: [{ gives: "cancelled", effects: ["erase to"] }],
+  },
+
+  offered: {
+    begin: [{ gives: "=" }],
+    acknowledged: [{ gives: "=" }],
+    used: [
+      { given: "offered, claimed", gives: "overlapping", effects: ["erase to", ...activate, "from retiring"] },
+      { given: "offered, contained", gives: "overlapping", effects: ["erase to", ...activate, "from retiring"] },
+      { given: "offered, killed", gives: "overlapping", effects: ["erase to", ...activate] },
+      { given: "offered, claim over", gives: "overlapping", effects: ["erase to", ...activate, "from retiring"] },
+    ],
+    assessed: [
+      { gives: "=" },
+      { event: "quiet", afterMs: 50, gives: "=" },
+      { afterMs: 399, gives: "=" },
+      { afterMs: 400, gives: "offered", effects: ["erase to"], facts: { claimEndedAt: START + 402 } },
+      { given: "offered, claim over", afterMs: 10_000, gives: "=" },
+      { given: "offered, strict", afterMs: 99, gives: "=" },
+      {
+        given: "offered, strict",
+        afterMs: 100,
+        gives: "retired",
+        effects: [...activate, "from retired"],
+        facts: { forced: { by: "policy", reason: "the overlap's deadline passed", at: START + 102 } },
+      },
+      { given: "offered, killed", afterMs: 100, gives: "=" },
+      {
+        given: "offered, killed, strict",
+        afterMs: 100,
+        gives: "retired",
+        effects: activate,
+        facts: { forced: { by: "ana", reason: "leaked", at: START + 4 } },
+      },
+    ],
+    claim: [
+      { gives: "offered", facts: { claimedAt: START + 2 } },
+      { given: "offered, claimed", afterMs: 20, gives: "offered", facts: { claimedAt: START + 3 } },
+      { given: "offered, killed", gives: "offered" },
+      { given: "offered, contained", gives: "offered" },
+      { given: "offered, claim over", gives: refused("claim_ended") },
+    ],
+    confirm: [
+      {
+        given: "offered, claimed",
+        gives: "overlapping",
+        effects: [...activate, "from retiring"],
+        facts: { usedAt: null, claimEndedAt: null },
+      },
+      { given: "offered, killed", gives: "overlapping", effects: activate },
+    ],
+    "move-deadline": [{ gives: "offered", facts: { overlapEndsAt: START + 62 } }],
+    retire: [
+      {
+        gives: "retired",
+        effects: [...activate, "from retired"],
+        facts: { forced: { by: "ana", reason: "late", at: START + 2 } },
+      },
+      {
+        given: "offered, killed",
+        gives: "retired",
+        effects: activate,
+        facts: { forced: { by: "ana", reason: "leaked", at: START + 4 } },
+      },
+    ],
+    rollback: [
+      { gives: "rolled-back", effects: [...restore, ...drop], facts: { endedAt: START + 2 } },
+      {
+        given: "offered, claimed",
+        gives: "rolled-back",
+        effects: [...restore, "to retiring"],
+        facts: { endedAt: null, overlapEndsAt: null },
+      },
+      { given: "offered, contained", gives: refused("version_compromised") },
+      { given: "offered, killed", gives: refused("version_compromised") },
+    ],
+    cancel: [
+      { gives: "cancelled", effects: drop },
+      { given: "offered, claimed", gives: refused("successor_claimed") },
+    ],
+    compromise: [
+      { gives: "offered", effects: ["mark from", "from retired"], facts: { fromRefusedAt: START + 2 } },
+      { given: "offered, killed", gives: "offered", effects: ["mark from"], facts: { fromRefusedAt: START + 4 } },
+      { given: "offered, contained", gives: "offered", effects: ["mark from", "from retired"] },
+      { event: "contain", gives: "offered", effects: ["mark from", "fence from"] },
+      { given: "offered, killed", event: "contain", gives: "offered", effects: ["mark from"] },
+      { event: "killSuccessor", gives: "rolled-back", effects: [...killTo, ...restore], facts: { endedAt: START + 2 } },
+      {
+        given: "offered, contained",
+        event: "killSuccessor",
+        gives: "cancelled",
+        effects: [...killTo, ...restore, "replace from"],
+      },
+      {
+        given: "offered, killed",
+        event: "killSuccessor",
+        gives: "cancelled",
+        effects: [...killTo, "current to", "replace to"],
+      },
+      { event: "containSuccessor", gives: refused("contain_needs_old_version") },
+    ],
+    abandon: [{ gives: "cancelled", effects: ["erase to"] }],
+  },
+
+  overlapping: {
+    begin: [{ gives: "=" }],
+    acknowledged: [{ gives: "=" }],
+    used: [
+      { gives: "=" },
+      {
+        given: "overlapping, confirmed only",
+        gives: "overlapping",
+        effects: ["erase to"],
+        facts: { usedAt: START + 4 },
+      },
+    ],
+    assessed: [
+      { gives: "=" },
+      { event: "quiet", gives: "=" },
+      { given: "overlapping, minimum over", gives: "=" },
+      {
+        given: "overlapping, minimum over",
+        event: "quiet",
+        gives: "retired",
+        effects: ["from retired"],
+        facts: { forced: null },
+      },
+      { given: "overlapping, confirmed only, minimum over", event: "quiet", gives: "=" },
+      { given: "overlapping, contained", event: "quiet", gives: "=" },
+      { given: "overlapping, contained", event: "quiet", afterMs: 10, gives: "retired", effects: ["from retired"] },
+      {
+        given: "overlapping, killed before",
+        gives: "retired",
+        facts: { forced: { by: "ana", reason: "leaked", at: START + 4 } },
+      },
+      { given: "overlapping, confirmed only", afterMs: 400, gives: "overlapping", effects: ["erase to"] },
+      { afterMs: 10_000, gives: "=" },
+      { given: "overlapping, strict", afterMs: 97, gives: "=" },
+      {
+        given: "overlapping, strict",
+        afterMs: 98,
+        gives: "retired",
+        effects: ["from retired"],
+        facts: { forced: { by: "policy", reason: "the overlap's deadline passed", at: START + 102 } },
+      },
+    ],
+    claim: [{ gives: refused("claim_ended") }, { given: "overlapping, confirmed only", gives: "overlapping" }],
+    confirm: [
+      { gives: "overlapping", facts: { confirmedAt: START + 4 } },
+      { given: "overlapping, confirmed only", gives: "=" },
+    ],
+    "move-deadline": [{ gives: "overlapping", facts: { overlapEndsAt: START + 64 } }],
+    retire: [
+      { gives: "retired", effects: ["from retired"], facts: { forced: { by: "ana", reason: "late", at: START + 4 } } },
+      {
+        given: "overlapping, killed before",
+        gives: "retired",
+        facts: { forced: { by: "ana", reason: "leaked", at: START + 4 } },
+      },
+    ],
+    rollback: [
+      { gives: "rolled-back", effects: [...restore, "to retiring"], facts: { endedAt: null, overlapEndsAt: null } },
+      { given: "overlapping, confirmed only", gives: "rolled-back", effects: [...restore, "to retiring"] },
+      { given: "overlapping, contained", gives: refused("version_compromised") },
+      { given: "overlapping, killed before", gives: refused("version_compromised") },
+    ],
+    cancel: [
+      { gives: refused("successor_in_use") },
+      { given: "overlapping, confirmed only", gives: refused("successor_in_use") },
+    ],
+    compromise: [
+      {
+        gives: "retired",
+        effects: ["mark from", "from retired"],
+        facts: { forced: { by: "ana", reason: "leaked", at: START + 4 } },
+      },
+      { given: "overlapping, contained", gives: "retired", effects: ["mark from", "from retired"] },
+      { given: "overlapping, killed before", gives: "overlapping", effects: ["mark from"] },
+      { event: "contain", gives: "overlapping", effects: ["mark from", "fence from"] },
+      { given: "overlapping, killed before", event: "contain", gives: "overlapping", effects: ["mark from"] },
+      { event: "killSuccessor", gives: "rolled-back", effects: [...killTo, ...restore], facts: { endedAt: START + 4 } },
+      {
+        given: "overlapping, contained",
+        event: "killSuccessor",
+        gives: "cancelled",
+        effects: [...killTo, ...restore, "replace from"],
+      },
+      {
+        given: "overlapping, killed before",
+        event: "killSuccessor",
+        gives: "cancelled",
+        effects: [...killTo, "current to", "replace to"],
+      },
+      { event: "containSuccessor", gives: refused("contain_needs_old_version") },
+    ],
+    abandon: [{ gives: "cancelled", effects: ["erase to"] }],
+  },
+
+  retired: {
+    begin: [{ gives: "=" }],
+    acknowledged: [{ gives: "=" }],
+    used: [{ gives: "=" }, { given: "retired, never claimed", gives: "retired", effects: ["erase to"] }],
+    assessed: [
+      { gives: "=" },
+      { event: "quiet", afterMs: 49, gives: "=" },
+      { afterMs: 50, gives: "completed", effects: ["from destroyed", "erase to"] },
+      { given: "retired, killed", gives: "completed", effects: ["from destroyed", "erase to"] },
+      { given: "retired, contained", gives: "completed", effects: ["from destroyed", "erase to"] },
+      { given: "retired, killed, confirmed only", gives: "=" },
+      { given: "retired, killed, confirmed only", afterMs: 400, gives: "retired", effects: ["erase to"] },
+      { given: "retired, never claimed", afterMs: 50, gives: "=" },
+      { given: "retired, never claimed", afterMs: 400, gives: "retired", effects: ["erase to"] },
+      { given: "retired, claim over", gives: "completed", effects: ["from destroyed", "erase to"] },
+    ],
+    claim: [
+      { gives: refused("claim_ended") },
+      { given: "retired, never claimed", gives: "retired", facts: { claimedAt: START + 3 } },
+      { given: "retired, killed, confirmed only", gives: "retired" },
+      { given: "retired, claim over", gives: refused("claim_ended") },
+    ],
+    confirm: [
+      { gives: "retired", facts: { confirmedAt: START + 15 } },
+      { given: "retired, confirmed only", gives: "=" },
+    ],
+    "move-deadline": [{ gives: refused("already_retired") }],
+    retire: [{ gives: refused("already_retired") }],
+    rollback: [
+      { gives: "rolled-back", effects: [...restore, "to retiring"], facts: { retiredAt: null, endedAt: null } },
+      { afterMs: 49, gives: "rolled-back", effects: [...restore, "to retiring"] },
+      { afterMs: 50, gives: refused("rotation_ended") },
+      {
+        given: "retired, never claimed",
+        gives: "rolled-back",
+        effects: [...restore, ...drop],
+        facts: { forced: null, endedAt: START + 3 },
+      },
+      { given: "retired, killed", gives: refused("version_compromised") },
+      { given: "retired, contained", gives: refused("version_compromised") },
+    ],
+    cancel: [
+      { gives: refused("successor_in_use") },
+      { given: "retired, never claimed", gives: refused("successor_in_use") },
+    ],
+    compromise: [
+      { gives: "retired", effects: ["mark from"], facts: { fromCompromised: true } },
+      { given: "retired, killed", gives: "retired", effects: ["mark from"] },
+      { event: "contain", gives: "retired", effects: ["mark from"], facts: { fromCompromised: true } },
+      {
+        event: "killSuccessor",
+        gives: "rolled-back",
+        effects: [...killTo, ...restore],
+        facts: { endedAt: START + 15 },
+      },
+      {
+        given: "retired, killed",
+        event: "killSuccessor",
+        gives: "cancelled",
+        effects: [...killTo, "current to", "replace to"],
+      },
+      {
+        given: "retired, contained",
+        event: "killSuccessor",
+        gives: "cancelled",
+        effects: [...killTo, "current to", "replace to"],
+      },
+      { event: "containSuccessor", gives: refused("contain_needs_old_version") },
+    ],
+    abandon: [{ gives: "completed", effects: ["erase to"] }],
+  },
+
+  completed: overEvents("completed"),
+  cancelled: overEvents("cancelled"),
+
+  "rolled-back": {
+    begin: [{ gives: "=" }, { given: "rolled-back, ended", gives: "=" }],
+    acknowledged: [{ gives: "=" }, { given: "rolled-back, a consumer's own, not offered", gives: "=" }],
+    used: [
+      { gives: "=" },
+      { given: "rolled-back, claimed only", gives: "rolled-back", effects: ["erase to"] },
+      { given: "rolled-back, ended", gives: "=" },
+    ],
+    assessed: [
+      { afterMs: 10_000, gives: "=" },
+      { event: "quiet", gives: "rolled-back", effects: drop, facts: { endedAt: START + 5 } },
+      {
+        given: "rolled-back, claimed only",
+        afterMs: 400,
+        gives: "rolled-back",
+        effects: ["erase to"],
+        facts: { endedAt: null },
+      },
+      { given: "rolled-back, a consumer's own, not offered", afterMs: 10_000, gives: "=" },
+      { given: "rolled-back, ended", event: "quiet", gives: "=" },
+    ],
+    claim: [
+      { gives: refused("already_rolled_back") },
+      { given: "rolled-back, ended", gives: refused("rotation_ended") },
+    ],
+    confirm: [{ gives: refused("already_rolled_back") }],
+    "move-deadline": [{ gives: refused("already_retired") }],
+    retire: [
+      {
+        gives: "rolled-back",
+        effects: drop,
+        facts: { endedAt: START + 5, forced: { by: "ana", reason: "late", at: START + 5 } },
+      },
+    ],
+    rollback: [
+      { gives: refused("already_rolled_back") },
+      { given: "rolled-back, ended", gives: refused("rotation_ended") },
+    ],
+    cancel: [{ gives: refused("already_rolled_back") }],
+    compromise: [
+      {
+        gives: "retired",
+        effects: ["mark from", "from retired", ...activate],
+        facts: { forced: { by: "ana", reason: "leaked", at: START + 5 }, rolledBackAt: null, offeredAt: START + 5 },
+      },
+      {
+        given: "rolled-back, a consumer's own, not offered",
+        gives: "retired",
+        effects: ["mark from", "from retired", ...activate],
+      },
+      {
+        event: "contain",
+        gives: "overlapping",
+        effects: ["mark from", "fence from", ...activate, "from retiring"],
+        facts: { offeredAt: START + 5, overlapEndsAt: START + 105, rolledBackAt: null, rollbackReason: null },
+      },
+      {
+        given: "rolled-back, a consumer's own, not offered",
+        event: "contain",
+        gives: "overlapping",
+        effects: ["mark from", "fence from", ...activate, "from retiring"],
+      },
+      { event: "killSuccessor", gives: "rolled-back", effects: [...killTo, ...restore], facts: { endedAt: START + 5 } },
+      { event: "containSuccessor", gives: refused("contain_needs_old_version") },
+      { given: "rolled-back, ended", gives: refused("rotation_ended") },
+    ],
+    abandon: [
+      { gives: "rolled-back", effects: ["erase to"] },
+      { given: "rolled-back, ended", gives: "=" },
+    ],
+  },
+};
+
+/** What a cell's type of event means where the case does not say. */
+const usual: Record<RotationEventType, EventName> = {
+  begin: "begin",
+  acknowledged: "acknowledged",
+  used: "used",
+  assessed: "noise",
+  claim: "claim",
+  confirm: "confirm",
+  "move-deadline": "extend",
+  retire: "retire",
+  rollback: "rollback",
+  cancel: "cancel",
+  compromise: "kill",
+  abandon: "abandon",
+};
+
+for (const phase of phases) {
+  describe(`in ${phase}`, () => {
+    for (const [type, cases] of Object.entries(table[phase]) as [RotationEventType, Expected][]) {
+      for (const each of cases) {
+        const given = each.given ?? phase;
+        const name = each.event ?? usual[type];
+        const wait = each.afterMs === undefined ? "" : ` after ${each.afterMs} ms`;
+        const outcome =
+          typeof each.gives === "string"
+            ? each.gives === "="
+              ? "changes nothing"
+              : `gives ${each.gives}`
+            : `is refused: ${each.gives.refused}`;
+        test(`${name}${wait} (${given}) ${outcome}`, () => {
+          const { rotation, now: reachedAt } = givens[given];
+          const now = reachedAt + (each.afterMs ?? 0);
+          expect(rotation.phase).toBe(phase);
+          const event = eventNamed(name, rotation, now);
+          expect(event.type).toBe(type);
+          const decision = decide(rotation, event, now);
+          if (typeof each.gives !== "string") {
+            expect(decision).toMatchObject({ ok: false, code: each.gives.refused });
+            return;
+          }
+          if (!decision.ok) throw new Error(`refused: ${decision.code}`);
+          expect(decision.effects.map((effect) => spoken(effect, rotation))).toEqual(each.effects ?? []);
+          if (each.gives === "=") {
+            expect(decision.next).toBe(rotation);
+            return;
+          }
+          expect(decision.next.phase).toBe(each.gives);
+          expect(decision.next).toMatchObject(each.facts ?? {});
+          const ends = decision.next.phase === "completed" || decision.next.phase === "cancelled";
+          if (ends) expect(decision.next.endedAt).toBe(now);
+        });
+      }
+    }
+  });
+}
+
+test("every sample stands in the phase that its name says", () => {
+  for (const [name, sample] of Object.entries(givens)) expect(name.split(",")[0]).toMatch(sample.rotation.phase);
+});
+
+describe("the deadline", () => {
+  const { rotation, now } = givens.overlapping;
+  const offeredAt = rotation.offeredAt as number;
+  const move = (overlapEndsAt: number, at = now) => decide(rotation, { type: "move-deadline", overlapEndsAt }, at);
+
+  test("R02: it moves between the minimum overlap and 366 days after the offer", () => {
+    expect(move(offeredAt + 10)).toMatchObject({ ok: true, next: { overlapEndsAt: offeredAt + 10 } });
+    expect(move(offeredAt + 366 * 86_400_000)).toMatchObject({ ok: true });
+    expect(move(offeredAt + 9)).toMatchObject({ ok: false, code: "overlap_out_of_range" });
+    expect(move(offeredAt + 366 * 86_400_000 + 1)).toMatchObject({ ok: false, code: "overlap_out_of_range" });
+  });
+
+  test("it can't be moved into the past", () => {
+    expect(move(now + 499, now + 500)).toMatchObject({ ok: false, code: "overlap_out_of_range" });
+    expect(move(now + 500, now + 500)).toMatchObject({ ok: true });
+  });
+});
+
+describe("what `overlapping → retired` waits for", () => {
+  const { rotation, now } = givens.overlapping;
+
+  test("the gates say when each can be met, and which is the consumer's to meet", () => {
+    const confirmed = givens["overlapping, confirmed only"].rotation;
+    const offeredAt = confirmed.offeredAt as number;
+    expect(gates(confirmed, evidenceFor(confirmed, false, now), now)).toEqual([
+      { name: "minimum-overlap", met: false, earliestAt: offeredAt + 10 },
+      { name: "successor-used", met: false, earliestAt: null },
+      { name: "old-version-quiet", met: false, earliestAt: evidenceFor(confirmed, false, now).quietAt },
+    ]);
+    expect(gates(rotation, evidenceFor(rotation, true, now + 10), now + 10).every((gate) => gate.met)).toBe(true);
+  });
+
+  test("I13: evidence about the other version retires nothing", () => {
+    const at = now + 10;
+    const evidence = evidenceFor(rotation, true, at);
+    const assess = (change: object) => decide(rotation, { type: "assessed", evidence: { ...evidence, ...change } }, at);
+    expect(assess({ version: rotation.to })).toMatchObject({ next: rotation, effects: [] });
+    expect(assess({})).toMatchObject({ next: { phase: "retired" } });
+  });
+
+  test("I13: evidence of a quiet old version that arrives after the rollback does not end the successor", () => {
+    const late = evidenceFor(rotation, true, now + 10);
+    const back = givens["rolled-back"];
+    const decision = decide(back.rotation, { type: "assessed", evidence: late }, now + 10);
+    expect(decision).toMatchObject({ ok: true, next: back.rotation, effects: [] });
+  });
+
+  test("I13: silence of the successor from before the rollback does not end it", () => {
+    const { rotation, now } = givens["rolled-back"];
+    const evidence = evidenceFor(rotation, true, now);
+    const assess = (countsFrom: number) =>
+      decide(rotation, { type: "assessed", evidence: { ...evidence, countsFrom } }, now);
+    expect(assess(evidence.countsFrom - 1)).toMatchObject({ ok: true, next: rotation, effects: [] });
+    expect(assess(evidence.countsFrom)).toMatchObject({ ok: true, next: { endedAt: now } });
+  });
+
+  test("the question is asked only where the answer matters", () => {
+    expect(quietQuestion(givens.planned.rotation)).toBeUndefined();
+    expect(quietQuestion(givens.propagating.rotation)).toBeUndefined();
+    expect(quietQuestion(rotation)).toEqual({ version: 1, countsFrom: rotation.offeredAt });
+    expect(quietQuestion(givens["rolled-back"].rotation)).toEqual({ version: 2, countsFrom: START + 5 });
+    expect(quietQuestion(givens["rolled-back, ended"].rotation)).toBeUndefined();
+    expect(quietQuestion(givens.completed.rotation)).toBeUndefined();
+  });
+});
+
+describe("a fence", () => {
+  const { rotation, now } = givens.overlapping;
+
+  test("a second contain without a fence leaves the first one standing", () => {
+    const decision = decide(
+      rotation,
+      { type: "compromise", version: "from", mode: "contain", by: "ana", reason: "again" },
+      now,
+    );
+    expect(decision).toMatchObject({ ok: true, effects: [{ do: "mark-compromised", version: 1 }] });
+  });
+
+  test("it is set as given", () => {
+    const decision = decide(rotation, eventNamed("contain", rotation, now), now);
+    expect(decision).toMatchObject({ effects: [{}, { do: "set-fence", version: 1, fence: harmless }] });
+  });
+});
+
+test("a key whose version is refused does not wait for its rotation's date, and has no way back", () => {
+  const rotation = planned({ startsAt: START + 1_000, fromRefused: true });
+  expect(rotation).toMatchObject({ startsAt: START, fromRefusedAt: START, fromCompromised: true });
+  expect(decide(rotation, { type: "begin" }, START)).toMatchObject({ ok: true, next: { phase: "propagating" } });
+});

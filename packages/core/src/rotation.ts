@@ -1,0 +1,142 @@
+/** A rotation as data: its phases, what can happen to it, what follows. What follows when stands in decide.ts. */
+import type { QuietVerdict } from "./evidence.ts";
+import type { Fence, VersionState } from "./key.ts";
+import type { RotationPolicy } from "./policy.ts";
+
+export const phases = [
+  "planned",
+  "propagating",
+  "offered",
+  "overlapping",
+  "retired",
+  "completed",
+  "cancelled",
+  "rolled-back",
+] as const;
+export type Phase = (typeof phases)[number];
+
+/** Times are epoch milliseconds of the authority's clock; null until it happens. */
+export interface Rotation {
+  id: string;
+  keyId: string;
+  apiId: string;
+  from: number;
+  to: number;
+  phase: Phase;
+  /** The policy it began with; later changes of policy do not reach a running rotation. */
+  policy: RotationPolicy;
+  reason: string;
+  startedBy: string;
+  /** Who makes the successor's secret. */
+  origin: "authority" | "consumer";
+  /** The successor may do only this much of what the key may do; null: all of it. */
+  scopes: string[] | null;
+  createdAt: number;
+  startsAt: number;
+  offeredAt: number | null;
+  claimedAt: number | null;
+  /** Handing out ended before the rotation did: the claim time was over, or the consumer proved possession. */
+  claimEndedAt: number | null;
+  confirmedAt: number | null;
+  /** First authenticated use of the successor. */
+  usedAt: number | null;
+  overlappingAt: number | null;
+  /** The deadline; can be moved while it runs. */
+  overlapEndsAt: number | null;
+  retiredAt: number | null;
+  /** Set when a version was retired without the evidence: by a person, by a kill, or by the policy at the deadline. */
+  forced: { by: string; reason: string; at: number } | null;
+  /** The old version is in wrong hands; there is no way back to it. */
+  fromCompromised: boolean;
+  /** The old version was killed: refused at once, whatever the phase. */
+  fromRefusedAt: number | null;
+  rolledBackAt: number | null;
+  rollbackReason: string | null;
+  endedAt: number | null;
+}
+
+export type RotationEvent =
+  // observations
+  | { type: "begin" }
+  | { type: "acknowledged" }
+  | { type: "used" }
+  | { type: "assessed"; evidence: QuietVerdict }
+  // the consumer's
+  | { type: "claim" }
+  | { type: "confirm" }
+  // an operator's
+  | { type: "move-deadline"; overlapEndsAt: number }
+  | { type: "retire"; by: string; reason: string }
+  | { type: "rollback"; reason: string }
+  | { type: "cancel" }
+  | { type: "compromise"; version: "from" | "to"; mode: "kill" | "contain"; fence?: Fence; by: string; reason: string }
+  /** The key itself ended (revoked, expired for good): nothing is left to rotate. */
+  | { type: "abandon" };
+
+export type RotationEventType = RotationEvent["type"];
+
+export type Effect =
+  | { do: "create-successor"; version: number }
+  | { do: "set-state"; version: number; state: VersionState }
+  | { do: "set-current"; version: number }
+  | { do: "mark-compromised"; version: number }
+  | { do: "set-fence"; version: number; fence: Fence }
+  /** Forget the sealed copy of the secret. */
+  | { do: "erase-sealed"; version: number }
+  /** No accepted version is left: replace `version` by a new rotation in the same commit. */
+  | { do: "replace"; version: number; reason: string };
+
+export type RefusalCode =
+  | "rotation_not_due"
+  | "rotation_not_offered"
+  | "rotation_ended"
+  | "claim_ended"
+  | "successor_claimed"
+  | "successor_in_use"
+  | "version_compromised"
+  | "already_retired"
+  | "already_rolled_back"
+  | "overlap_out_of_range"
+  | "contain_needs_old_version"
+  | "no_such_version";
+
+export type Decision =
+  | { ok: true; next: Rotation; effects: Effect[] }
+  | { ok: false; code: RefusalCode; detail: string };
+
+/** What planned rotations start as. */
+export function planRotation(
+  start: Pick<Rotation, "id" | "keyId" | "apiId" | "from" | "to" | "policy" | "reason" | "startedBy" | "origin"> & {
+    startsAt?: number | undefined;
+    scopes?: string[] | null | undefined;
+    fromCompromised?: boolean | undefined;
+    fromRefused?: boolean | undefined;
+  },
+  now: number,
+): Rotation {
+  const { startsAt, scopes, fromCompromised, fromRefused, ...rest } = start;
+  return {
+    ...rest,
+    phase: "planned",
+    createdAt: now,
+    // A key whose only version is refused has none that works: its rotation waits for nothing (I8).
+    startsAt: fromRefused ? now : (startsAt ?? now),
+    scopes: scopes ?? null,
+    offeredAt: null,
+    // A consumer that makes the secret itself holds it from the start.
+    claimedAt: rest.origin === "consumer" ? now : null,
+    claimEndedAt: rest.origin === "consumer" ? now : null,
+    confirmedAt: null,
+    usedAt: null,
+    overlappingAt: null,
+    overlapEndsAt: null,
+    retiredAt: null,
+    forced: null,
+    // There is no way back to a refused version either.
+    fromCompromised: fromCompromised === true || fromRefused === true,
+    fromRefusedAt: fromRefused ? now : null,
+    rolledBackAt: null,
+    rollbackReason: null,
+    endedAt: null,
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * SHA-256 (FIPS 180-4) of ASCII text, leaving the digest as eight words. The words are what a replica's table is
+ * indexed by, so no string, Buffer or object is made on the way; Node's `crypto.hash` hands back a string that must be
+ * taken apart again (`npm run bench -- verify` shows both).
+ * For passwords and other guessable things this would be the wrong function; a secret here has 190 random bits.
+ */
+import { sha256Padded } from "./sha256-block.ts";
+
+const encoder = new TextEncoder();
+let bytes = new Uint8Array(128);
+
+/**
+ * The eight words of the digest of an ASCII `text`, written into `digest` (length 8).
+ * The caller answers for the text being ASCII: `parseKeyText` has looked at each character.
+ */
+export function sha256Ascii(text: string, digest: Int32Array): void {
+  const length = text.length;
+  if (bytes.length < length + 72) bytes = new Uint8Array(2 * length + 72);
+  encoder.encodeInto(text, bytes);
+  sha256Padded(bytes, length, digest);
+}
+
+const BASE64URL = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/** A digest's words as the 43 characters of base64url without padding (RFC 4648 §5): the form in rows and on the wire. */
+export function digestText(digest: Int32Array): string {
+  let text = "";
+  let bits = 0;
+  let held = 0;
+  for (let i = 0; i < 32; i++) {
+    held = (held << 8) | (((digest[i >> 2] as number) >>> (24 - 8 * (i & 3))) & 0xff);
+    bits += 8;
+    while (bits >= 6) {
+      bits -= 6;
+      text += BASE64URL.charAt((held >>> bits) & 63);
+    }
+    held &= (1 << bits) - 1;
+  }
+  return text + BASE64URL.charAt((held << (6 - bits)) & 63);
+}
+
+/** Writes the words of a `digestText` into `digest`; false if `text` is not one. */
+export function parseDigestText(text: string, digest: Int32Array): boolean {
+  if (text.length !== 43) return false;
+  let held = 0;
+  let bits = 0;
+  let byte = 0;
+  digest.fill(0);
+  for (let i = 0; i < 43; i++) {
+    const value = BASE64URL.indexOf(text.charAt(i));
+    if (value < 0) return false;
+    held = (held << 6) | value;
+    bits += 6;
+    if (bits >= 8) {
+      bits -= 8;
+      const word = byte >> 2;
+      digest[word] = (digest[word] as number) | (((held >>> bits) & 0xff) << (24 - 8 * (byte & 3)));
+      byte++;
+      held &= (1 << bits) - 1;
+    }
+  }
+  return held === 0; // the last character has two spare bits; only one spelling counts
+}
+
+const scratch = new Int32Array(8);
+
+/** SHA-256 of an ASCII text as `digestText`. */
+export function sha256Text(text: string): string {
+  sha256Ascii(text, scratch);
+  return digestText(scratch);
+}

@@ -1,0 +1,32 @@
+import { defineConfig } from "vitest/config";
+
+// Workspace packages resolve to their sources, as they do under plain Node.
+const resolve = { conditions: ["keyover-source", "node", "import", "module", "default"] };
+const shared = { resolve, ssr: { resolve } };
+
+export default defineConfig({
+  ...shared,
+  test: {
+    projects: [
+      {
+        ...shared,
+        test: {
+          name: "unit",
+          include: ["packages/*/src/**/*.test.ts", "scripts/**/*.test.ts", "examples/**/*.test.ts"],
+          testTimeout: 10_000,
+        },
+      },
+      {
+        // Real processes, ports and kills: slower, and not many at a time.
+        ...shared,
+        test: {
+          name: "e2e",
+          include: ["e2e/**/*.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          maxWorkers: 3,
+        },
+      },
+    ],
+  },
+});
