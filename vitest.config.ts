@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 // Workspace packages resolve to their sources, as they do under plain Node.
-const resolve = { conditions: ["keyover-source", "node", "import", "module", "default"] };
+const resolve = { conditions: ["keyover-source"] };
 const shared = { resolve, ssr: { resolve } };
 
 export default defineConfig({

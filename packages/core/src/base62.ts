@@ -30,8 +30,3 @@ export function randomBase62(length: number, random: RandomBytes): string {
   }
   return text;
 }
-
-/** True for characters 0-9, A-Z, a-z (by char code). */
-export function isBase62(code: number): boolean {
-  return (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122);
-}

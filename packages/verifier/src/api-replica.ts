@@ -1,0 +1,282 @@
+/**
+ * One api in this process: its replica, the follower that keeps it level, the reports, and the decision on a presented
+ * secret.
+ *
+ *     starting ──level with the authority──▶ answering ──close()──▶ closed
+ *        │  └───authority unreachable, file within its lease──▲
+ *        └──token or api refused──▶ closed, `ready` rejects
+ *
+ * A decision reads the monotonic clock once and compares it with the lease before anything else, so a process that was
+ * stopped for an hour does not answer from an hour ago (I4).
+ */
+import {
+  type Ask,
+  digestKeyText,
+  type Grant,
+  judgeCode,
+  sleep,
+  type Verdict,
+  type VerdictCode,
+  verdictOf,
+  type Welcome,
+  type World,
+} from "@keyover/core";
+import { type Answer, AuthorityCalls, type Refusal } from "./authority-calls.ts";
+import type { DiskHead, ReplicaDisk } from "./disk.ts";
+import { Follower } from "./follower.ts";
+import { AuthorityClock, Lease } from "./lease.ts";
+import { Misses } from "./misses.ts";
+import { type Replica, TableReplica } from "./replica.ts";
+import { ReplicaKeeper } from "./replica-keeper.ts";
+import { Reporter } from "./reporter.ts";
+import { asGrant } from "./shapes.ts";
+import { type Caller, Sightings } from "./sightings.ts";
+
+export interface PresentedAsk extends Ask, Caller {}
+
+export interface ApiOptions {
+  url: string;
+  token: string;
+  api: string;
+  environment: string | undefined;
+  instance: string | undefined;
+  fallbackInstance: string;
+  software: string;
+  reportEveryMs: number | undefined;
+  disk: ReplicaDisk | undefined;
+}
+
+export interface ApiStatus {
+  api: string;
+  phase: string;
+  /** Every feed entry up to here is applied. */
+  seq: number;
+  /** Entries that the authority has and this replica lacks, as far as is known. */
+  lag: number;
+  keys: number;
+  stale: boolean;
+  lease: { standing: "fresh" | "static" | "over"; remainingMs: number };
+  pendingReports: number;
+  misses: { asked: number; dropped: number };
+}
+
+const CLOSE_MS = 2_000;
+
+export const MALFORMED: Verdict = Object.freeze({ valid: false, code: "malformed" });
+export const STALE: Verdict = Object.freeze({ valid: false, code: "stale_replica" });
+const UNKNOWN: Verdict = Object.freeze({ valid: false, code: "unknown" });
+const WRONG_ENVIRONMENT: Verdict = Object.freeze({ valid: false, code: "wrong_environment" });
+
+export class ApiReplica {
+  readonly ready: Promise<void>;
+  prefix = "";
+  readonly #world: World;
+  readonly #options: ApiOptions;
+  readonly #calls: AuthorityCalls;
+  readonly #clock: AuthorityClock;
+  readonly #lease = new Lease();
+  readonly #sightings: Sightings;
+  readonly #replica: Replica = new TableReplica((slot) => this.#sightings.release(this.#replica, slot));
+  readonly #misses: Misses;
+  readonly #reporter: Reporter;
+  #follower: Follower | undefined;
+  #keeper: ReplicaKeeper | undefined;
+  #apiId: string | undefined;
+  #environment: string | undefined;
+  #closed = false;
+  #settleReady: { resolve(): void; reject(error: Error): void };
+  #registered = false;
+  #restored = false;
+  /** What `judgeCode` is asked, one object for all decisions: none outlives its call. */
+  readonly #asked: Ask = { environment: undefined, scope: undefined, network: undefined };
+
+  constructor(world: World, options: ApiOptions) {
+    this.#world = world;
+    this.#options = options;
+    this.#environment = options.environment;
+    this.#calls = new AuthorityCalls(world, options);
+    this.#clock = new AuthorityClock(world.clock);
+    this.#sightings = new Sightings(world.clock.elapsed());
+    this.#misses = new Misses(world, this.#calls);
+    this.#reporter = new Reporter({
+      world,
+      calls: this.#calls,
+      clock: this.#clock,
+      sightings: (timeOf) => this.#sightings.drain(this.#replica, world.clock.elapsed(), timeOf),
+      applied: () => this.#follower?.acknowledged ?? 0,
+      onGrant: (answer) => this.#granted(answer),
+      onBootOver: (boot, code) => this.#follower?.bootOver(boot, code),
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.ready = promise;
+    this.#settleReady = { resolve, reject };
+  }
+
+  async start(): Promise<void> {
+    const { disk, api, instance, fallbackInstance, software } = this.#options;
+    const state = await disk?.load(api);
+    const known = instance ?? state?.head.instance ?? fallbackInstance;
+    const parts = { replica: this.#replica, lease: this.#lease, clock: this.#clock };
+    const keeper = new ReplicaKeeper({ world: this.#world, disk, api, instance: known, ...parts });
+    this.#keeper = keeper;
+    if (state !== undefined) {
+      this.#restored = keeper.restore(state);
+      this.#serves(state.head);
+    }
+    if (this.#closed) return;
+    this.#follower = new Follower({
+      world: this.#world,
+      calls: this.#calls,
+      ...parts,
+      keeper,
+      software,
+      instance: known,
+      replaces: state?.head.boot,
+      onAck: (answer) => this.#toldTime(answer),
+      onWelcome: (welcome, boot) => this.#welcomed(welcome, boot),
+      onLevel: () => this.#settleReady.resolve(),
+      onFailure: (refusal) => this.#failed(refusal),
+    });
+    void this.#follower.run();
+  }
+
+  /** The whole decision, or undefined if the authority must be asked. */
+  verifyNow(text: string, digest: Int32Array, ask: PresentedAsk): Verdict | undefined {
+    const at = this.#world.clock.elapsed();
+    const fresh = at < this.#lease.until;
+    if ((!fresh && this.#lease.standing(at) === "over") || this.#closed) return STALE;
+    const slot = this.#replica.find(digest);
+    if (slot < 0) return this.#missNow(text, digest, ask);
+    const environment = ask.environment ?? this.#environment;
+    const code = this.#replica.isPlainlyOk(slot, environment, ask.scope)
+      ? "ok"
+      : this.#judge(slot, environment, ask, at);
+    this.#sightings.count(this.#replica, slot, ask, at, code === "ok");
+    if (code === "ok" && fresh) return this.#replica.okVerdict(slot);
+    const verdict = verdictOf(this.#replica.held(slot), code);
+    if (!fresh) verdict.stale = true;
+    return Object.freeze(verdict);
+  }
+
+  #judge(slot: number, environment: string | undefined, ask: PresentedAsk, at: number): VerdictCode {
+    const asked = this.#asked;
+    asked.environment = environment;
+    asked.scope = ask.scope;
+    asked.network = ask.network;
+    return judgeCode(this.#replica.held(slot), asked, this.#clock.earliest(at));
+  }
+
+  /** After `verifyNow` answered undefined. */
+  async verifyMiss(text: string, ask: PresentedAsk): Promise<Verdict> {
+    const digest = new Int32Array(8);
+    digestKeyText(text, digest);
+    const outcome = await this.#misses.ask(digest);
+    if (outcome.code === "record") this.#replica.put(outcome.record);
+    // Decided afresh: the feed may have brought the key meanwhile, or the lease may have run out.
+    const verdict = this.verifyNow(text, digest, ask);
+    if (verdict !== undefined) return verdict;
+    return outcome.code === "unavailable" ? STALE : UNKNOWN;
+  }
+
+  status(): ApiStatus {
+    const at = this.#world.clock.elapsed();
+    const standing = this.#closed ? "over" : this.#lease.standing(at);
+    const end = standing === "static" ? this.#lease.staticUntil : this.#lease.until;
+    return {
+      api: this.#options.api,
+      phase: this.#closed ? "closed" : (this.#follower?.phase ?? "starting"),
+      seq: this.#replica.seq,
+      lag: this.#follower?.lag ?? 0,
+      keys: this.#replica.size,
+      stale: standing !== "fresh",
+      lease: { standing, remainingMs: Math.max(0, end - at) },
+      pendingReports: this.#reporter.pending,
+      misses: { asked: this.#misses.asked, dropped: this.#misses.dropped },
+    };
+  }
+
+  /** Answers nothing from now on; tells the authority so, if it can be told within two seconds. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#settleReady.reject(new Error("the verifier was closed before it was ready"));
+    await Promise.race([this.#reporter.close(), sleep(this.#world.clock, CLOSE_MS)]);
+    this.#follower?.close();
+    await this.#keeper?.close();
+  }
+
+  #missNow(text: string, digest: Int32Array, ask: PresentedAsk): Verdict | undefined {
+    const wanted = ask.environment ?? this.#environment;
+    // The text says its environment itself: answering from it tells nobody whether the key exists.
+    if (wanted !== undefined && !text.startsWith(`${this.prefix}_${wanted}_`)) return WRONG_ENVIRONMENT;
+    return this.#misses.isUnknown(digest) ? UNKNOWN : undefined;
+  }
+
+  #toldTime(answer: Answer): Grant | undefined {
+    const grant = asGrant(answer.body);
+    if (grant !== undefined) this.#clock.heard(grant.now, answer.sentAt, answer.receivedAt);
+    return grant;
+  }
+
+  #granted(answer: Answer): void {
+    const grant = this.#toldTime(answer);
+    if (grant === undefined) return;
+    this.#lease.grant(grant, answer.sentAt);
+    this.#keeper?.granted();
+  }
+
+  #welcomed(welcome: Welcome, boot: string): void {
+    this.#registered = true;
+    const problem = this.#environmentProblem(welcome);
+    if (problem !== undefined) {
+      this.#refuse(problem);
+      return;
+    }
+    if (this.#apiId !== undefined && this.#apiId !== welcome.api.id) {
+      // Another api under the name of one that is gone. Its feed counts from 1 again; nothing of the old one may stay.
+      this.#replica.keepEnvironments([]);
+      this.#replica.settle(0, new Set(), true);
+    }
+    this.#serves(welcome);
+    this.#reporter.begin(boot, welcome.now, this.#options.reportEveryMs ?? welcome.reportEveryMs);
+  }
+
+  #serves({ api, environments }: Pick<DiskHead, "api" | "environments">): void {
+    this.#apiId = api.id;
+    this.prefix = api.prefix;
+    this.#environment = this.#options.environment ?? (environments.length === 1 ? environments[0] : undefined);
+  }
+
+  #environmentProblem({ api, environments }: Welcome): string | undefined {
+    const { environment } = this.#options;
+    const covered = environments.join(", ");
+    if (environment === undefined && environments.length === 1) return undefined;
+    if (environment === undefined) {
+      return `the token covers several environments of ${api.name} (${covered}); say which one this server serves: environment: "${environments[0]}"`;
+    }
+    if (environments.includes(environment)) return undefined;
+    return `the token does not cover the environment "${environment}" of ${api.name}; it covers ${covered}`;
+  }
+
+  #failed(refusal: Refusal): void {
+    const { url, api } = this.#options;
+    const passing = refusal.status < 400 || refusal.status >= 500 || [408, 409, 410, 429].includes(refusal.status);
+    if (!passing && !this.#registered) {
+      this.#refuse(
+        `the authority at ${url} refuses this verifier for the api "${api}": ${refusal.detail} (${refusal.code})`,
+      );
+      return;
+    }
+    if (this.#restored && this.#lease.standing(this.#world.clock.elapsed()) !== "over") {
+      this.#world.log("warn", "verifier.from_disk", { api, seq: this.#replica.seq, reason: refusal.detail });
+      this.#settleReady.resolve();
+    }
+  }
+
+  /** Nothing that time would mend: `ready` says so, and the verifier stops. */
+  #refuse(problem: string): void {
+    this.#world.log("error", "verifier.refused", { api: this.#options.api, problem });
+    this.#settleReady.reject(new Error(problem));
+    void this.close();
+  }
+}

@@ -1,0 +1,87 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { START, VirtualClock } from "./authority.test-double.ts";
+import { AuthorityClock, Lease } from "./lease.ts";
+
+describe("the authority's clock", () => {
+  test("lies between the two bounds, whatever the network does and however the crystals drift", () => {
+    const exchange = fc.record({
+      pause: fc.integer({ min: 0, max: 600_000 }),
+      there: fc.integer({ min: 0, max: 3_000 }),
+      back: fc.integer({ min: 0, max: 3_000 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(exchange, { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: -200, max: 200 }),
+        (exchanges, ppm) => {
+          const local = new VirtualClock();
+          const clock = new AuthorityClock(local);
+          const trueAt = (at: number) => START + 1_234_567 + at * (1 + ppm / 1e6);
+          let at = 0;
+          for (const { pause, there, back } of exchanges) {
+            const sentAt = at + pause;
+            at = sentAt + there + back;
+            clock.heard(trueAt(sentAt + there), sentAt, at);
+            for (const later of [at, at + 1_000, at + 3_600_000]) {
+              expect(clock.earliest(later)).toBeLessThanOrEqual(trueAt(later) + 1e-3);
+              expect(clock.latest(later)).toBeGreaterThanOrEqual(trueAt(later) - 1e-3);
+            }
+            expect(clock.latest(at) - clock.earliest(at)).toBeLessThanOrEqual((there + back) * 1.001 + 1e-3);
+          }
+        },
+      ),
+    );
+  });
+
+  test("that was set is believed anew", () => {
+    const clock = new AuthorityClock(new VirtualClock());
+    clock.heard(1_000_000, 0, 10);
+    clock.heard(1_000_000 - 3_600_000, 100, 110);
+    expect(clock.earliest(110)).toBeCloseTo(1_000_000 - 3_600_000, 0);
+    expect(clock.latest(110)).toBeCloseTo(1_000_010 - 3_600_000, 0);
+  });
+});
+
+describe("the lease", () => {
+  const policy = { leaseMs: 15_000, onStale: "static" as const, staticMs: 60_000 };
+
+  test("ends after the earlier of the grant and the last whole replica", () => {
+    const lease = new Lease();
+    expect(lease.standing(0)).toBe("over");
+    lease.grant(policy, 1_000);
+    expect(lease.standing(1_000)).toBe("over");
+    lease.whole(900);
+    expect([lease.standing(15_899), lease.standing(15_900), lease.standing(75_899), lease.standing(75_900)]).toEqual([
+      "fresh",
+      "static",
+      "static",
+      "over",
+    ]);
+    lease.grant(policy, 9_000);
+    expect(lease.standing(15_900)).toBe("static");
+    lease.whole(9_500);
+    expect(lease.standing(23_999)).toBe("fresh");
+    expect(lease.standing(24_000)).toBe("static");
+  });
+
+  test("an answer that was overtaken changes nothing", () => {
+    const lease = new Lease();
+    lease.whole(10_000);
+    lease.grant({ leaseMs: 2_000, onStale: "closed", staticMs: 0 }, 10_000);
+    lease.grant(policy, 5_000);
+    expect(lease.standing(12_000)).toBe("over");
+  });
+
+  test("a boot that is over ends it at once; the next grant begins it anew", () => {
+    const lease = new Lease();
+    lease.whole(1_000);
+    lease.grant({ ...policy, onStale: "closed" }, 1_000);
+    lease.end(2_000);
+    expect(lease.standing(2_000)).toBe("over");
+    lease.whole(2_500);
+    expect(lease.standing(2_500)).toBe("over");
+    lease.grant({ ...policy, onStale: "closed" }, 2_600);
+    expect(lease.standing(2_600)).toBe("fresh");
+  });
+});

@@ -1,0 +1,140 @@
+/**
+ * Two questions of time that a verifier answers without trusting its own wall clock (I12).
+ *
+ * `AuthorityClock`: what time is it at the authority? Each answer carries the authority's `now`, stamped after the
+ * request was sent and before the answer was received, so the difference to the local monotonic clock lies between two
+ * bounds. Bounds of several answers are intersected; between answers they widen by what two crystals may drift.
+ *
+ * `Lease`: may this verifier still answer?
+ *
+ *     fresh    until leaseMs after the earlier of: the last granted request was sent; the replica was last known whole
+ *     static   after that, if the policy says so, for staticMs: answers go out marked stale
+ *     over     after that: every answer is `stale_replica`
+ *
+ * A grant alone does not make a verifier fresh: one whose reports arrive while its feed is stuck would accept what was
+ * revoked. Both times are taken from before the authority can have said its word, so the lease ends here first.
+ */
+import type { Clock, StalenessPolicy } from "@keyover/core";
+
+/** Ten times what a plain quartz drifts, and as fast as NTP slews a clock. */
+const DRIFT = 500e-6;
+
+export class AuthorityClock {
+  readonly #clock: Clock;
+  /** The authority's time minus the local monotonic time lies between these two, as of `#asOf`. */
+  #lower = Number.NEGATIVE_INFINITY;
+  #upper = Number.POSITIVE_INFINITY;
+  #asOf = 0;
+  /** The bounds come from a file and the wall clock; the first real answer replaces them. */
+  #restored = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** An answer that said `now`, sent for and received at these monotonic times. */
+  heard(now: number, sentAt: number, receivedAt: number): void {
+    const newLower = now - receivedAt;
+    const newUpper = now - sentAt + DRIFT * (receivedAt - sentAt);
+    const slack = DRIFT * Math.max(0, receivedAt - this.#asOf);
+    const lower = Math.max(this.#lower - slack, newLower);
+    const upper = Math.min(this.#upper + slack, newUpper);
+    // No overlap: the authority's clock was set. Then, and after a mere estimate, the last word alone counts.
+    const anew = this.#restored || lower > upper;
+    this.#restored = false;
+    this.#asOf = receivedAt;
+    this.#lower = anew ? newLower : lower;
+    this.#upper = anew ? newUpper : upper;
+  }
+
+  /** What a file said: `now` was an estimate. */
+  restore(now: number): void {
+    const at = this.#clock.elapsed();
+    this.heard(now, at, at);
+    this.#restored = true;
+  }
+
+  /** No later than the authority's time at `at` (monotonic). */
+  earliest(at: number = this.#clock.elapsed()): number {
+    return at + this.#lower - DRIFT * (at - this.#asOf);
+  }
+
+  /** No earlier than the authority's time at `at` (monotonic). */
+  latest(at: number = this.#clock.elapsed()): number {
+    return at + this.#upper + DRIFT * (at - this.#asOf);
+  }
+
+  /** The local monotonic time, no later than the true one, at which the authority's clock showed `now`. */
+  localOf(now: number): number {
+    return now - this.#upper;
+  }
+}
+
+export type Standing = "fresh" | "static" | "over";
+
+const NEVER = Number.NEGATIVE_INFINITY;
+
+/** All times are monotonic milliseconds. */
+export class Lease {
+  /** Read by the hot path: fresh before this. */
+  until: number = NEVER;
+  #staticUntil = NEVER;
+  #grantedAt = NEVER;
+  #wholeAt = NEVER;
+  #policy: StalenessPolicy | undefined;
+
+  get policy(): StalenessPolicy | undefined {
+    return this.#policy;
+  }
+
+  get staticUntil(): number {
+    return this.#staticUntil;
+  }
+
+  /** The authority granted what was asked for at `sentAt`. An answer that was overtaken by a later one counts for nothing. */
+  grant({ leaseMs, onStale, staticMs }: StalenessPolicy, sentAt: number): void {
+    if (sentAt < this.#grantedAt) return;
+    this.#policy = { leaseMs, onStale, staticMs };
+    this.#grantedAt = sentAt;
+    this.#renew();
+  }
+
+  /** The replica lacked nothing that the authority had committed by `at`. */
+  whole(at: number): void {
+    if (at <= this.#wholeAt) return;
+    this.#wholeAt = at;
+    this.#renew();
+  }
+
+  /** The authority no longer knows this boot. */
+  end(at: number): void {
+    this.#grantedAt = NEVER;
+    this.until = Math.min(this.until, at);
+    this.#setStatic();
+  }
+
+  /** From a file, after a restart without the authority. */
+  restore({ leaseMs, onStale, staticMs }: StalenessPolicy, until: number): void {
+    this.#policy = { leaseMs, onStale, staticMs };
+    this.until = until;
+    this.#setStatic();
+  }
+
+  standing(at: number): Standing {
+    if (at < this.until) return "fresh";
+    return at < this.#staticUntil ? "static" : "over";
+  }
+
+  #renew(): void {
+    if (this.#policy === undefined) return;
+    const until = Math.min(this.#grantedAt, this.#wholeAt) + this.#policy.leaseMs;
+    // While a new boot has its grant but not its feed, what the file allowed still counts.
+    if (until === NEVER) return;
+    this.until = until;
+    this.#setStatic();
+  }
+
+  #setStatic(): void {
+    this.#staticUntil = this.until + (this.#policy?.onStale === "static" ? this.#policy.staticMs : 0);
+  }
+}

@@ -1,0 +1,165 @@
+import { type Ask, judgeCode, type KeyRecord, parseDigestText, sha256Text, type VersionRecord } from "@keyover/core";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { keyRecord, version } from "./authority.test-double.ts";
+import { TableReplica } from "./replica.ts";
+
+const digestOf = (text: string) => {
+  const digest = new Int32Array(8);
+  parseDigestText(sha256Text(text), digest);
+  return digest;
+};
+const find = (replica: TableReplica, text: string) => {
+  const slot = replica.find(digestOf(text));
+  return slot < 0 ? undefined : replica.held(slot);
+};
+
+describe("a replica never goes back", () => {
+  /** The history of three keys: each number is an entry; what arrives is any part of it, in any order and way. */
+  const history: KeyRecord[] = [];
+  for (let seq = 1; seq <= 30; seq++) {
+    const name = `key_${seq % 3}`;
+    const number = Math.ceil(seq / 9);
+    const versions = [version(`${name} secret ${number}`, { number, state: seq > 24 ? "retired" : "active" })];
+    if (seq % 9 > 4) versions.push(version(`${name} secret ${number + 1}`, { number: number + 1, state: "pending" }));
+    history.push({ seq, ...keyRecord(name, versions, { status: seq > 27 ? "revoked" : "active" }) });
+  }
+  const stateAt = (seq: number) => new Map(history.filter((each) => each.seq <= seq).map((each) => [each.key, each]));
+
+  const arrival = fc.oneof(
+    fc.record({ kind: fc.constant("miss" as const), seq: fc.integer({ min: 1, max: 30 }) }),
+    fc.record({ kind: fc.constant("entry" as const), seq: fc.integer({ min: 1, max: 30 }) }),
+    fc.record({ kind: fc.constant("snapshot" as const), seq: fc.integer({ min: 0, max: 30 }), back: fc.boolean() }),
+  );
+
+  test("by any order of entries, snapshots old and new, and answers to misses", () => {
+    fc.assert(
+      fc.property(fc.array(arrival, { maxLength: 60 }), (arrivals) => {
+        const replica = new TableReplica();
+        const newest = new Map<string, number>();
+        const learned = (record: KeyRecord) =>
+          newest.set(record.key, Math.max(record.seq, newest.get(record.key) ?? 0));
+        for (const each of arrivals) {
+          const before = replica.seq;
+          const record = history[each.seq - 1];
+          if (each.kind === "miss" && record !== undefined) {
+            replica.put(structuredClone(record));
+            learned(record);
+          }
+          if (each.kind === "entry" && record !== undefined) {
+            const outcome = replica.apply({ seq: each.seq, record: structuredClone(record) });
+            expect(outcome).toBe(each.seq > before + 1 ? "gap" : each.seq === before + 1 ? "applied" : "old");
+            if (outcome !== "gap") learned(record);
+          }
+          if (each.kind === "snapshot") {
+            const records = [...stateAt(each.seq).values()];
+            for (const one of records) {
+              replica.put(structuredClone(one));
+              learned(one);
+            }
+            replica.settle(each.seq, new Set(records.map((one) => one.key)), each.back);
+            for (const [key, seq] of newest) if (seq <= each.seq && !stateAt(each.seq).has(key)) newest.delete(key);
+          }
+          if (each.kind !== "snapshot" || !each.back) expect(replica.seq).toBeGreaterThanOrEqual(before);
+        }
+        // Held is exactly the newest record of each key, and by its digests nothing but it.
+        expect(new Map([...replica.records()].map((one) => [one.key, one.seq]))).toEqual(newest);
+        for (const { key, versions } of history) {
+          const held = history[(newest.get(key) ?? 0) - 1];
+          for (const { sha256 } of versions) {
+            const digest = new Int32Array(8);
+            parseDigestText(sha256, digest);
+            const slot = replica.find(digest);
+            const wanted = held?.versions.find((one) => one.sha256 === sha256);
+            expect(slot < 0 ? undefined : replica.held(slot).version).toEqual(wanted);
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("a version that a newer record lacks is gone", () => {
+    const replica = new TableReplica();
+    replica.apply({ seq: 1, record: { seq: 1, ...keyRecord("key_1", [version("a"), version("b", { number: 2 })]) } });
+    replica.apply({ seq: 2, record: { seq: 2, ...keyRecord("key_1", [version("b", { number: 2 })]) } });
+    expect(find(replica, "a")).toBeUndefined();
+    expect(find(replica, "b")?.version.number).toBe(2);
+  });
+
+  test("a digest that a second key brings belongs to the second, and the first does not take it away", () => {
+    const replica = new TableReplica();
+    replica.put({ seq: 1, ...keyRecord("key_1", [version("a")]) });
+    replica.put({ seq: 2, ...keyRecord("key_2", [version("a")]) });
+    replica.put({ seq: 3, ...keyRecord("key_1", []) });
+    expect(find(replica, "a")?.held.record.key).toBe("key_2");
+  });
+
+  test("an entry that we may not see counts, and brings nothing", () => {
+    const replica = new TableReplica();
+    expect(replica.apply({ seq: 1 })).toBe("applied");
+    expect([replica.seq, replica.size]).toEqual([1, 0]);
+  });
+
+  test("keys of environments that the token no longer covers are forgotten", () => {
+    const replica = new TableReplica();
+    replica.put({ seq: 1, ...keyRecord("key_1", [version("a")]) });
+    replica.put({ seq: 2, ...keyRecord("key_2", [version("b")], { environment: "test" }) });
+    replica.keepEnvironments(["live"]);
+    expect([find(replica, "a")?.held.record.key, find(replica, "b")]).toEqual(["key_1", undefined]);
+  });
+});
+
+test("the short way says ok only where the long way does, and does say so for a plain version", () => {
+  const scopes = fc.subarray(["market:read", "market:*", "trade:write", "*"]);
+  const networks = fc.constantFrom([], [], [], ["203.0.113.0/24"]).map((each): string[] => [...each]);
+  const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined, freq: 2 });
+  const versionRecord: fc.Arbitrary<VersionRecord> = fc.record({
+    number: fc.constant(1),
+    state: fc.constantFrom("active", "active", "pending", "retiring", "retired"),
+    sha256: fc.constant(sha256Text("a")),
+    compromised: fc.boolean(),
+    fence: maybe(fc.record({ scopes: maybe(scopes), networks: maybe(networks) })),
+    scopes: maybe(scopes),
+  });
+  const record: fc.Arbitrary<KeyRecord> = fc.record({
+    seq: fc.constant(1),
+    key: fc.constant("key_1"),
+    consumer: fc.constant("con_1"),
+    environment: fc.constantFrom("live", "test"),
+    status: fc.constantFrom("active", "active", "active", "suspended", "revoked"),
+    scopes,
+    networks,
+    expiresAt: maybe(fc.constantFrom(500, 1_500)),
+    current: fc.constant(1),
+    versions: versionRecord.map((each) => [each]),
+  });
+  const ask: fc.Arbitrary<Ask> = fc.record({
+    environment: maybe(fc.constantFrom("live", "test")),
+    scope: maybe(
+      fc.oneof(
+        fc.constantFrom("market:read", "trade:write", "x"),
+        fc.array(fc.constantFrom("market:read", "trade:write")),
+      ),
+    ),
+    network: maybe(fc.constantFrom("203.0.113.9", "198.51.100.1")),
+  });
+  let short = 0;
+  fc.assert(
+    fc.property(record, ask, (one, asked) => {
+      const replica = new TableReplica();
+      replica.put(structuredClone(one));
+      const slot = replica.find(digestOf("a"));
+      const code = judgeCode(replica.held(slot), asked, 1_000);
+      const plain = replica.isPlainlyOk(slot, asked.environment, asked.scope);
+      if (plain) short++;
+      if (plain) expect(code).toBe("ok");
+      const { fence, scopes: own } = one.versions[0] as VersionRecord;
+      const usual =
+        fence === undefined && own === undefined && one.expiresAt === undefined && one.networks.length === 0;
+      if (usual && code === "ok") expect(plain).toBe(true);
+    }),
+    { numRuns: 3_000 },
+  );
+  expect(short).toBeGreaterThan(50);
+});

@@ -1,0 +1,148 @@
+/**
+ * @keyover/verifier: decides on presented API keys inside the API's own process, from its own replica of the keys.
+ *
+ *     text ──form, checksum──▶ digest ──▶ the api of its prefix ──▶ lease ──▶ replica ──▶ judge ──▶ count ──▶ Verdict
+ *             │ malformed                                            │ over      │ miss: ask the authority, once
+ *             ▼                                                      ▼           ▼
+ *             401                                                    503         `verify` waits, `verifyNow` says undefined
+ *
+ * No step before a miss waits for anything.
+ */
+import { digestKeyText, docsUrl, encodeBase62, type Verdict, type World } from "@keyover/core";
+import { ApiReplica, type ApiStatus, MALFORMED, type PresentedAsk, STALE } from "./api-replica.ts";
+import { fileDisk, type ReplicaDisk } from "./disk.ts";
+import { hostName, realWorld, software } from "./world.ts";
+
+export type { Ask, Verdict, VerdictCode } from "@keyover/core";
+export type { ApiStatus, PresentedAsk } from "./api-replica.ts";
+export type { DiskHead, DiskLease, DiskState, JournalLine, ReplicaDisk } from "./disk.ts";
+export { fileDisk } from "./disk.ts";
+
+export interface VerifierOptions {
+  /** The authority's address, such as `https://keys.example.com`. */
+  url: string;
+  /** A token of the role `verifier`. */
+  token: string;
+  /** Names or ids of the apis whose keys to decide on. */
+  apis: readonly string[];
+  /** The environment that this server serves. Needed if the token covers several. */
+  environment?: string | undefined;
+  /** A lasting name of this process, unique among running verifiers. Default: the host's name and six random characters. */
+  instance?: string | undefined;
+  /** A folder of this process alone. With it the verifier can restart while the authority is away. */
+  dataDir?: string | undefined;
+  /** Default: what the authority says, about a second. */
+  reportEveryMs?: number | undefined;
+  /** Where consumers read about rotation: the `Link` header of an old version's responses. */
+  docsUrl?: string | undefined;
+  /** For simulations and tests. */
+  world?: World | undefined;
+  /** Instead of `dataDir`. */
+  disk?: ReplicaDisk | undefined;
+}
+
+export interface Verifier {
+  /**
+   * Resolves when the verifier can decide: level with the authority, or from its disk within the lease written there. Rejects
+   * if the token or the options are refused; while the authority is merely unreachable it waits.
+   */
+  readonly ready: Promise<void>;
+  readonly docsUrl: string;
+  /** Never rejects. Before `ready`, after `close` and past its lease it says `stale_replica`. */
+  verify(text: string, ask: PresentedAsk): Promise<Verdict>;
+  /** The same at once, or undefined if the authority must be asked about this key: then call `verify`. */
+  verifyNow(text: string, ask: PresentedAsk): Verdict | undefined;
+  status(): ApiStatus[];
+  close(): Promise<void>;
+}
+
+export function createVerifier(options: VerifierOptions): Verifier {
+  return new ReplicaVerifier(options);
+}
+
+class ReplicaVerifier implements Verifier {
+  readonly ready: Promise<void>;
+  readonly docsUrl: string;
+  readonly #apis: ApiReplica[];
+  readonly #digest = new Int32Array(8);
+  #unlock: (() => Promise<void>) | undefined;
+  #starting: Promise<void>;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: VerifierOptions) {
+    const world = options.world ?? realWorld();
+    if (options.apis.length === 0) throw new TypeError("createVerifier: name at least one api in `apis`");
+    if (!URL.canParse(options.url)) throw new TypeError(`createVerifier: \`url\` is no address: ${options.url}`);
+    const { dataDir, environment, instance, reportEveryMs, url, token } = options;
+    const disk = options.disk ?? (dataDir === undefined ? undefined : fileDisk(dataDir, world.log));
+    const fallbackInstance = `${hostName()}-${randomName(world)}`;
+    const shared = { url, token, environment, instance, fallbackInstance, reportEveryMs, disk, software: software() };
+    this.docsUrl = options.docsUrl ?? docsUrl("key_retired");
+    this.#apis = options.apis.map((api) => new ApiReplica(world, { ...shared, api }));
+    this.#starting = this.#start(disk);
+    this.ready = this.#becomeReady();
+    // Whoever does not wait for `ready` still gets `stale_replica` answers, and not the end of the process.
+    this.ready.catch(() => undefined);
+  }
+
+  verifyNow(text: string, ask: PresentedAsk): Verdict | undefined {
+    const prefixEnd = this.#digestOf(text);
+    if (prefixEnd === 0) return MALFORMED;
+    const api = this.#route(text, prefixEnd);
+    return api === undefined ? this.#foreign() : api.verifyNow(text, this.#digest, ask);
+  }
+
+  async verify(text: string, ask: PresentedAsk): Promise<Verdict> {
+    const verdict = this.verifyNow(text, ask);
+    if (verdict !== undefined) return verdict;
+    const api = this.#route(text, text.indexOf("_"));
+    return api === undefined ? this.#foreign() : api.verifyMiss(text, ask);
+  }
+
+  status(): ApiStatus[] {
+    return this.#apis.map((api) => api.status());
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** The length of a well-formed text's prefix, its digest left in `#digest`; 0 for any other. */
+  #digestOf(text: string): number {
+    return typeof text === "string" ? digestKeyText(text, this.#digest) : 0;
+  }
+
+  #route(text: string, prefixEnd: number): ApiReplica | undefined {
+    for (const api of this.#apis) {
+      if (api.prefix.length === prefixEnd && text.startsWith(api.prefix)) return api;
+    }
+    return undefined;
+  }
+
+  /** A prefix that is none of ours, unless there is an api of which we don't know the prefix yet. */
+  #foreign(): Verdict {
+    return this.#apis.every((api) => api.prefix !== "") ? MALFORMED : STALE;
+  }
+
+  async #start(disk: ReplicaDisk | undefined): Promise<void> {
+    this.#unlock = await disk?.lock();
+    await Promise.all(this.#apis.map((api) => api.start()));
+  }
+
+  async #becomeReady(): Promise<void> {
+    for (const api of this.#apis) api.ready.catch(() => undefined);
+    await this.#starting;
+    await Promise.all(this.#apis.map((api) => api.ready));
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#apis.map((api) => api.close()));
+    await this.#starting.catch(() => undefined);
+    await this.#unlock?.();
+  }
+}
+
+function randomName(world: World): string {
+  return [...world.random(6)].map((byte) => encodeBase62(byte % 62, 1)).join("");
+}

@@ -1,0 +1,65 @@
+/** The one file with real time, chance, network, console and process. Everything else is handed a `World`. */
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import type { World } from "@keyover/core";
+
+export function realWorld(): World {
+  return {
+    clock: {
+      now: () => Date.now(),
+      elapsed: () => performance.now(),
+      after(delayMs, run) {
+        const timer = setTimeout(run, delayMs);
+        timer.unref();
+        return () => clearTimeout(timer);
+      },
+    },
+    random: (length) => randomBytes(length),
+    fetch: (input, init) => globalThis.fetch(input, init),
+    log(level, event, fields) {
+      if (level !== "warn" && level !== "error") return;
+      console.error(JSON.stringify({ level, time: new Date().toISOString(), event: `keyover.${event}`, ...fields }));
+    },
+  };
+}
+
+/** What the authority is told of this process: `@keyover/verifier/0.1.0 node/24.21.0`. */
+export function software(): string {
+  return `@keyover/verifier/0.1.0 node/${process.versions.node}`;
+}
+
+export function hostName(): string {
+  return hostname();
+}
+
+export interface ProcessMark {
+  pid: number;
+  /** When the process began, in the kernel's ticks, where that can be read; tells a process from a later one with its number. */
+  birth: string;
+}
+
+export function thisProcess(): ProcessMark {
+  return { pid: process.pid, birth: birthOf(process.pid) };
+}
+
+/** True if the process that left this mark still runs. */
+export function isRunning(mark: ProcessMark): boolean {
+  try {
+    process.kill(mark.pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  const birth = birthOf(mark.pid);
+  return mark.birth === "" || birth === "" || mark.birth === birth;
+}
+
+/** Field 22 of /proc/<pid>/stat; the fields begin after the last `)`, because a program's name may hold anything. */
+function birthOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  } catch {
+    return "";
+  }
+}
