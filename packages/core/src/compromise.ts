@@ -61,23 +61,36 @@ function containOld(rotation: Rotation, event: Compromise, now: number): Decisio
   return { ok: true, next, effects: [...effects, ...forward] };
 }
 
-/** Back to the old version if it is clean; otherwise a new rotation replaces both, in the same commit. */
+/**
+ * Back to the old version if it is clean and still accepted; otherwise a new rotation replaces both, in the same commit. A version that
+ * has retired does not come back by itself: its holders have let go of it, and it would be one more secret to worry about.
+ */
 function killSuccessor(rotation: Rotation, event: Compromise, now: number): Decision {
+  const { from, to } = rotation;
   const effects: Effect[] = [
-    { do: "mark-compromised", version: rotation.to },
-    { do: "set-state", version: rotation.to, state: "retired" },
-    { do: "erase-sealed", version: rotation.to },
+    { do: "mark-compromised", version: to },
+    { do: "set-state", version: to, state: "retired" },
+    { do: "erase-sealed", version: to },
   ];
-  const next = { ...backToOld(rotation, event.reason, now), endedAt: now, claimEndedAt: rotation.claimEndedAt ?? now };
-  if (!rotation.fromCompromised) return { ok: true, next, effects: [...effects, ...restoreOld(rotation)] };
-  if (rotation.fromRefusedAt === null && rotation.phase !== "retired") {
-    // Contained: fenced, but all that the consumer has.
-    effects.push(...restoreOld(rotation), { do: "replace", version: rotation.from, reason: event.reason });
-  } else {
+  const ended = { endedAt: now, claimEndedAt: rotation.claimEndedAt ?? now };
+  const replace = (version: number): Effect => ({ do: "replace", version, reason: event.reason });
+  if (rotation.phase === "retired") {
     effects.push(
-      { do: "set-current", version: rotation.to },
-      { do: "replace", version: rotation.to, reason: event.reason },
+      { do: "set-state", version: from, state: "destroyed" },
+      { do: "set-current", version: to },
+      replace(to),
     );
+    return { ok: true, next: { ...rotation, ...ended, phase: "completed" }, effects };
   }
-  return { ok: true, next: { ...next, phase: "cancelled", rolledBackAt: null, rollbackReason: null }, effects };
+  if (!rotation.fromCompromised) {
+    return {
+      ok: true,
+      next: { ...backToOld(rotation, event.reason, now), ...ended },
+      effects: [...effects, ...restoreOld(rotation)],
+    };
+  }
+  if (rotation.fromRefusedAt === null)
+    effects.push(...restoreOld(rotation), replace(from)); // fenced, but all that the consumer has
+  else effects.push({ do: "set-current", version: to }, replace(to));
+  return { ok: true, next: { ...rotation, ...ended, phase: "cancelled", overlapEndsAt: null }, effects };
 }

@@ -85,6 +85,8 @@ const refused = (code: RefusalCode) => ({ refused: code });
 const activate = ["to active", "current to"];
 const restore = ["from active", "current from"];
 const drop = ["to destroyed", "erase to"];
+/** A retired version does not come back; a new one replaces the killed successor. */
+const replaced = ["mark to", "to retired", "erase to", "from destroyed", "current to", "replace to"];
 const killTo = ["mark to", "to retired", "erase to"];
 
 /** Nothing that the world does changes an ended rotation; whatever a person asks of it is refused. */
@@ -470,24 +472,9 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { gives: "retired", effects: ["mark from"], facts: { fromCompromised: true } },
       { given: "retired, killed", gives: "retired", effects: ["mark from"] },
       { event: "contain", gives: "retired", effects: ["mark from"], facts: { fromCompromised: true } },
-      {
-        event: "killSuccessor",
-        gives: "rolled-back",
-        effects: [...killTo, ...restore],
-        facts: { endedAt: START + 15 },
-      },
-      {
-        given: "retired, killed",
-        event: "killSuccessor",
-        gives: "cancelled",
-        effects: [...killTo, "current to", "replace to"],
-      },
-      {
-        given: "retired, contained",
-        event: "killSuccessor",
-        gives: "cancelled",
-        effects: [...killTo, "current to", "replace to"],
-      },
+      { event: "killSuccessor", gives: "completed", effects: replaced, facts: { endedAt: START + 15 } },
+      { given: "retired, killed", event: "killSuccessor", gives: "completed", effects: replaced },
+      { given: "retired, contained", event: "killSuccessor", gives: "completed", effects: replaced },
       { event: "containSuccessor", gives: refused("contain_needs_old_version") },
     ],
     abandon: [{ gives: "completed", effects: ["erase to"] }],

@@ -1,0 +1,220 @@
+/** The demo's processes: the authority, two market data APIs, the bots. Real processes, real HTTP, real kills. */
+import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
+import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { type Api, createApi } from "@keyover/client/api";
+import type { BotCommand, BotCounts, BotMessage, BotStart, ThiefCounts } from "./messages.ts";
+
+const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+const KEYOVER = path("../../packages/server/src/main.ts");
+const MARKET_API = path("../market-api/src/market-api.ts");
+const BOT = path("./bot.ts");
+
+/** Whatever way the demo ends, its processes end with it. */
+const children = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130));
+
+/** What a process says goes into a file of its own. */
+function logFile(folder: string, name: string): number {
+  mkdirSync(join(folder, "logs"), { recursive: true });
+  return openSync(join(folder, "logs", `${name}.log`), "a", 0o600);
+}
+
+function ownChild(child: ChildProcess): ChildProcess {
+  children.add(child);
+  child.once("exit", () => children.delete(child));
+  return child;
+}
+
+/** A process that can be killed and started again with the same port and folder. */
+export interface Restartable {
+  name: string;
+  url: string;
+  /** `kill -9`; resolves when the process is gone. */
+  kill(): Promise<void>;
+  start(): Promise<void>;
+  /** SIGTERM; resolves with the exit code. */
+  stop(): Promise<number | null>;
+}
+
+export interface Authority extends Restartable {
+  admin: Api;
+}
+
+export async function startAuthority(folder: string): Promise<Authority> {
+  const data = join(folder, "authority");
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const made = execFileSync(process.execPath, [KEYOVER, "init", "--data", data, "--json"], { encoding: "utf8" });
+  const token = (JSON.parse(made) as { adminToken: string }).adminToken;
+  const args = ["serve", "--data", data, "--listen", `127.0.0.1:${port}`, "--log-level", "warn"];
+  const authority = restartable("the authority", url, "/readyz", () =>
+    spawn(process.execPath, [KEYOVER, ...args], { stdio: ["ignore", "ignore", logFile(folder, "authority")] }),
+  );
+  await authority.start();
+  return Object.assign(authority, { admin: createApi({ url, token }) });
+}
+
+export async function startMarketApi(
+  folder: string,
+  name: string,
+  authorityUrl: string,
+  token: string,
+): Promise<Restartable> {
+  const port = await freePort();
+  const env = {
+    ...process.env,
+    KEYOVER_URL: authorityUrl,
+    KEYOVER_TOKEN: token,
+    KEYOVER_ENVIRONMENT: "live",
+    KEYOVER_DATA: join(folder, name),
+    PORT: String(port),
+  };
+  const api = restartable(name, `http://127.0.0.1:${port}`, "/healthz", () =>
+    spawn(process.execPath, [MARKET_API], { env, stdio: ["ignore", "ignore", logFile(folder, name)] }),
+  );
+  await api.start();
+  return api;
+}
+
+function restartable(name: string, url: string, health: string, launch: () => ChildProcess): Restartable {
+  let child: ChildProcess | undefined;
+  const end = (signal: NodeJS.Signals) =>
+    new Promise<number | null>((resolve) => {
+      if (child === undefined || child.exitCode !== null) return resolve(child?.exitCode ?? null);
+      child.once("exit", (code) => resolve(code));
+      child.kill(signal);
+    });
+  return {
+    name,
+    url,
+    async kill() {
+      await end("SIGKILL");
+    },
+    stop: () => end("SIGTERM"),
+    async start() {
+      const started = ownChild(launch());
+      child = started;
+      for (let waited = 0; waited < 20_000; waited += 25) {
+        if (started.exitCode !== null) throw new Error(`${name} ended with exit code ${started.exitCode}`);
+        if (await answers(url + health)) return;
+        await sleep(25);
+      }
+      throw new Error(`${name} did not get ready in 20 s`);
+    },
+  };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    return (await fetch(url)).ok;
+  } catch {
+    return false;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** One bot's process, and the file that it takes its key from. */
+export interface Bot {
+  name: string;
+  kind: "holder" | "plain";
+  keyId: string;
+  consumerToken: string;
+  keyFile: string;
+  counts: BotCounts;
+  /** What the key was before anything happened, for the check at the end. */
+  firstSecret: string;
+  stop(): Promise<void>;
+}
+
+export interface BotSettings {
+  name: string;
+  kind: "holder" | "plain";
+  keyId: string;
+  secret: string;
+  consumerToken: string;
+}
+
+export function startBot(folder: string, apis: string[], authorityUrl: string, pauseMs: number, bot: BotSettings): Bot {
+  const home = join(folder, bot.name);
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const keyFile = join(home, "market.key");
+  writeFileSync(keyFile, `${bot.secret}\n`, { mode: 0o600 });
+  const settings = { bot: bot.name, kind: bot.kind, apis, keyFile, pauseMs, authorityUrl };
+  const child = forkBot(folder, settings, bot.kind === "holder" ? { DEMO_CONSUMER_TOKEN: bot.consumerToken } : {});
+  const started: Bot = {
+    name: bot.name,
+    kind: bot.kind,
+    keyId: bot.keyId,
+    consumerToken: bot.consumerToken,
+    keyFile,
+    firstSecret: bot.secret,
+    counts: {
+      bot: bot.name,
+      kind: bot.kind,
+      requests: 0,
+      accepted: 0,
+      refused: 0,
+      connectionFailures: 0,
+      versions: {},
+      currentVersion: 1,
+      refusals: [],
+    },
+    stop: () => stopChild(child),
+  };
+  child.on("message", (message: BotMessage) => {
+    if (message.type === "counts") started.counts = message.counts;
+  });
+  return started;
+}
+
+export interface Thief {
+  counts: ThiefCounts;
+  stop(): Promise<void>;
+}
+
+/** A process with a copy of the bot's key as it is now. */
+export function startThief(folder: string, apis: string[], victim: Bot): Thief {
+  const keyFile = join(folder, "stolen.key");
+  writeFileSync(keyFile, readFileSync(victim.keyFile), { mode: 0o600 });
+  const child = forkBot(folder, { bot: "thief", kind: "thief", apis, keyFile, pauseMs: 1, authorityUrl: "" }, {});
+  const thief: Thief = {
+    counts: { accepted: 0, refused: 0, lastAcceptedSentAt: 0, firstRefusedAt: 0 },
+    stop: () => stopChild(child),
+  };
+  child.on("message", (message: BotMessage) => {
+    if (message.type === "thief") thief.counts = message.counts;
+  });
+  return thief;
+}
+
+function forkBot(folder: string, settings: BotStart, env: Record<string, string>): ChildProcess {
+  return ownChild(
+    fork(BOT, [], {
+      env: { ...process.env, ...env, DEMO_BOT: JSON.stringify(settings) },
+      stdio: ["ignore", "ignore", logFile(folder, settings.bot), "ipc"],
+    }),
+  );
+}
+
+function stopChild(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (child.exitCode !== null) return resolve();
+    child.once("exit", () => resolve());
+    child.send({ type: "stop" } satisfies BotCommand);
+    setTimeout(() => child.kill("SIGKILL"), 10_000).unref();
+  });
+}
