@@ -58,7 +58,7 @@ export async function startAuthority(folder: string): Promise<Authority> {
     spawn(process.execPath, [KEYOVER, ...args], { stdio: ["ignore", "ignore", logFile(folder, "authority")] }),
   );
   await authority.start();
-  return Object.assign(authority, { admin: createApi({ url, token }) });
+  return Object.assign(authority, { admin: createApi({ url, token, fetch: patientFetch }) });
 }
 
 export async function startMarketApi(
@@ -83,14 +83,38 @@ export async function startMarketApi(
   return api;
 }
 
+/** Kills that came from outside: somebody tries the demo. The processes are started again, as a supervisor would. */
+export const outside = { kills: 0 };
+
 function restartable(name: string, url: string, health: string, launch: () => ChildProcess): Restartable {
   let child: ChildProcess | undefined;
+  let wanted = false;
   const end = (signal: NodeJS.Signals) =>
     new Promise<number | null>((resolve) => {
-      if (child === undefined || child.exitCode !== null) return resolve(child?.exitCode ?? null);
+      wanted = false;
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null)
+        return resolve(child?.exitCode ?? null);
       child.once("exit", (code) => resolve(code));
       child.kill(signal);
     });
+  const start = async () => {
+    wanted = true;
+    const started = ownChild(launch());
+    child = started;
+    let ended: string | undefined;
+    started.once("exit", (code, signal) => {
+      ended = signal ?? `exit code ${code}`;
+      if (!wanted || child !== started || signal === null) return;
+      outside.kills++;
+      setTimeout(() => void start(), 200);
+    });
+    for (let waited = 0; waited < 20_000; waited += 25) {
+      if (ended !== undefined) throw new Error(`${name} ended with ${ended}; see its log`);
+      if (await answers(url + health)) return;
+      await sleep(25);
+    }
+    throw new Error(`${name} did not get ready in 20 s; see its log`);
+  };
   return {
     name,
     url,
@@ -98,18 +122,21 @@ function restartable(name: string, url: string, health: string, launch: () => Ch
       await end("SIGKILL");
     },
     stop: () => end("SIGTERM"),
-    async start() {
-      const started = ownChild(launch());
-      child = started;
-      for (let waited = 0; waited < 20_000; waited += 25) {
-        if (started.exitCode !== null) throw new Error(`${name} ended with exit code ${started.exitCode}`);
-        if (await answers(url + health)) return;
-        await sleep(25);
-      }
-      throw new Error(`${name} did not get ready in 20 s`);
-    },
+    start,
   };
 }
+
+/** Tries again while the authority is being restarted; writes carry an Idempotency-Key, so nothing is done twice. */
+export const patientFetch: typeof fetch = async (input, init) => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await fetch(input, init);
+    } catch (error) {
+      if (attempt === 40) throw error;
+      await sleep(250);
+    }
+  }
+};
 
 async function answers(url: string): Promise<boolean> {
   try {
@@ -154,7 +181,9 @@ export function startBot(folder: string, apis: string[], authorityUrl: string, p
   const keyFile = join(home, "market.key");
   writeFileSync(keyFile, `${bot.secret}\n`, { mode: 0o600 });
   const settings = { bot: bot.name, kind: bot.kind, apis, keyFile, pauseMs, authorityUrl };
-  const child = forkBot(folder, settings, bot.kind === "holder" ? { DEMO_CONSUMER_TOKEN: bot.consumerToken } : {});
+  const env = bot.kind === "holder" ? { DEMO_CONSUMER_TOKEN: bot.consumerToken } : {};
+  let stopping = false;
+  let child: ChildProcess;
   const started: Bot = {
     name: bot.name,
     kind: bot.kind,
@@ -162,23 +191,56 @@ export function startBot(folder: string, apis: string[], authorityUrl: string, p
     consumerToken: bot.consumerToken,
     keyFile,
     firstSecret: bot.secret,
-    counts: {
-      bot: bot.name,
-      kind: bot.kind,
-      requests: 0,
-      accepted: 0,
-      refused: 0,
-      connectionFailures: 0,
-      versions: {},
-      currentVersion: 1,
-      refusals: [],
+    counts: noCounts(bot),
+    stop() {
+      stopping = true;
+      return stopChild(child);
     },
-    stop: () => stopChild(child),
   };
-  child.on("message", (message: BotMessage) => {
-    if (message.type === "counts") started.counts = message.counts;
-  });
+  const launch = () => {
+    const before = started.counts;
+    child = forkBot(folder, settings, env);
+    child.on("message", (message: BotMessage) => {
+      if (message.type === "counts") started.counts = addCounts(before, message.counts);
+    });
+    child.once("exit", (_code, signal) => {
+      if (stopping || signal === null) return;
+      outside.kills++;
+      launch();
+    });
+  };
+  launch();
   return started;
+}
+
+function noCounts({ name, kind }: BotSettings): BotCounts {
+  return {
+    bot: name,
+    kind,
+    requests: 0,
+    accepted: 0,
+    refused: 0,
+    connectionFailures: 0,
+    versions: {},
+    currentVersion: 1,
+    refusals: [],
+  };
+}
+
+/** What a bot's earlier process counted, and its present one. */
+function addCounts(before: BotCounts, now: BotCounts): BotCounts {
+  const versions = { ...before.versions };
+  for (const [version, count] of Object.entries(now.versions))
+    versions[Number(version)] = (versions[Number(version)] ?? 0) + count;
+  return {
+    ...now,
+    versions,
+    requests: before.requests + now.requests,
+    accepted: before.accepted + now.accepted,
+    refused: before.refused + now.refused,
+    connectionFailures: before.connectionFailures + now.connectionFailures,
+    refusals: [...before.refusals, ...now.refusals],
+  };
 }
 
 export interface Thief {

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { type Bot, startAuthority, startBot, startMarketApi, startThief } from "./cast.ts";
+import { type Bot, outside, startAuthority, startBot, startMarketApi, startThief } from "./cast.ts";
 import { beginRotations, demoPolicy, endOf, issueKeys, moveStraggler, prepareApi, type Rotations } from "./provider.ts";
 import { createView } from "./view.ts";
 
@@ -110,7 +110,7 @@ const result = {
   retiredOnEvidence: 0,
   rolledBack: rolledBack && turner.counts.currentVersion === 1 ? 1 : 0,
   revocationMs: Math.max(0, thief.counts.lastAcceptedSentAt - killSentAt),
-  processKills,
+  processKills: processKills + outside.kills,
   bots: bots.length,
   heldBackByStragglers: heldBack,
   connectionFailures: sum(bots, ({ counts }) => counts.connectionFailures),
@@ -146,7 +146,7 @@ function summarize(): void {
     `a leaked key was refused ${result.revocationMs} ms after the kill was sent; its owner ${result.victimMovedOn ? "is on a new one" : "has NOT moved"}`,
   );
   view.say(
-    `${result.processKills} processes were killed with kill -9; the bots met ${result.connectionFailures} closed connections and tried again`,
+    `${result.processKills} kills with kill -9; the bots met ${result.connectionFailures} closed connections and tried again`,
   );
   for (const bot of bots)
     for (const refusal of bot.counts.refusals) view.say(`  refused: ${bot.name} ${JSON.stringify(refusal)}`);

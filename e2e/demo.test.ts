@@ -1,0 +1,39 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+
+const DEMO = fileURLToPath(new URL("../examples/demo/main.ts", import.meta.url));
+const run = (args: string[]) =>
+  promisify(execFile)(process.execPath, [DEMO, ...args], {
+    env: { ...process.env, NODE_OPTIONS: "--conditions=keyover-source --disable-warning=ExperimentalWarning" },
+    maxBuffer: 10 * 1024 * 1024,
+  });
+
+test("the main job: every key changes over under traffic and kills, and nobody is refused", {
+  timeout: 120_000,
+}, async () => {
+  const { stdout } = await run(["--seconds", "20", "--bots", "6", "--json"]);
+  const result = JSON.parse(stdout.trim().split("\n").at(-1) as string);
+  expect(result).toMatchObject({
+    refused: 0,
+    rotations: 6,
+    rolledBack: 1,
+    processKills: 2,
+    bots: 6,
+    heldBackByStragglers: true,
+    victimMovedOn: true,
+  });
+  // All but the one that was rolled back and the one whose successor was killed.
+  expect(result.retiredOnEvidence).toBe(4);
+  expect(result.requests).toBeGreaterThan(500);
+  expect(result.thiefRefused).toBeGreaterThan(0);
+});
+
+test("a wrong option ends the demo with a sentence and starts nothing", async () => {
+  const failed = await run(["--bots", "none"]).catch(
+    (error: unknown) => error as { code: number; stderr: string },
+  );
+  expect(failed).toMatchObject({ code: 2 });
+  expect(failed.stderr).toContain("--bots takes a whole number from 4 to 200");
+});
