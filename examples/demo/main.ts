@@ -52,6 +52,7 @@ startedTrafficAt = performance.now();
 await until(0.1);
 view.say("rotating all keys at once");
 rotations = await beginRotations(admin, bots);
+const refreshing = setInterval(() => rotations?.refresh().catch(() => undefined), 500);
 let processKills = 0;
 
 await until(0.2);
@@ -101,6 +102,8 @@ await waitFor(
 await until(1);
 await thief.stop();
 await Promise.all(bots.map((bot) => bot.stop()));
+clearInterval(refreshing);
+await rotations.refresh();
 view.stop();
 
 const result = {
@@ -161,7 +164,6 @@ async function waitFor(done: () => boolean, what: string): Promise<void> {
   const limitMs = 30_000;
   for (let waited = 0; waited < limitMs; waited += 50) {
     if (done()) return;
-    await rotations?.refresh();
     await sleep(50);
   }
   throw new Error(`waited ${limitMs / 1000} s for ${what}`);
