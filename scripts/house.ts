@@ -51,7 +51,7 @@ const ROOMS: Record<string, string[] | "all"> = {
   top: "all",
 };
 
-const TOP = ["authority.ts", "main.ts"];
+const TOP = ["authority.ts", "gauges.ts", "main.ts", "upkeep.ts"];
 
 function direction(path: string, specifier: string, typeOnly: boolean): string | undefined {
   const place = /^packages\/([^/]+)\/src\/(.+)$/.exec(path);

@@ -7,7 +7,7 @@
  * Answers are the documented JSON; anything else is an `ApiError`. Each write carries an `Idempotency-Key`: give one of your
  * own to repeat a call whose answer was lost.
  */
-import { type Problem, randomBase62, type World } from "@keyover/core";
+import { authorityUrlProblem, type Problem, randomBase62, type World } from "@keyover/core";
 import type { paths } from "./generated/api.ts";
 import { isRecord } from "./sidecar.ts";
 import { realWorld } from "./world.ts";
@@ -17,6 +17,8 @@ export type { paths };
 export interface ApiOptions {
   url: string;
   token?: string | undefined;
+  /** Send the token over http:// to another machine. Only where nobody else can listen. */
+  allowPlainHttp?: boolean | undefined;
   fetch?: typeof globalThis.fetch | undefined;
   /** For all calls; 30 s if not given. */
   timeoutMs?: number | undefined;
@@ -110,6 +112,8 @@ const TIMEOUT_MS = 30_000;
 export function createApi<Paths = paths>(options: ApiOptions): Api<Paths> {
   const world = options.world ?? realWorld();
   const fetch = options.fetch ?? world.fetch;
+  const problem = authorityUrlProblem(options.url, options.allowPlainHttp);
+  if (problem !== undefined) throw new TypeError(`createApi: ${problem}`);
   const base = options.url.replace(/\/+$/, "");
 
   async function request(method: Method, path: string, given: Untyped = {}): Promise<unknown> {

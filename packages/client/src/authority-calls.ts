@@ -2,7 +2,7 @@
  * The three calls to the authority. None throws: what may happen is a value. Each is bounded in time and size, follows
  * no redirect (the token must not travel), and a write that went unanswered is repeated under the same Idempotency-Key.
  */
-import { type Changeover, type Claim, randomBase62, sha256Text, type World } from "@keyover/core";
+import { authorityUrlProblem, type Changeover, type Claim, randomBase62, sha256Text, type World } from "@keyover/core";
 import { parseChangeover, parseClaim } from "./answers.ts";
 import { KeyHolderError, reasonOf } from "./failure.ts";
 import type { Secret } from "./secret.ts";
@@ -13,6 +13,8 @@ export interface AuthorityOptions {
   url: string;
   /** A token of the consumer. Without one the key speaks for itself, which its policy must allow (`claim: self`). */
   token?: string | undefined;
+  /** Send secrets over http:// to another machine. Only where nobody else can listen. */
+  allowPlainHttp?: boolean | undefined;
 }
 
 /** `final`: the authority understood and says no; asking again changes nothing by itself. */
@@ -32,7 +34,7 @@ export class AuthorityCalls {
 
   constructor(options: AuthorityOptions, world: World, instance: string) {
     this.#options = options;
-    this.#base = baseUrl(options.url);
+    this.#base = baseUrl(options);
     this.#world = world;
     this.#instance = instance;
   }
@@ -185,12 +187,10 @@ function aborted<T>(signal: AbortSignal): Promise<Answer<T>> {
   });
 }
 
-function baseUrl(text: string): string {
-  if (!URL.canParse(text)) throw new KeyHolderError("invalid_options", "authority.url is no URL");
+function baseUrl({ url: text, allowPlainHttp }: AuthorityOptions): string {
+  const problem = authorityUrlProblem(text, allowPlainHttp);
+  if (problem !== undefined) throw new KeyHolderError("invalid_options", `authority.url: ${problem}`);
   const url = new URL(text);
-  if (url.protocol !== "https:" && url.protocol !== "http:") {
-    throw new KeyHolderError("invalid_options", "authority.url must begin with https:// or http://");
-  }
   if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
     throw new KeyHolderError("invalid_options", "authority.url takes no user, password, query or fragment");
   }

@@ -1,4 +1,5 @@
 /** @keyover/core: the domain as data and pure functions. No I/O, no clock, no chance, no dependency. */
+export * from "./authority-url.ts";
 export * from "./base62.ts";
 export * from "./codes.ts";
 export * from "./decide.ts";

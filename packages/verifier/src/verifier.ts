@@ -8,7 +8,7 @@
  *
  * No step before a miss waits for anything.
  */
-import { digestKeyText, docsUrl, encodeBase62, type Verdict, type World } from "@keyover/core";
+import { authorityUrlProblem, digestKeyText, docsUrl, encodeBase62, type Verdict, type World } from "@keyover/core";
 import { ApiReplica, type ApiStatus, MALFORMED, type PresentedAsk, STALE } from "./api-replica.ts";
 import { fileDisk, type ReplicaDisk } from "./disk.ts";
 import { hostName, realWorld, software } from "./world.ts";
@@ -23,6 +23,8 @@ export interface VerifierOptions {
   url: string;
   /** A token of the role `verifier`. */
   token: string;
+  /** Send the token over http:// to another machine. Only where nobody else can listen. */
+  allowPlainHttp?: boolean | undefined;
   /** Names or ids of the apis whose keys to decide on. */
   apis: readonly string[];
   /** The environment that this server serves. Needed if the token covers several. */
@@ -72,7 +74,8 @@ class ReplicaVerifier implements Verifier {
   constructor(options: VerifierOptions) {
     const world = options.world ?? realWorld();
     if (options.apis.length === 0) throw new TypeError("createVerifier: name at least one api in `apis`");
-    if (!URL.canParse(options.url)) throw new TypeError(`createVerifier: \`url\` is no address: ${options.url}`);
+    const problem = authorityUrlProblem(options.url, options.allowPlainHttp);
+    if (problem !== undefined) throw new TypeError(`createVerifier: ${problem}`);
     const { dataDir, environment, instance, reportEveryMs, url, token } = options;
     const disk = options.disk ?? (dataDir === undefined ? undefined : fileDisk(dataDir, world.log));
     const fallbackInstance = `${hostName()}-${randomName(world)}`;

@@ -1321,7 +1321,10 @@ export interface operations {
     createApi: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1399,7 +1402,10 @@ export interface operations {
     updateApi: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 api: string;
             };
@@ -1778,7 +1784,10 @@ export interface operations {
     getChangeover: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1853,7 +1862,10 @@ export interface operations {
     createConsumer: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1925,7 +1937,10 @@ export interface operations {
     updateConsumer: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 consumer: string;
             };
@@ -1966,6 +1981,9 @@ export interface operations {
     listKeys: {
         parameters: {
             query?: {
+                /** @description By the current version. */
+                activatedSince?: number;
+                activatedUntil?: number;
                 api?: string;
                 consumer?: string;
                 createdBy?: string;
@@ -1981,7 +1999,13 @@ export interface operations {
                 label?: string | string[];
                 limit?: number;
                 name?: string;
+                /** @description Part of the notes, in any case. */
+                notes?: string;
                 status?: "active" | "suspended" | "revoked";
+                /** @description Keys not seen since this time. */
+                unusedSince?: number;
+                /** @description Keys seen at or after this time. */
+                usedSince?: number;
             };
             header?: never;
             path?: never;
@@ -2015,7 +2039,10 @@ export interface operations {
     createKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2100,7 +2127,10 @@ export interface operations {
     updateKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 key: string;
             };
@@ -2147,7 +2177,10 @@ export interface operations {
     emergency: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 key: string;
             };
@@ -2195,7 +2228,10 @@ export interface operations {
     restoreKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 key: string;
             };
@@ -2233,7 +2269,10 @@ export interface operations {
     revokeKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 key: string;
             };
@@ -2271,7 +2310,10 @@ export interface operations {
     startRotation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 key: string;
             };
@@ -2319,7 +2361,10 @@ export interface operations {
     suspendKey: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 key: string;
             };
@@ -2462,7 +2507,10 @@ export interface operations {
     cancelRotation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 rotation: string;
             };
@@ -2497,7 +2545,10 @@ export interface operations {
     claimSuccessor: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 rotation: string;
             };
@@ -2532,7 +2583,10 @@ export interface operations {
     confirmSuccessor: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 rotation: string;
             };
@@ -2569,7 +2623,10 @@ export interface operations {
     moveDeadline: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 rotation: string;
             };
@@ -2640,7 +2697,10 @@ export interface operations {
     retireOldVersion: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 rotation: string;
             };
@@ -2678,7 +2738,10 @@ export interface operations {
     rollBack: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 rotation: string;
             };
@@ -2755,7 +2818,10 @@ export interface operations {
     createToken: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2803,7 +2869,10 @@ export interface operations {
     revokeToken: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 token: string;
             };

@@ -1,0 +1,96 @@
+/** A real authority on a real port, and a way to run the program against it inside this process. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough, Readable } from "node:stream";
+import { type Authority, createAuthority } from "../authority.ts";
+import { openMemoryStore } from "../store/sqlite.ts";
+import type { Store } from "../store/store.ts";
+import { createLogger, realWorld } from "../world.ts";
+import { runCli } from "./cli.ts";
+import type { ExitCode } from "./exit-codes.ts";
+
+export interface Ran {
+  code: ExitCode;
+  out: string;
+  err: string;
+}
+
+export interface RunOptions {
+  env?: Record<string, string | undefined>;
+  stdin?: string;
+  isTty?: boolean;
+  columns?: number;
+}
+
+export interface Rig {
+  url: string;
+  token: string;
+  folder: string;
+  store: Store;
+  authority: Authority;
+  /** Runs `keyover …` with an administrator's token. */
+  run(args: string[], options?: RunOptions): Promise<Ran>;
+  /** The same with `--json`; the answer parsed. Fails if the program did. */
+  json<T = Record<string, never>>(...args: string[]): Promise<T>;
+  close(): Promise<void>;
+}
+
+export async function runProgram(args: string[], options: RunOptions = {}): Promise<Ran> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const [out, err] = [collect(stdout), collect(stderr)];
+  const world = realWorld(createLogger("silent"));
+  const io = {
+    stdout: Object.assign(stdout, { columns: options.columns }),
+    stderr,
+    stdin: Readable.from([options.stdin ?? ""]),
+    isTty: options.isTty ?? false,
+    env: options.env ?? {},
+    world,
+  };
+  const code = await runCli(["node", "keyover", ...args], io);
+  return { code, out: out(), err: err() };
+}
+
+function collect(stream: PassThrough): () => string {
+  let text = "";
+  stream.setEncoding("utf8").on("data", (chunk: string) => {
+    text += chunk;
+  });
+  return () => text + (stream.read() ?? "");
+}
+
+export async function startRig(): Promise<Rig> {
+  const world = realWorld(createLogger("silent"));
+  const store = openMemoryStore();
+  const authority = await createAuthority(world, store, {
+    masterKey: new Uint8Array(32).fill(7),
+    logger: false,
+    trustProxy: false,
+  });
+  const url = await authority.app.listen({ host: "127.0.0.1", port: 0 });
+  const ticking = setInterval(() => void authority.tick(), 20);
+  const token = (await authority.firstToken())?.reveal() ?? "";
+  const folder = mkdtempSync(join(tmpdir(), "keyover-cli-"));
+  const env = { KEYOVER_URL: url, KEYOVER_TOKEN: token };
+  const run = (args: string[], options: RunOptions = {}) =>
+    runProgram(args, { ...options, env: { ...env, ...options.env } });
+  return {
+    url,
+    token,
+    folder,
+    store,
+    authority,
+    run,
+    async json(...args) {
+      const { code, out, err } = await run([...args, "--json"]);
+      if (code !== 0) throw new Error(`keyover ${args.join(" ")} ended with ${code}: ${err}`);
+      return JSON.parse(out);
+    },
+    async close() {
+      clearInterval(ticking);
+      await authority.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

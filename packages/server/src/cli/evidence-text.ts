@@ -1,0 +1,64 @@
+/** Evidence as tables: the gates with the authority's own explanation, the sources, and what keeps the reports from being whole. */
+import { type EvidenceAnswer, sourceName } from "./entity-tables.ts";
+import { formatTime, moment, relative, roughly, table } from "./render.ts";
+
+export function evidenceText(evidence: EvidenceAnswer, width: number | undefined): string {
+  const { now, quiet, gates, waitingFor, shares } = evidence;
+  const parts = [
+    `${evidence.rotation} is ${evidence.phase}.`,
+    gates.map((gate) => `${gate.met ? "✓" : "·"} ${gate.name}: ${inLocalTime(gate.explanation)}`).join("\n"),
+  ];
+  if (shares.length > 0) {
+    parts.push(
+      shares
+        .map(
+          ({ version, share, accepted, refused }) =>
+            `Version ${version}: ${Math.round(share * 100)} % of the last minute (${accepted} accepted, ${refused} refused).`,
+        )
+        .join("\n"),
+    );
+  }
+  if (waitingFor.length > 0) {
+    parts.push(
+      `Waits for verifiers:\n${waitingFor.map(({ instance, applied, needs, boot }) => `  ${instance} has applied ${applied} of ${needs} (${boot})`).join("\n")}`,
+    );
+  }
+  if (quiet.sources.length > 0) {
+    parts.push(
+      table(
+        quiet.sources,
+        [
+          { title: `SOURCE ON VERSION ${quiet.version}`, of: ({ source }) => sourceName(source), flexible: true },
+          { title: "LAST SEEN", of: ({ lastSeen }) => relative(lastSeen, now) },
+          { title: "LONGEST GAP", of: ({ longestGapMs }) => roughly(longestGapMs), right: true },
+          { title: "QUIET", of: (source) => quietText(source, now) },
+          { title: "MOVED", of: ({ moved }) => (moved ? "yes" : "no") },
+        ],
+        width,
+      ),
+    );
+  }
+  parts.push(`Reports are whole up to ${moment(quiet.watermark, now)}.`);
+  if (quiet.holes.length > 0) {
+    parts.push(
+      quiet.holes
+        .map(
+          ({ instance, from, to }) =>
+            `Unknown: ${instance} reported nothing from ${formatTime(from)} to ${formatTime(to)}.`,
+        )
+        .join("\n"),
+    );
+  }
+  return parts.join("\n\n");
+}
+
+/** When a source counts as quiet. One whose time is over still waits for the reports up to that time. */
+export function quietText(source: { quiet: boolean; quietAt: number }, now: number): string {
+  if (source.quiet) return "yes";
+  return source.quietAt <= now ? "once reports are whole" : relative(source.quietAt, now);
+}
+
+/** The authority explains in UTC; a person at a terminal reads local time everywhere else. */
+function inLocalTime(text: string): string {
+  return text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (utc) => formatTime(Date.parse(utc)));
+}

@@ -1,0 +1,261 @@
+/** `keyover key …`: issue, look at, change, rotate. What refuses a key stands in key-refusals.ts. */
+import { type Command, Option } from "commander";
+import { calls, show, showList } from "./command-group.ts";
+import { everything } from "./connection.ts";
+import { consumerHandle } from "./consumer-commands.ts";
+import { keyColumns, keyText, rotationText, usageText, versionColumns } from "./entity-tables.ts";
+import { UsageError } from "./exit-codes.ts";
+import { type Io, widthOf } from "./io.ts";
+import { keyRefusals } from "./key-refusals.ts";
+import {
+  duration,
+  expiryOf,
+  type ListOptions,
+  labelOption,
+  labelsOf,
+  listOptions,
+  type PolicyOptions,
+  policyOf,
+  policyOptions,
+  present,
+  refuseEmpty,
+  several,
+  timeOf,
+} from "./options.ts";
+import { formatDuration, table } from "./render.ts";
+import { keepSecret } from "./secret-file.ts";
+import { shownOnce } from "./shown-once.ts";
+
+interface CreateOptions extends PolicyOptions {
+  api: string;
+  environment: string;
+  consumer: string;
+  scope: string[];
+  name?: string;
+  network?: string[];
+  label?: string[];
+  notes?: string;
+  expires?: string;
+  sha256?: string;
+  secretFile?: string;
+}
+
+interface UpdateOptions extends PolicyOptions {
+  name?: string;
+  scope?: string[];
+  widen?: boolean;
+  network?: string[];
+  anyNetwork?: boolean;
+  label?: string[];
+  clearLabels?: boolean;
+  notes?: string;
+  expires?: string;
+}
+
+interface FilterOptions extends ListOptions {
+  api?: string;
+  environment?: string;
+  consumer?: string;
+  name?: string;
+  status?: "active" | "suspended" | "revoked";
+  label?: string[];
+  expiresWithin?: number;
+}
+
+interface RotateOptions extends PolicyOptions {
+  reason?: string;
+  starts?: string;
+  scope?: string[];
+  sha256?: string;
+}
+
+const EXPIRES = "a time, a duration from now such as 90d, or never";
+const KEY = "handle, key_…";
+
+export function keyCommands(program: Command, io: Io): void {
+  const group = program.command("key").description("the credentials of consumers");
+  createKey(group, io);
+  readKeys(group, io);
+  updateKey(group, io);
+  rotateKey(group, io);
+  keyRefusals(group, io);
+}
+
+function createKey(group: Command, io: Io): void {
+  const create = group
+    .command("create")
+    .description("issue a key; its secret is shown this once")
+    .requiredOption("--api <api>", "name or handle")
+    .requiredOption("--environment <name>", "such as live or test")
+    .requiredOption("--consumer <consumer>", "name or handle")
+    .requiredOption("--scope <name>", "what it may do; several times", several)
+    .option("--name <name>", "tells a consumer's keys apart (otherwise default)")
+    .option("--network <cidr>", "accepted from here alone; several times", several)
+    .option("--notes <text>", "for people")
+    .option("--expires <time>", EXPIRES)
+    .option("--sha256 <hash>", "the consumer made the secret itself: its SHA-256, base64url")
+    .option("--secret-file <file>", "write the secret there, mode 0600, instead of showing it");
+  calls<CreateOptions>(
+    policyOptions(labelOption(create)),
+    io,
+    [
+      "keyover key create --api market --environment live --consumer acme-bot --scope market:read",
+      "keyover key create --api market --environment live --consumer acme-bot --scope market:read --expires 90d --secret-file acme.key",
+    ],
+    async (call) => {
+      const { api, environment, scope, name, network, label, notes, expires, sha256, secretFile } = call.options;
+      const optional = {
+        name,
+        networks: network,
+        labels: labelsOf(label),
+        notes,
+        sha256,
+        expiresAt: expiryOf(expires, call.now),
+        policy: policyOf(call.options),
+      };
+      const consumer = await consumerHandle(call, call.options.consumer);
+      const body = { api, environment, consumer, scopes: scope, ...present(optional) };
+      const answer = await keepSecret(io, secretFile, () => call.api.request("post", "/v1/keys", { body }));
+      show(call, answer, (key) => shownOnce(io, keyText(key, call.now), key.secret));
+    },
+  );
+}
+
+function readKeys(group: Command, io: Io): void {
+  const list = group
+    .command("list")
+    .description("list keys")
+    .option("--api <api>", "name or handle")
+    .option("--environment <name>", "such as live or test")
+    .option("--consumer <consumer>", "name or handle")
+    .option("--name <name>", "what tells a consumer's keys apart")
+    .addOption(new Option("--status <status>", "only of this status").choices(["active", "suspended", "revoked"]))
+    .option("--expires-within <duration>", "expires before then, or has expired", duration);
+  labelOption(listOptions(list), "only with this label; several must all hold");
+  calls<FilterOptions>(
+    list,
+    io,
+    ["keyover key list --consumer acme-bot", "keyover key list --api market --expires-within 14d --json"],
+    async (call) => {
+      const { api, environment, name, status, label, limit, expiresWithin } = call.options;
+      labelsOf(label);
+      const consumer =
+        call.options.consumer === undefined ? undefined : await consumerHandle(call, call.options.consumer);
+      const expiresUntil = expiresWithin === undefined ? undefined : call.now + expiresWithin;
+      const filter = present({ api, environment, consumer, name, status, label, expiresUntil });
+      const page = await everything(
+        (query) => call.api.request("get", "/v1/keys", { query: { ...query, ...filter } }),
+        limit,
+      );
+      showList(call, page, keyColumns(call.now), "No key matches.");
+    },
+  );
+
+  calls<object, [string]>(
+    group.command("show").argument("<key>", KEY).description("show a key and its versions"),
+    io,
+    ["keyover key show key_…"],
+    async (call, key) => {
+      const answer = await call.api.request("get", "/v1/keys/{key}", { params: { key } });
+      show(
+        call,
+        answer,
+        () => `${keyText(answer, call.now)}\n\n${table(answer.versions, versionColumns(call.now), widthOf(io))}`,
+      );
+    },
+  );
+
+  const usage = group
+    .command("usage")
+    .argument("<key>", KEY)
+    .description("who uses which version, from where")
+    .option("--last <duration>", "count requests of this time, a day at most (otherwise 1h)", duration);
+  calls<{ last?: number }, [string]>(usage, io, ["keyover key usage key_… --last 6h"], async (call, key) => {
+    const last = call.options.last ?? 3_600_000;
+    const answer = await call.api.request("get", "/v1/keys/{key}/usage", {
+      params: { key },
+      query: { from: call.now - last },
+    });
+    show(call, answer, () => {
+      const sums = new Map<number, { accepted: number; refused: number }>();
+      for (const { version, accepted, refused } of answer.buckets) {
+        const sum = sums.get(version) ?? { accepted: 0, refused: 0 };
+        sums.set(version, { accepted: sum.accepted + accepted, refused: sum.refused + refused });
+      }
+      const lines = [...sums].map(
+        ([version, sum]) =>
+          `Version ${version} in the last ${formatDuration(last)}: ${sum.accepted} accepted, ${sum.refused} refused.`,
+      );
+      return [usageText(answer, call.now, widthOf(io)), ...(lines.length === 0 ? [] : ["", ...lines])].join("\n");
+    });
+  });
+}
+
+function updateKey(group: Command, io: Io): void {
+  const update = group
+    .command("update")
+    .argument("<key>", KEY)
+    .description("change a key's description, scopes, networks, policy, expiry")
+    .option("--name <name>", "what tells a consumer's keys apart")
+    .option("--scope <name>", "takes the place of all scopes; several times", several)
+    .option("--widen", "the new scopes may go beyond the old")
+    .option("--network <cidr>", "takes the place of all networks; several times", several)
+    .option("--any-network", "accepted from everywhere")
+    .option("--clear-labels", "leave no label")
+    .option("--notes <text>", "for people")
+    .option("--expires <time>", EXPIRES);
+  labelOption(policyOptions(update), "takes the place of all labels; several times");
+  calls<UpdateOptions, [string]>(
+    update,
+    io,
+    [
+      "keyover key update key_… --scope market:read --network 203.0.113.0/24",
+      "keyover key update key_… --expires never",
+    ],
+    async (call, key) => {
+      const { name, scope, widen, network, anyNetwork, label, clearLabels, notes, expires } = call.options;
+      if (anyNetwork && network !== undefined) throw new UsageError("--network and --any-network exclude each other");
+      if (clearLabels && label !== undefined) throw new UsageError("--label and --clear-labels exclude each other");
+      const body = present({
+        name,
+        scopes: scope,
+        widen,
+        networks: anyNetwork ? [] : network,
+        labels: clearLabels ? {} : labelsOf(label),
+        notes,
+        policy: policyOf(call.options),
+        expiresAt: expiryOf(expires, call.now),
+      });
+      refuseEmpty(body);
+      show(call, await call.api.request("patch", "/v1/keys/{key}", { params: { key }, body }), (answer) =>
+        keyText(answer, call.now),
+      );
+    },
+  );
+}
+
+function rotateKey(group: Command, io: Io): void {
+  const rotate = group
+    .command("rotate")
+    .argument("<key>", KEY)
+    .description("start a rotation; the old version goes on working until nobody needs it")
+    .option("--reason <text>", "for the audit log (otherwise routine)")
+    .option("--starts <time>", "later: a time, or a duration from now")
+    .option("--scope <name>", "narrower scopes for the successor; several times", several)
+    .option("--sha256 <hash>", "the consumer made the successor itself: its SHA-256, base64url");
+  calls<RotateOptions, [string]>(
+    policyOptions(rotate),
+    io,
+    [
+      "keyover key rotate key_…",
+      'keyover key rotate key_… --overlap 7d --starts "2027-01-31 09:00" --reason "yearly change"',
+    ],
+    async (call, key) => {
+      const { reason, starts, scope, sha256 } = call.options;
+      const startsAt = starts === undefined ? undefined : timeOf(starts, call.now, "--starts");
+      const body = present({ reason, startsAt, scopes: scope, sha256, policy: policyOf(call.options) });
+      const answer = await call.api.request("post", "/v1/keys/{key}/rotations", { params: { key }, body });
+      show(call, answer, () => `${rotationText(answer, call.now)}\n\nFollow it with: keyover watch ${answer.id}`);
+    },
+  );
+}

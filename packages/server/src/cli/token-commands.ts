@@ -1,0 +1,114 @@
+/** `keyover token …`: credentials for the authority itself. */
+import { type Command, Option } from "commander";
+import { roles } from "../store/entities.ts";
+import { calls, show, showList } from "./command-group.ts";
+import { confirmOrStop } from "./confirm.ts";
+import { everything } from "./connection.ts";
+import { consumerHandle } from "./consumer-commands.ts";
+import { tokenColumns } from "./entity-tables.ts";
+import type { Io } from "./io.ts";
+import { expiryOf, type ListOptions, listOptions, present, several } from "./options.ts";
+import { fields, moment } from "./render.ts";
+import { keepSecret } from "./secret-file.ts";
+import { shownOnce } from "./shown-once.ts";
+
+interface CreateOptions {
+  role: (typeof roles)[number];
+  api?: string[];
+  environment?: string[];
+  consumer?: string;
+  expires?: string;
+  secretFile?: string;
+}
+
+export function tokenCommands(program: Command, io: Io): void {
+  const group = program.command("token").description("credentials for the authority itself");
+  const roleOption = (about: string) => new Option("--role <role>", about).choices(roles);
+
+  const create = group
+    .command("create")
+    .argument("<name>")
+    .description("make a token; it is shown this once")
+    .addOption(roleOption("what it may do").makeOptionMandatory())
+    .option("--api <api>", "verifier: an api that it follows, name or handle; several times", several)
+    .option("--environment <name>", "verifier: an environment that it follows; several times (otherwise all)", several)
+    .option("--consumer <consumer>", "consumer: whose keys, name or handle")
+    .option("--expires <time>", "a time, a duration from now such as 90d, or never")
+    .option("--secret-file <file>", "write the token there, mode 0600, instead of showing it");
+  calls<CreateOptions, [string]>(
+    create,
+    io,
+    [
+      "keyover token create edge-1 --role verifier --api market",
+      "keyover token create acme-bot --role consumer --consumer acme-bot --secret-file acme.token",
+      "keyover token create deploys --role operator --expires 90d",
+    ],
+    async (call, name) => {
+      const { role, api, environment, expires, secretFile } = call.options;
+      const consumer =
+        call.options.consumer === undefined ? undefined : await consumerHandle(call, call.options.consumer);
+      const body = {
+        name,
+        role,
+        ...present({ apis: api, environments: environment, consumer, expiresAt: expiryOf(expires, call.now) }),
+      };
+      const answer = await keepSecret(io, secretFile, () => call.api.request("post", "/v1/tokens", { body }));
+      show(call, answer, (token) => shownOnce(io, tokenText(token, call.now), token.secret));
+    },
+  );
+
+  const list = group
+    .command("list")
+    .description("list tokens")
+    .addOption(roleOption("only of this role"))
+    .option("--revoked", "only those that were revoked");
+  calls<ListOptions & { role?: (typeof roles)[number]; revoked?: boolean }>(
+    listOptions(list),
+    io,
+    ["keyover token list --role verifier"],
+    async (call) => {
+      const { role, revoked, limit } = call.options;
+      const filter = present({ role, revoked: revoked ? ("true" as const) : undefined });
+      const page = await everything(
+        (query) => call.api.request("get", "/v1/tokens", { query: { ...query, ...filter } }),
+        limit,
+      );
+      showList(call, page, tokenColumns(call.now), "No token matches.");
+    },
+  );
+
+  const revoke = group
+    .command("revoke")
+    .argument("<token>", "handle, tok_…")
+    .description("refuse a token for good")
+    .option("--yes", "do not ask");
+  calls<{ yes?: boolean }, [string]>(revoke, io, ["keyover token revoke tok_…"], async (call, token) => {
+    await confirmOrStop(
+      io,
+      call.options.yes,
+      `${token} will be refused for good; a verifier or consumer that uses it is cut off.`,
+    );
+    show(call, await call.api.request("post", "/v1/tokens/{token}/revoke", { params: { token }, body: {} }), (answer) =>
+      tokenText(answer, call.now),
+    );
+  });
+}
+
+type Shown = Parameters<ReturnType<typeof tokenColumns>[number]["of"]>[0];
+
+function tokenText(token: Shown, now: number): string {
+  return fields([
+    ["handle", token.id],
+    ["name", token.name],
+    ["role", token.role],
+    ["apis", token.role === "verifier" ? token.apis.join(", ") : null],
+    [
+      "environments",
+      token.role === "verifier" ? (token.environments.length === 0 ? "all" : token.environments.join(", ")) : null,
+    ],
+    ["consumer", token.consumer],
+    ["expires", token.expiresAt === null ? "never" : moment(token.expiresAt, now)],
+    ["revoked", token.revokedAt === null ? "no" : moment(token.revokedAt, now)],
+    ["created", `${moment(token.createdAt, now)} by ${token.createdBy}`],
+  ]);
+}

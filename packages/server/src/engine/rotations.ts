@@ -1,0 +1,236 @@
+/**
+ * What people and consumers may ask of a rotation: start, move the deadline, retire, roll back, cancel, claim, confirm, and the
+ * emergency. Each reads, asks core, and commits in one step.
+ */
+import {
+  covers,
+  decide,
+  effectivePolicy,
+  type Fence,
+  isAccepted,
+  policyProblem,
+  type Rotation,
+  type RotationEvent,
+  type RotationPolicyPatch,
+  type World,
+} from "@keyover/core";
+import type { Custody } from "../custody/custody.ts";
+import type { Secret } from "../custody/secret.ts";
+import type { Evidence } from "../evidence/evidence.ts";
+import type { KeyChange } from "../keys/change.ts";
+import type { Command, KeyDesk } from "../keys/key-desk.ts";
+import { scopesProblem } from "../keys/keys.ts";
+import { accept, type Outcome, refuse } from "../outcome.ts";
+import type { Sealed } from "../store/entities.ts";
+import type { Held, Store } from "../store/store.ts";
+import { actionOf } from "./engine.ts";
+
+export interface StartRotation {
+  reason: string;
+  startsAt?: number | undefined;
+  /** SHA-256 (base64url) of a secret that the consumer made. */
+  sha256?: string | undefined;
+  /** Grants of the successor; must be covered by those of the version it follows. */
+  scopes?: string[] | undefined;
+  policy?: RotationPolicyPatch | undefined;
+}
+
+export interface Emergency {
+  mode: "kill" | "contain";
+  /** May be left out while just one version is accepted. */
+  version?: number | undefined;
+  reason: string;
+  /** With `contain`: what the leaked version may still do. Networks default to those it was seen from. */
+  fence?: Fence | undefined;
+}
+
+/** An operator's or a consumer's command to a running rotation. */
+export type RotationCommand = Extract<
+  RotationEvent,
+  { type: "move-deadline" | "retire" | "rollback" | "cancel" | "confirm" }
+>;
+
+export interface Claimed {
+  rotation: Rotation;
+  secret: Secret;
+}
+
+export interface Rotations {
+  start(keyId: string, start: StartRotation, command: Command<Rotation>): Promise<Outcome<Rotation>>;
+  command(rotationId: string, event: RotationCommand, command: Command<Rotation>): Promise<Outcome<Rotation>>;
+  claim(rotationId: string, actor: string): Promise<Outcome<Claimed>>;
+  emergency(keyId: string, emergency: Emergency, command: Command<Rotation>): Promise<Outcome<Rotation>>;
+}
+
+export interface RotationsDeps {
+  world: World;
+  store: Store;
+  desk: KeyDesk;
+  custody: Custody;
+  evidence: Evidence;
+}
+
+export function createRotations(deps: RotationsDeps): Rotations {
+  const { store, desk, custody } = deps;
+
+  /** Asks core about the rotation with this id, wherever it stands now, and commits what follows. */
+  const decideOn = async (
+    rotationId: string,
+    event: RotationEvent,
+    command: Command<Rotation>,
+  ): Promise<Outcome<Rotation>> => {
+    const found = await store.get("rotation", rotationId);
+    if (found === undefined) return refuse("not_found", `there is no rotation ${rotationId}`);
+    if (found.value.endedAt !== null) {
+      const decision = decide(found.value, event, deps.world.clock.now());
+      return decision.ok ? accept(decision.next) : refuse(decision.code, decision.detail);
+    }
+    return desk.change(found.value.keyId, command, (change) => {
+      if (change.rotation?.id !== rotationId) return refuse("rotation_ended", `rotation ${rotationId} has ended`);
+      return takeDecision(change, change.rotation, event);
+    });
+  };
+
+  return {
+    start(keyId, start, command) {
+      return desk.change(keyId, command, (change, state) => {
+        const problem = startProblem(change, start) ?? scopesProblem(state.api, start.scopes ?? []);
+        if (problem !== undefined) return problem;
+        const policy = effectivePolicy(state.api.policy, change.key.policy, start.policy ?? {});
+        const contradiction = policyProblem(policy);
+        if (contradiction !== undefined) return refuse("invalid_policy", contradiction);
+        return accept(change.startRotation({ ...start, policy, from: change.key.currentVersion }));
+      });
+    },
+
+    command: decideOn,
+
+    async claim(rotationId, actor) {
+      const outcome = await decideOn(rotationId, { type: "claim" }, { actor });
+      if (!outcome.ok) return outcome;
+      const rotation = outcome.value;
+      const sealed = await sealedOf(store, rotation);
+      if (sealed === undefined)
+        return refuse("secret_erased", "the sealed successor is gone: it was used, or its time is over");
+      const secret = custody.open(sealed.value.envelope, {
+        owner: rotation.keyId,
+        version: rotation.to,
+        purpose: "claim",
+      });
+      return accept({ rotation, secret });
+    },
+
+    async emergency(keyId, emergency, command) {
+      const seenFrom =
+        emergency.mode === "contain" && emergency.fence?.networks === undefined
+          ? await networksOf(deps, keyId, emergency)
+          : undefined;
+      return desk.change(keyId, command, (change, { api }) => {
+        const unknown = scopesProblem(api, emergency.fence?.scopes ?? []);
+        if (unknown !== undefined) return unknown;
+        const version = targetOf(change, emergency);
+        if (typeof version !== "number") return version;
+        const fence: Fence = { scopes: emergency.fence?.scopes, networks: emergency.fence?.networks ?? seenFrom };
+        return strike(change, version, emergency, fence, command.actor);
+      });
+    },
+  };
+}
+
+async function sealedOf(store: Store, rotation: Rotation): Promise<Held<Sealed> | undefined> {
+  const [sealed] = await store.list("sealed", { equals: { rotation_id: rotation.id } }, { limit: 1 });
+  return sealed;
+}
+
+function takeDecision(change: KeyChange, rotation: Rotation, event: RotationEvent): Outcome<Rotation> {
+  const decision = decide(rotation, event, change.now);
+  if (!decision.ok) return refuse(decision.code, decision.detail, { rotation: rotation.id, phase: rotation.phase });
+  if (decision.next !== rotation) {
+    const { type: _type, ...details } = event;
+    change.take(decision.next, decision.effects, actionOf(rotation, decision.next, event), details);
+  }
+  return accept(decision.next);
+}
+
+function startProblem(change: KeyChange, start: StartRotation) {
+  const { key } = change;
+  if (key.status === "revoked") return refuse("key_is_revoked", `key ${key.id} is revoked; create a new key`);
+  if (key.rotationId !== null) {
+    return refuse(
+      "rotation_in_progress",
+      `key ${key.id} is in rotation ${key.rotationId}; wait for its end, or cancel it or roll it back`,
+      {
+        rotation: key.rotationId,
+      },
+    );
+  }
+  if (start.sha256 !== undefined && start.startsAt !== undefined && start.startsAt > change.now) {
+    return refuse(
+      "invalid_request",
+      "a secret that the consumer hands in begins its rotation at once; leave startsAt out",
+    );
+  }
+  const held = change.version(key.currentVersion)?.scopes ?? key.scopes;
+  if (start.scopes !== undefined && !(covers(held, start.scopes) && covers(key.scopes, start.scopes))) {
+    return refuse(
+      "scope_not_narrower",
+      `the version in use has ${held.join(" ")}; to widen a key, change its scopes and say so`,
+      { held },
+    );
+  }
+  return undefined;
+}
+
+function targetOf(change: KeyChange, emergency: Emergency) {
+  if (change.key.status === "revoked")
+    return refuse("key_is_revoked", "every version of a revoked key is refused already");
+  const accepted = change.versions().filter((version) => isAccepted(version.state));
+  const names = accepted.map((version) => version.number);
+  if (emergency.version === undefined) {
+    if (accepted.length === 1) return (accepted[0] as (typeof accepted)[number]).number;
+    return refuse("invalid_request", `say which version: ${names.join(" and ")} are accepted`, { accepted: names });
+  }
+  if (change.version(emergency.version) === undefined) {
+    return refuse(
+      "no_such_version",
+      `the key has versions ${change
+        .versions()
+        .map((version) => version.number)
+        .join(", ")}`,
+    );
+  }
+  return emergency.version;
+}
+
+/** The emergency itself: through the running rotation if the version is part of it, else by a rotation that starts with it. */
+function strike(change: KeyChange, version: number, emergency: Emergency, fence: Fence, by: string): Outcome<Rotation> {
+  const { rotation } = change;
+  const { mode, reason } = emergency;
+  if (rotation !== undefined && (version === rotation.from || version === rotation.to)) {
+    const side = version === rotation.from ? "from" : "to";
+    const struck = takeDecision(change, rotation, { type: "compromise", version: side, mode, fence, by, reason });
+    // One that was planned for later begins in the same commit: no key is left without a version to change over to (I8).
+    if (struck.ok && struck.value.phase === "planned") return takeDecision(change, struck.value, { type: "begin" });
+    // Where both versions are lost, a new rotation runs: that is the one to follow.
+    return struck.ok ? accept(change.running() ?? struck.value) : struck;
+  }
+  if (rotation !== undefined || change.key.currentVersion !== version) {
+    return refuse(
+      "no_such_version",
+      `version ${version} is not accepted any more; its key's current version is ${change.key.currentVersion}`,
+    );
+  }
+  change.note("key.compromised", { version, mode, reason });
+  change.carryOut([{ do: "mark-compromised", version }], undefined);
+  if (mode === "kill") change.carryOut([{ do: "set-state", version, state: "retired" }], undefined);
+  else change.setFence(version, fence);
+  return accept(change.startRotation({ from: version, reason, compromised: mode }));
+}
+
+/** The networks that a version was accepted from, for a fence around where its owner is. */
+async function networksOf({ store, evidence }: RotationsDeps, keyId: string, emergency: Emergency): Promise<string[]> {
+  const key = (await store.get("key", keyId))?.value;
+  const version = emergency.version ?? key?.currentVersion ?? 0;
+  const uses = (await evidence.uses(keyId)).filter((use) => (use.versions[version]?.accepted ?? 0) > 0);
+  return [...new Set(uses.map((use) => use.source.network))].filter((network) => network !== "unknown");
+}

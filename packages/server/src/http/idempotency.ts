@@ -1,0 +1,87 @@
+/**
+ * `Idempotency-Key` on writes: the answer is stored in the commit that it reports, so that a repeated request gets the same answer
+ * and changes nothing twice, however often the connection or the server dies in between. Secrets are not in the stored answer; they
+ * are put back from their sealed copy while there is one.
+ */
+import { hash } from "node:crypto";
+import type { Clock } from "@keyover/core";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Custody, SealedFor } from "../custody/custody.ts";
+import type { Command } from "../keys/key-desk.ts";
+import type { IdempotencyRecord, Store } from "../store/store.ts";
+import { actorOf } from "./auth.ts";
+import { sendProblem } from "./problems.ts";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Set where the request carries a new Idempotency-Key: its record's id and fingerprint. */
+    idempotency: { id: string; request: string } | undefined;
+  }
+}
+
+const KEY = /^[\x21-\x7e]{1,200}$/;
+
+export function useIdempotency(app: FastifyInstance, store: Store, custody: Custody): void {
+  app.decorateRequest("idempotency", undefined);
+  app.addHook("preHandler", async (request, reply) => {
+    const header = request.headers["idempotency-key"];
+    if (header === undefined || request.method === "GET") return;
+    if (typeof header !== "string" || !KEY.test(header)) {
+      return sendProblem(reply, "invalid_request", "Idempotency-Key takes 1 to 200 visible ASCII characters");
+    }
+    const id = `${actorOf(request)} ${header}`;
+    const fingerprint = hash(
+      "sha256",
+      `${request.method} ${request.url}\n${JSON.stringify(request.body ?? null)}`,
+      "base64url",
+    );
+    const known = await store.idempotency(id);
+    if (known === undefined) {
+      request.idempotency = { id, request: fingerprint };
+      return;
+    }
+    if (known.request !== fingerprint) return sendProblem(reply, "idempotency_mismatch");
+    return replay(reply, known, store, custody);
+  });
+}
+
+async function replay(
+  reply: FastifyReply,
+  known: IdempotencyRecord,
+  store: Store,
+  custody: Custody,
+): Promise<FastifyReply> {
+  const body = known.body as Record<string, unknown>;
+  const sealed = known.sealedId === null ? undefined : await store.get("sealed", known.sealedId);
+  if (sealed !== undefined) {
+    const { keyId, version, id, envelope } = sealed.value;
+    const belongsTo: SealedFor =
+      keyId === null
+        ? { owner: id, version: 1, purpose: "token" }
+        : { owner: keyId, version: version ?? 0, purpose: "claim" };
+    body.secret = custody.open(envelope, belongsTo).reveal();
+  }
+  return reply
+    .code(known.status)
+    .header("idempotency-replayed", "true")
+    .header("content-type", "application/json; charset=utf-8")
+    .serializer((payload: unknown) => JSON.stringify(payload))
+    .send(body);
+}
+
+/** The command for a handler: who asks, and how the answer is remembered. `sealedId` names the secret that belongs in it. */
+export function commandOf<T>(
+  request: FastifyRequest,
+  clock: Clock,
+  answer: (value: T) => { status: number; body: unknown; sealedId?: string | undefined },
+): Command<T> {
+  const { idempotency } = request;
+  if (idempotency === undefined) return { actor: actorOf(request) };
+  return {
+    actor: actorOf(request),
+    remember(value) {
+      const { status, body, sealedId } = answer(value);
+      return { ...idempotency, status, body, sealedId: sealedId ?? null, createdAt: clock.now() };
+    },
+  };
+}

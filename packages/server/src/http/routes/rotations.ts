@@ -1,0 +1,217 @@
+/** /v1/keys/{key}/rotations, /v1/rotations, /v1/keys/{key}/emergency */
+import { gates, type Rotation } from "@keyover/core";
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { z } from "zod";
+import type { RotationCommand } from "../../engine/rotations.ts";
+import type { Command } from "../../keys/key-desk.ts";
+import type { Outcome } from "../../outcome.ts";
+import { access, actorOf, owns } from "../auth.ts";
+import { commandOf } from "../idempotency.ts";
+import { sendProblem, sendRefusal } from "../problems.ts";
+import * as shape from "../schemas.ts";
+import type { App, Rooms } from "../server.ts";
+import { rotationView } from "../views.ts";
+import { call, page } from "./call.ts";
+import { explainEvidence } from "./explain.ts";
+
+const params = z.object({ rotation: shape.handle });
+const SHARE_WINDOW_MS = 60_000;
+
+export function rotationRoutes(app: App, rooms: Rooms): void {
+  const { world, store, rotations, evidence, fleet, inventory } = rooms;
+
+  const visible = async (request: FastifyRequest, id: string): Promise<Rotation | undefined> => {
+    const rotation = (await store.get("rotation", id))?.value;
+    const key = rotation === undefined ? undefined : (await store.get("key", rotation.keyId))?.value;
+    return key !== undefined && owns(request, key.consumerId) ? rotation : undefined;
+  };
+  const remembered = (request: FastifyRequest, status = 200): Command<Rotation> =>
+    commandOf<Rotation>(request, world.clock, (rotation) => ({ status, body: rotationView(rotation) }));
+  const answer = (reply: FastifyReply, outcome: Outcome<Rotation>, status = 200) =>
+    outcome.ok ? reply.code(status).send(rotationView(outcome.value)) : sendRefusal(reply, outcome);
+
+  app.post(
+    "/v1/keys/:key/rotations",
+    call(
+      {
+        tag: "rotations",
+        id: "startRotation",
+        summary: "Start a rotation",
+        description: "A consumer may rotate its own keys, under the key's policy as it stands.",
+        access: access.operateOwn,
+      },
+      { params: z.object({ key: shape.handle }), body: shape.startRotation },
+      { 201: shape.rotation },
+    ),
+    async (request, reply) => {
+      const key = (await store.get("key", request.params.key))?.value;
+      if (key === undefined || !owns(request, key.consumerId))
+        return sendProblem(reply, "not_found", `there is no key ${request.params.key}`);
+      if (isConsumer(request) && request.body.policy !== undefined)
+        return sendProblem(reply, "forbidden", "a consumer rotates under the key's policy; leave policy out");
+      return answer(reply, await rotations.start(key.id, request.body, remembered(request, 201)), 201);
+    },
+  );
+
+  app.get(
+    "/v1/rotations",
+    call(
+      { tag: "rotations", id: "listRotations", summary: "List rotations", access: access.readOwn },
+      {
+        querystring: z.strictObject({
+          ...shape.pageQuery,
+          key: shape.handle.optional(),
+          api: z.string().max(100).optional(),
+          phase: shape.rotation.shape.phase.optional(),
+          ended: z.enum(["true", "false"]).optional(),
+        }),
+      },
+      { 200: shape.pageOf(shape.rotation) },
+    ),
+    async (request, reply) => {
+      const { cursor, limit, key, phase, ended } = request.query;
+      if (isConsumer(request)) {
+        const held = key === undefined ? undefined : await store.get("key", key);
+        if (held === undefined || !owns(request, held.value.consumerId))
+          return sendProblem(reply, "invalid_request", "name one of your keys: ?key=key_…");
+      }
+      const api = request.query.api === undefined ? undefined : await inventory.findApi(request.query.api);
+      if (request.query.api !== undefined && api === undefined) return { items: [], next: null };
+      const equals = { key_id: key, api_id: api?.id, phase, ended: ended === undefined ? undefined : ended === "true" };
+      const rows = await store.list("rotation", { equals }, { after: cursor, limit: limit + 1 });
+      return page(
+        rows,
+        limit,
+        ({ value }) => value.id,
+        ({ value }) => rotationView(value),
+      );
+    },
+  );
+
+  app.get(
+    "/v1/rotations/:rotation",
+    call(
+      { tag: "rotations", id: "getRotation", summary: "Show a rotation", access: access.readOwn },
+      { params },
+      { 200: shape.rotation },
+    ),
+    async (request, reply) => {
+      const rotation = await visible(request, request.params.rotation);
+      return rotation === undefined
+        ? sendProblem(reply, "not_found", `there is no rotation ${request.params.rotation}`)
+        : rotationView(rotation);
+    },
+  );
+
+  app.get(
+    "/v1/rotations/:rotation/evidence",
+    call(
+      {
+        tag: "rotations",
+        id: "getEvidence",
+        summary: "What the next step waits for, in numbers",
+        access: access.readOwn,
+      },
+      { params },
+      { 200: shape.evidence },
+    ),
+    async (request, reply) => {
+      const rotation = await visible(request, request.params.rotation);
+      const key = rotation === undefined ? undefined : (await store.get("key", rotation.keyId))?.value;
+      if (rotation === undefined || key === undefined)
+        return sendProblem(reply, "not_found", `there is no rotation ${request.params.rotation}`);
+      const now = world.clock.now();
+      const needs = (await store.recordOfKey(key.id))?.seq ?? 0;
+      const quiet = await evidence.quiet(key, rotation);
+      return explainEvidence({
+        rotation,
+        now,
+        gates: gates(rotation, quiet, now),
+        needs,
+        laggards: rotation.phase === "propagating" ? fleet.laggards(key.apiId, needs) : [],
+        quiet,
+        mark: fleet.watermark(key.apiId),
+        shares: await evidence.shares(key.id, SHARE_WINDOW_MS),
+      });
+    },
+  );
+
+  const commands: {
+    path: string;
+    id: string;
+    summary: string;
+    body: z.ZodType;
+    event: (body: never, rotation: Rotation, actor: string) => RotationCommand;
+  }[] = [
+    {
+      path: "deadline",
+      id: "moveDeadline",
+      summary: "Extend or shorten the overlap",
+      body: shape.deadline,
+      event: (body: z.infer<typeof shape.deadline>, rotation) => ({
+        type: "move-deadline",
+        overlapEndsAt: body.overlapEndsAt ?? (rotation.overlapEndsAt ?? world.clock.now()) + (body.byMs ?? 0),
+      }),
+    },
+    {
+      path: "retire",
+      id: "retireOldVersion",
+      summary: "Retire the old version without waiting for the evidence",
+      body: shape.withReason,
+      event: (body: z.infer<typeof shape.withReason>, _rotation, actor) => ({
+        type: "retire",
+        by: actor,
+        reason: body.reason,
+      }),
+    },
+    {
+      path: "rollback",
+      id: "rollBack",
+      summary: "Make the old version current again",
+      body: shape.withReason,
+      event: (body: z.infer<typeof shape.withReason>) => ({ type: "rollback", reason: body.reason }),
+    },
+    {
+      path: "cancel",
+      id: "cancelRotation",
+      summary: "End a rotation whose successor nobody has",
+      body: shape.nothing,
+      event: () => ({ type: "cancel" }),
+    },
+  ];
+  for (const { path, id, summary, body, event } of commands) {
+    app.post(
+      `/v1/rotations/:rotation/${path}`,
+      call({ tag: "rotations", id, summary, access: access.operate }, { params, body }, { 200: shape.rotation }),
+      async (request, reply) => {
+        const rotation = await visible(request, request.params.rotation);
+        if (rotation === undefined)
+          return sendProblem(reply, "not_found", `there is no rotation ${request.params.rotation}`);
+        const wanted = event((request.body ?? {}) as never, rotation, actorOf(request));
+        return answer(reply, await rotations.command(rotation.id, wanted, remembered(request)));
+      },
+    );
+  }
+
+  app.post(
+    "/v1/keys/:key/emergency",
+    call(
+      {
+        tag: "rotations",
+        id: "emergency",
+        summary: "A version has leaked: refuse it now, or fence it, and change over",
+        description:
+          "One commit. It overtakes whatever step a rotation is in; without one it starts one, whose successor the consumer's token can claim at once.",
+        access: access.operate,
+      },
+      { params: z.object({ key: shape.handle }), body: shape.emergency },
+      { 200: shape.rotation },
+    ),
+    async (request, reply) =>
+      answer(reply, await rotations.emergency(request.params.key, request.body, remembered(request))),
+  );
+}
+
+function isConsumer(request: FastifyRequest): boolean {
+  return request.principal?.kind === "token" && request.principal.token.role === "consumer";
+}

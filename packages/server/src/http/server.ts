@@ -1,0 +1,158 @@
+/**
+ * The HTTP face of the authority. A request goes: onRequest (who, may they) → preValidation (shape) → preHandler (asked before?) →
+ * handler → one commit → answer. Every error leaves through problems.ts.
+ */
+
+import swagger from "@fastify/swagger";
+import swaggerUi from "@fastify/swagger-ui";
+import type { World } from "@keyover/core";
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from "fastify-type-provider-zod";
+import type { Custody } from "../custody/custody.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { Rotations } from "../engine/rotations.ts";
+import type { Evidence } from "../evidence/evidence.ts";
+import type { Fleet } from "../feed/fleet.ts";
+import type { Hub } from "../feed/hub.ts";
+import type { Inventory } from "../keys/inventory.ts";
+import type { KeyDesk } from "../keys/key-desk.ts";
+import type { Keys } from "../keys/keys.ts";
+import type { Tokens } from "../keys/tokens.ts";
+import type { Store } from "../store/store.ts";
+import { useAuth } from "./auth.ts";
+import { useIdempotency } from "./idempotency.ts";
+import type { Metrics } from "./metrics.ts";
+import { openapiInfo, withIdempotencyKey, withoutUnusedSchemas } from "./openapi-info.ts";
+import { answerUnreadable, sendProblem, useProblems } from "./problems.ts";
+import { feedRoutes } from "./routes/feed.ts";
+import { holderRoutes } from "./routes/holder.ts";
+import { inventoryRoutes } from "./routes/inventory.ts";
+import { keyRoutes } from "./routes/keys.ts";
+import { operationRoutes } from "./routes/operations.ts";
+import { rotationRoutes } from "./routes/rotations.ts";
+import { tokenRoutes } from "./routes/tokens.ts";
+
+/** The rooms of the authority, as the routes see them. */
+export interface Rooms {
+  world: World;
+  store: Store;
+  custody: Custody;
+  inventory: Inventory;
+  keys: Keys;
+  desk: KeyDesk;
+  tokens: Tokens;
+  rotations: Rotations;
+  engine: Engine;
+  evidence: Evidence;
+  fleet: Fleet;
+  hub: Hub;
+  metrics: Metrics;
+  /** True once everything is loaded and while the server does not shut down. */
+  ready(): boolean;
+}
+
+export interface HttpOptions {
+  logger: FastifyBaseLogger | false;
+  /** Believe the last address in X-Forwarded-For, which the proxy in front has written. */
+  trustProxy: boolean;
+  tls?: { key: string | Buffer; cert: string | Buffer } | undefined;
+}
+
+export type App = FastifyInstance<
+  import("node:http").Server,
+  import("node:http").IncomingMessage,
+  import("node:http").ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+const BODY_BYTES_MAX = 256 * 1024;
+
+export async function createHttp(rooms: Rooms, options: HttpOptions): Promise<App> {
+  const app = Fastify({
+    ...(options.logger === false ? { logger: false } : { loggerInstance: options.logger }),
+    ...(options.tls === undefined ? {} : { https: options.tls as never }),
+    // One hop: the proxy in front. What it was told by others stands further left, and anybody can write that.
+    trustProxy: options.trustProxy && ((_address: string, hop: number) => hop === 0),
+    bodyLimit: BODY_BYTES_MAX,
+    logController: new LogController({ disableRequestLogging: true }),
+    forceCloseConnections: "idle",
+    // What still arrives over open connections is answered; /readyz says that this server goes.
+    return503OnClosing: false,
+    frameworkErrors(_error, _request, reply) {
+      sendProblem(reply, "invalid_request", "the path can't be read");
+    },
+    clientErrorHandler: answerUnreadable,
+    routerOptions: { maxParamLength: 100 },
+  }).withTypeProvider<ZodTypeProvider>() as App;
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  useProblems(app as never);
+  useEmptyBodies(app);
+  useAuth(app as never, rooms.tokens, rooms.store, rooms.world.clock);
+  useIdempotency(app as never, rooms.store, rooms.custody);
+  useRequestLog(app, rooms);
+  useDraining(app, rooms);
+  await app.register(swagger, {
+    openapi: openapiInfo,
+    transform(input) {
+      const { schema, url } = jsonSchemaTransform(input);
+      return { schema: withIdempotencyKey(schema, String(input.route.method)), url };
+    },
+    transformObject: (input) => withoutUnusedSchemas(jsonSchemaTransformObject(input)),
+  });
+  await app.register(swaggerUi, { routePrefix: "/docs" });
+
+  inventoryRoutes(app, rooms);
+  keyRoutes(app, rooms);
+  rotationRoutes(app, rooms);
+  holderRoutes(app, rooms);
+  tokenRoutes(app, rooms);
+  feedRoutes(app, rooms);
+  operationRoutes(app, rooms);
+  return app;
+}
+
+/** While the server shuts down each answer is the last on its connection; an idle one would hold the shutdown up. */
+function useDraining(app: App, rooms: Rooms): void {
+  app.addHook("onSend", async (_request, reply) => {
+    if (!rooms.ready()) void reply.header("connection", "close");
+  });
+}
+
+/** A POST without a body is a POST with an empty object; `curl -X POST` needs no -d then. */
+function useEmptyBodies(app: App): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) => {
+    if (body === "") return done(null, undefined);
+    try {
+      done(null, JSON.parse(body as string));
+    } catch {
+      done(Object.assign(new Error("not JSON"), { code: "FST_ERR_CTP_INVALID_JSON_BODY", statusCode: 400 }));
+    }
+  });
+}
+
+/** One line and one observation for each answer; never a header, a body or a query. */
+function useRequestLog(app: App, { metrics }: Rooms): void {
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "unmatched";
+    metrics.httpSeconds.observe({ method: request.method, route, status: reply.statusCode }, reply.elapsedTime / 1000);
+    const fields = {
+      event: "http.answered",
+      method: request.method,
+      route,
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      actor: request.principal?.id,
+    };
+    if (reply.statusCode >= 500) request.log.error(fields);
+    else request.log.debug(fields);
+  });
+}

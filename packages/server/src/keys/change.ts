@@ -1,0 +1,269 @@
+/**
+ * A change of one key, collected and then committed whole: the key, its versions, its rotation, sealed secrets, audit entries, and
+ * the one feed entry that brings verifiers up to date. Nothing here does I/O.
+ */
+import {
+  decide,
+  type Effect,
+  type Fence,
+  type Key,
+  makeHandle,
+  makeKeyText,
+  planRotation,
+  type Rotation,
+  type RotationPolicy,
+  recordOf,
+  sha256Text,
+  type Version,
+  type World,
+  withState,
+} from "@keyover/core";
+import type { Custody } from "../custody/custody.ts";
+import { Secret } from "../custody/secret.ts";
+import type { Api, Sealed } from "../store/entities.ts";
+import { type AuditDraft, type Batch, type Held, put, type Write } from "../store/store.ts";
+
+/** A key with all that belongs to it, as read. */
+export interface KeyState {
+  api: Api;
+  key: Held<Key>;
+  versions: Held<Version>[];
+  rotation: Held<Rotation> | undefined;
+  sealed: Held<Sealed>[];
+}
+
+export interface ChangeTools {
+  world: World;
+  custody: Custody;
+  /** The policy in force for a rotation of this key that starts now. */
+  policy: RotationPolicy;
+  actor: string;
+}
+
+/** A key under change. Reads go to `key`, `version(n)`, `rotation`; `batch()` is what to commit. */
+export class KeyChange {
+  readonly #state: KeyState;
+  readonly #tools: ChangeTools;
+  readonly #versions: Map<number, Version>;
+  readonly #fresh: Write[] = [];
+  readonly #audit: AuditDraft[] = [];
+  readonly now: number;
+  key: Key;
+  rotation: Rotation | undefined;
+  /** A rotation that this change began after ending another. */
+  #replacement: Rotation | undefined;
+  /** The consumer's own secret, by hash; taken up when the successor is created. */
+  #handedIn: string | undefined;
+
+  constructor(state: KeyState, tools: ChangeTools) {
+    this.#state = state;
+    this.#tools = tools;
+    this.now = tools.world.clock.now();
+    this.key = state.key.value;
+    this.rotation = state.rotation?.value;
+    this.#versions = new Map(state.versions.map(({ value }) => [value.number, value]));
+  }
+
+  version(number: number): Version | undefined {
+    return this.#versions.get(number);
+  }
+
+  versions(): Version[] {
+    return [...this.#versions.values()].sort((a, b) => a.number - b.number);
+  }
+
+  note(action: string, details: Record<string, unknown>, subjects: string[] = []): void {
+    const all = [...subjects, this.key.id, this.key.consumerId, this.key.apiId];
+    this.#audit.push({ at: this.now, actor: this.#tools.actor, action, subjects: [...new Set(all)], details });
+  }
+
+  /** Plans a rotation and, if it is due, begins it in the same commit: its intent and its successor appear together (I6). */
+  startRotation(start: {
+    from: number;
+    reason: string;
+    startsAt?: number | undefined;
+    sha256?: string | undefined;
+    scopes?: string[] | undefined;
+    policy?: RotationPolicy | undefined;
+    compromised?: "kill" | "contain" | undefined;
+  }): Rotation {
+    const { world, policy, actor } = this.#tools;
+    const from = this.#versions.get(start.from);
+    const rotation = planRotation(
+      {
+        id: makeHandle("rotation", this.now, world.random),
+        keyId: this.key.id,
+        apiId: this.key.apiId,
+        from: start.from,
+        to: this.key.nextVersion,
+        policy: start.policy ?? policy,
+        reason: start.reason,
+        startedBy: actor,
+        origin: start.sha256 === undefined ? "authority" : "consumer",
+        startsAt: start.startsAt,
+        scopes: start.scopes ?? from?.scopes ?? null,
+        fromCompromised: start.compromised !== undefined || from?.compromised === true,
+        fromRefused: start.compromised === "kill",
+      },
+      this.now,
+    );
+    this.key = { ...this.key, nextVersion: rotation.to + 1, rotationId: rotation.id };
+    this.#handedIn = start.sha256;
+    this.note(
+      "rotation.planned",
+      { rotation: rotation.id, from: rotation.from, to: rotation.to, reason: start.reason },
+      [rotation.id],
+    );
+    const begun = decide(rotation, { type: "begin" }, this.now);
+    const next = begun.ok ? begun.next : rotation;
+    if (this.rotation === undefined) this.rotation = next;
+    else this.#replacement = next;
+    if (begun.ok) this.carryOut(begun.effects, next);
+    return next;
+  }
+
+  /** Takes over a decision of core. */
+  take(next: Rotation, effects: readonly Effect[], action: string, details: Record<string, unknown> = {}): void {
+    this.rotation = next;
+    if (next.endedAt !== null) this.key = { ...this.key, rotationId: null };
+    this.note(action, { rotation: next.id, phase: next.phase, ...details }, [next.id]);
+    this.carryOut(effects, next);
+  }
+
+  carryOut(effects: readonly Effect[], rotation: Rotation | undefined): void {
+    for (const effect of effects) {
+      switch (effect.do) {
+        case "create-successor":
+          this.#createVersion(effect.version, rotation);
+          break;
+        case "set-state":
+          this.#alter(effect.version, (version) => withState(version, effect.state, this.now));
+          break;
+        case "set-current":
+          this.key = { ...this.key, currentVersion: effect.version };
+          break;
+        case "mark-compromised":
+          this.#alter(effect.version, (version) => ({ ...version, compromised: true }));
+          break;
+        case "set-fence":
+          this.setFence(effect.version, effect.fence);
+          break;
+        case "erase-sealed":
+          this.#eraseSealed(effect.version);
+          break;
+        case "replace":
+          this.startRotation({
+            from: effect.version,
+            reason: effect.reason,
+            compromised: this.#versions.get(effect.version)?.state === "retired" ? "kill" : "contain",
+          });
+          break;
+      }
+    }
+  }
+
+  setFence(version: number, fence: Fence | null): void {
+    this.#alter(version, (held) => ({ ...held, fence }));
+  }
+
+  /** The first version, or a successor. The secret is sealed until its holder has proven that it got it. */
+  #createVersion(number: number, rotation: Rotation | undefined): void {
+    const { world, custody, actor } = this.#tools;
+    const handedIn = this.#handedIn;
+    const id = makeHandle("version", this.now, world.random);
+    let sha256 = handedIn;
+    if (sha256 === undefined) {
+      const text = makeKeyText(this.#state.api.prefix, this.key.environment, world.random);
+      sha256 = sha256Text(text);
+      const envelope = custody.seal(new Secret(text), { owner: this.key.id, version: number, purpose: "claim" });
+      const claimMs = rotation?.policy.claimMs ?? this.#tools.policy.claimMs;
+      const sealed = {
+        id,
+        keyId: this.key.id,
+        version: number,
+        rotationId: rotation?.id ?? null,
+        envelope,
+        expiresAt: this.now + claimMs,
+        createdAt: this.now,
+      };
+      this.#fresh.push(put("sealed", sealed));
+    }
+    this.#versions.set(number, {
+      id,
+      keyId: this.key.id,
+      number,
+      state: "pending",
+      sha256,
+      compromised: false,
+      fence: null,
+      scopes: rotation?.scopes ?? null,
+      origin: handedIn === undefined ? "authority" : "consumer",
+      createdAt: this.now,
+      createdBy: actor,
+      activatedAt: null,
+      retiringAt: null,
+      retiredAt: null,
+      destroyedAt: null,
+    });
+  }
+
+  /** A first version was used: its holder has it, so the sealed copy goes. A successor's goes with the rotation's `used`. */
+  eraseProvenSecret(number: number): void {
+    const version = this.#versions.get(number);
+    if (version === undefined || this.rotation?.to === number) return;
+    if (!this.#state.sealed.some(({ value }) => value.id === version.id)) return;
+    this.#fresh.push({ remove: "sealed", id: version.id });
+    this.note("secret.erased", { version: number });
+  }
+
+  createFirstVersion(sha256: string | undefined): Version {
+    this.#handedIn = sha256;
+    this.#createVersion(1, undefined);
+    this.#alter(1, (version) => withState(version, "active", this.now));
+    return this.#versions.get(1) as Version;
+  }
+
+  #alter(number: number, change: (version: Version) => Version): void {
+    const version = this.#versions.get(number);
+    if (version !== undefined) this.#versions.set(number, change(version));
+  }
+
+  #eraseSealed(number: number): void {
+    const version = this.#versions.get(number);
+    if (version !== undefined) this.#fresh.push({ remove: "sealed", id: version.id });
+  }
+
+  /** The rotation that runs after this change. */
+  running(): Rotation | undefined {
+    return [this.#replacement, this.rotation].find((rotation) => rotation?.endedAt === null);
+  }
+
+  /** The rotations that this change began, moved or ended. */
+  rotationsTouched(): string[] {
+    return [this.rotation, this.#replacement].flatMap((rotation) => (rotation === undefined ? [] : [rotation.id]));
+  }
+
+  batch(): Batch {
+    const { api, key, versions, rotation } = this.#state;
+    const writes: Write[] = [...this.#fresh];
+    // Always: the key's revision stands for all that belongs to it. Else two changes, one of the key and one of its rotation,
+    // could both be taken, and the record made from the older picture would be the newer one in the feed.
+    writes.push(put("key", this.key, key));
+    for (const version of this.#versions.values()) {
+      const before = versions.find(({ value }) => value.number === version.number);
+      if (before?.value !== version) writes.push(put("version", version, before));
+    }
+    if (this.rotation !== undefined && this.rotation !== rotation?.value) {
+      writes.push(put("rotation", this.rotation, rotation));
+    }
+    if (this.#replacement !== undefined) writes.push(put("rotation", this.#replacement));
+    const record = recordOf(this.key, this.versions(), this.#replacement ?? this.rotation);
+    const before = recordOf(
+      key.value,
+      versions.map(({ value }) => value),
+      rotation?.value,
+    );
+    const visible = key.rev === 0 || JSON.stringify(record) !== JSON.stringify(before);
+    return { writes, audit: this.#audit, feed: visible ? [{ apiId: api.id, record }] : [] };
+  }
+}

@@ -1,0 +1,154 @@
+/** Apis and consumers: what keys belong to. */
+import {
+  effectivePolicy,
+  environmentProblem,
+  makeHandle,
+  policyProblem,
+  prefixProblem,
+  type RotationPolicyPatch,
+  type StalenessPolicyPatch,
+  scopeNameProblem,
+  type World,
+} from "@keyover/core";
+import { accept, type Outcome, refuse } from "../outcome.ts";
+import type { Api, Consumer } from "../store/entities.ts";
+import { type Held, put, type Store, type Write } from "../store/store.ts";
+import type { Command, KeyDesk } from "./key-desk.ts";
+
+export interface NewApi {
+  name: string;
+  prefix: string;
+  environments: string[];
+  scopes: string[];
+  policy: RotationPolicyPatch;
+  staleness: StalenessPolicyPatch;
+}
+
+export interface ApiPatch {
+  /** Environments and scopes to add; removing one that keys use would strand them. */
+  addEnvironments?: string[] | undefined;
+  addScopes?: string[] | undefined;
+  policy?: RotationPolicyPatch | undefined;
+  staleness?: StalenessPolicyPatch | undefined;
+}
+
+export interface NewConsumer {
+  name: string;
+  labels: Record<string, string>;
+  notes: string;
+}
+
+export type ConsumerPatch = { [K in keyof NewConsumer]?: NewConsumer[K] | undefined };
+
+export interface Inventory {
+  createApi(wanted: NewApi, command: Command<Api>): Promise<Outcome<Api>>;
+  updateApi(apiId: string, patch: ApiPatch, command: Command<Api>): Promise<Outcome<Api>>;
+  createConsumer(wanted: NewConsumer, command: Command<Consumer>): Promise<Outcome<Consumer>>;
+  updateConsumer(consumerId: string, patch: ConsumerPatch, command: Command<Consumer>): Promise<Outcome<Consumer>>;
+  /** By handle, or by its unique name. */
+  findApi(idOrName: string): Promise<Api | undefined>;
+}
+
+export function createInventory({ world, store, desk }: { world: World; store: Store; desk: KeyDesk }): Inventory {
+  const commit = async <T extends Api | Consumer>(
+    write: Write,
+    value: T,
+    action: string,
+    details: object,
+    command: Command<T>,
+  ): Promise<Outcome<T>> => {
+    const audit = {
+      at: world.clock.now(),
+      actor: command.actor,
+      action,
+      subjects: [value.id],
+      details: { ...details },
+    };
+    const outcome = await desk.commit({
+      writes: [write],
+      audit: [audit],
+      feed: [],
+      idempotency: command.remember?.(value),
+    });
+    return outcome.ok ? accept(value) : outcome;
+  };
+  const born = (actor: string) => ({ createdAt: world.clock.now(), createdBy: actor });
+
+  return {
+    async createApi(wanted, command) {
+      const problem = apiProblem(wanted);
+      if (problem !== undefined) return refuse("invalid_request", problem);
+      const contradiction = policyProblem(effectivePolicy(wanted.policy));
+      if (contradiction !== undefined) return refuse("invalid_policy", contradiction);
+      const api: Api = { ...wanted, id: makeHandle("api", world.clock.now(), world.random), ...born(command.actor) };
+      return commit(put("api", api), api, "api.created", wanted, command);
+    },
+
+    async updateApi(apiId, patch, command) {
+      const held = await store.get("api", apiId);
+      if (held === undefined) return refuse("not_found", `there is no api ${apiId}`);
+      if (saysNothing(patch)) return accept(held.value);
+      const api = patchedApi(held, patch);
+      const problem = apiProblem(api);
+      if (problem !== undefined) return refuse("invalid_request", problem);
+      const contradiction = policyProblem(effectivePolicy(api.policy));
+      if (contradiction !== undefined) return refuse("invalid_policy", contradiction);
+      return commit(put("api", api, held), api, "api.updated", patch, command);
+    },
+
+    async createConsumer(wanted, command) {
+      const consumer: Consumer = {
+        ...wanted,
+        id: makeHandle("consumer", world.clock.now(), world.random),
+        ...born(command.actor),
+      };
+      return commit(put("consumer", consumer), consumer, "consumer.created", { name: wanted.name }, command);
+    },
+
+    async updateConsumer(consumerId, patch, command) {
+      const held = await store.get("consumer", consumerId);
+      if (held === undefined) return refuse("not_found", `there is no consumer ${consumerId}`);
+      if (saysNothing(patch)) return accept(held.value);
+      const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
+      const consumer: Consumer = { ...held.value, ...given };
+      return commit(put("consumer", consumer, held), consumer, "consumer.updated", given, command);
+    },
+
+    async findApi(idOrName) {
+      const byId = await store.get("api", idOrName);
+      if (byId !== undefined) return byId.value;
+      const [byName] = await store.list("api", { equals: { name: idOrName } }, { limit: 1 });
+      return byName?.value;
+    },
+  };
+}
+
+function saysNothing(patch: object): boolean {
+  return Object.values(patch).every((value) => value === undefined);
+}
+
+function patchedApi({ value }: Held<Api>, patch: ApiPatch): Api {
+  return {
+    ...value,
+    environments: [...new Set([...value.environments, ...(patch.addEnvironments ?? [])])],
+    scopes: [...new Set([...value.scopes, ...(patch.addScopes ?? [])])],
+    policy: { ...value.policy, ...patch.policy },
+    staleness: { ...value.staleness, ...patch.staleness },
+  };
+}
+
+function apiProblem(api: NewApi): string | undefined {
+  const problems = [
+    prefixProblem(api.prefix),
+    ...api.environments.map(environmentProblem),
+    ...api.scopes.map(scopeNameProblem),
+    duplicate(api.environments, "environment"),
+    duplicate(api.scopes, "scope"),
+  ];
+  return problems.find((problem) => problem !== undefined);
+}
+
+function duplicate(names: readonly string[], what: string): string | undefined {
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  return twice === undefined ? undefined : `the ${what} ${twice} is given twice`;
+}

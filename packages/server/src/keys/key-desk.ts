@@ -1,0 +1,104 @@
+/**
+ * The one way to change a key. Reads all that belongs to it, lets `work` collect the change, commits it guarded by what was
+ * read, and publishes the feed entry. If somebody else was faster it reads again and `work` runs again, so `work` must
+ * have no effect but on the change that it is handed.
+ */
+import { effectivePolicy, type FeedEntry, type World } from "@keyover/core";
+import type { Custody } from "../custody/custody.ts";
+import { type Outcome, refuse } from "../outcome.ts";
+import type { Batch, CommitOutcome, IdempotencyRecord, Store } from "../store/store.ts";
+import { KeyChange, type KeyState } from "./change.ts";
+
+/** Who asks, and how the answer is remembered for a repeated request. */
+export interface Command<T> {
+  actor: string;
+  remember?: ((value: T) => IdempotencyRecord) | undefined;
+}
+
+export interface KeyDesk {
+  read(keyId: string): Promise<KeyState | undefined>;
+  change<T>(
+    keyId: string,
+    command: Command<T>,
+    work: (change: KeyChange, state: KeyState) => Outcome<T> | Promise<Outcome<T>>,
+  ): Promise<Outcome<T>>;
+  /** Commits a batch of one's own and publishes what it fed; conflicts become refusals. */
+  commit(batch: Batch): Promise<Outcome<void>>;
+}
+
+export interface KeyDeskDeps {
+  world: World;
+  store: Store;
+  custody: Custody;
+  /** Called with the entries of each commit, for whoever follows the feed. */
+  publish(entries: { apiId: string; entry: FeedEntry }[]): void;
+  /** Called with the rotation of each committed change, to look at it again. */
+  onRotation(rotationId: string): void;
+}
+
+const ATTEMPTS_MAX = 6;
+
+export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
+  const { store } = deps;
+
+  const read = async (keyId: string): Promise<KeyState | undefined> => {
+    const key = await store.get("key", keyId);
+    if (key === undefined) return undefined;
+    const api = await store.get("api", key.value.apiId);
+    if (api === undefined) throw new Error(`${keyId} belongs to ${key.value.apiId}, which does not exist`);
+    const versions = await store.list("version", { equals: { key_id: keyId } }, { limit: 10_000 });
+    const sealed = await store.list("sealed", { equals: { key_id: keyId } }, { limit: 100 });
+    const { rotationId } = key.value;
+    return {
+      api: api.value,
+      key,
+      versions,
+      sealed,
+      rotation: rotationId === null ? undefined : await store.get("rotation", rotationId),
+    };
+  };
+
+  const commit = async (batch: Batch): Promise<CommitOutcome> => {
+    const outcome = await store.commit(batch);
+    if (outcome.ok) deps.publish(outcome.feed);
+    return outcome;
+  };
+
+  return {
+    read,
+
+    async change(keyId, command, work) {
+      for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+        const state = await read(keyId);
+        if (state === undefined) return refuse("not_found", `there is no key ${keyId}`);
+        const policy = effectivePolicy(state.api.policy, state.key.value.policy);
+        const change = new KeyChange(state, { world: deps.world, custody: deps.custody, policy, actor: command.actor });
+        const result = await work(change, state);
+        if (!result.ok) return result;
+        const batch = change.batch();
+        if (batch.audit.length === 0) return result; // nothing to change
+        const outcome = await commit({ ...batch, idempotency: command.remember?.(result.value) });
+        if (outcome.ok) {
+          for (const rotationId of change.rotationsTouched()) deps.onRotation(rotationId);
+          return result;
+        }
+        if (outcome.conflict !== "row") return conflictRefusal(outcome.conflict);
+      }
+      return refuse("conflict");
+    },
+
+    async commit(batch) {
+      const outcome = await commit(batch);
+      return outcome.ok ? { ok: true, value: undefined } : conflictRefusal(outcome.conflict);
+    },
+  };
+}
+
+function conflictRefusal(conflict: "row" | "unique" | "idempotency") {
+  if (conflict === "unique")
+    return refuse("name_taken", "that name, prefix or hash is in use already; each must be unique");
+  return refuse(
+    "conflict",
+    conflict === "idempotency" ? "a request with this Idempotency-Key is being answered right now" : undefined,
+  );
+}

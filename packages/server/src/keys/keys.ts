@@ -1,0 +1,170 @@
+/** Keys: create, describe, suspend, restore, revoke. */
+import {
+  changeStatus,
+  covers,
+  effectivePolicy,
+  type Key,
+  makeHandle,
+  policyProblem,
+  type RotationPolicyPatch,
+  type KeyChange as StatusChange,
+  unknownGrants,
+  type World,
+} from "@keyover/core";
+import type { Custody } from "../custody/custody.ts";
+import { accept, type Outcome, refuse } from "../outcome.ts";
+import { type Api, isExpired } from "../store/entities.ts";
+import type { Store } from "../store/store.ts";
+import { KeyChange } from "./change.ts";
+import type { Command, KeyDesk } from "./key-desk.ts";
+
+export interface NewKey {
+  /** An api's handle or name. */
+  apiId: string;
+  environment: string;
+  consumerId: string;
+  name: string;
+  scopes: string[];
+  networks: string[];
+  labels: Record<string, string>;
+  notes: string;
+  policy: RotationPolicyPatch;
+  expiresAt: number | null;
+  /** SHA-256 of a secret that the consumer made. */
+  sha256?: string | undefined;
+}
+
+export type KeyPatch = {
+  [K in "name" | "scopes" | "networks" | "labels" | "notes" | "policy" | "expiresAt"]?: Key[K] | undefined;
+} & { /** Scopes may grow only where this says so. */ widen?: boolean | undefined };
+
+export interface CreatedKey {
+  key: Key;
+  versionId: string;
+}
+
+export interface Keys {
+  create(wanted: NewKey, command: Command<CreatedKey>): Promise<Outcome<CreatedKey>>;
+  update(keyId: string, patch: KeyPatch, command: Command<Key>): Promise<Outcome<Key>>;
+  changeStatus(
+    keyId: string,
+    change: StatusChange,
+    reason: string | null,
+    command: Command<Key>,
+  ): Promise<Outcome<Key>>;
+}
+
+export interface KeysDeps {
+  world: World;
+  store: Store;
+  desk: KeyDesk;
+  custody: Custody;
+}
+
+export function createKeys({ world, store, desk, custody }: KeysDeps): Keys {
+  return {
+    async create(wanted, command) {
+      const api = await store.get("api", wanted.apiId);
+      if (api === undefined) return refuse("not_found", `there is no api ${wanted.apiId}`);
+      const consumer = await store.get("consumer", wanted.consumerId);
+      if (consumer === undefined) return refuse("not_found", `there is no consumer ${wanted.consumerId}`);
+      const problem = newKeyProblem(api.value, wanted);
+      if (problem !== undefined) return problem;
+
+      const key = freshKey(wanted, command.actor, world);
+      const policy = effectivePolicy(api.value.policy, key.policy);
+      const state = { api: api.value, key: { value: key, rev: 0 }, versions: [], sealed: [], rotation: undefined };
+      const change = new KeyChange(state, { world, custody, policy, actor: command.actor });
+      const version = change.createFirstVersion(wanted.sha256);
+      change.note("key.created", { environment: key.environment, scopes: key.scopes, origin: version.origin });
+      const created = { key: change.key, versionId: version.id };
+      const committed = await desk.commit({ ...change.batch(), idempotency: command.remember?.(created) });
+      return committed.ok ? accept(created) : committed;
+    },
+
+    update(keyId, patch, command) {
+      return desk.change(keyId, command, (change, { api }) => {
+        const problem = patchProblem(api, change.key, patch);
+        if (problem !== undefined) return problem;
+        const { widen: _widen, ...members } = patch;
+        const given = Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
+        if (Object.keys(given).length === 0) return accept(change.key);
+        const updated = { ...change.key, ...given };
+        // A key that comes back from expiry was silent because it was refused: evidence starts again from here.
+        const back = isExpired(change.key, change.now) && !isExpired(updated, change.now);
+        change.key = back ? { ...updated, statusChangedAt: change.now } : updated;
+        change.note("key.updated", given);
+        return accept(change.key);
+      });
+    },
+
+    changeStatus(keyId, statusChange, reason, command) {
+      return desk.change(keyId, command, (change) => {
+        const outcome = changeStatus(change.key, statusChange, reason, change.now);
+        if (!outcome.ok) return refuse(outcome.code, `key ${keyId} is ${change.key.status}`);
+        if (!outcome.changed) return accept(change.key);
+        change.key = outcome.next;
+        change.note(`key.${outcome.next.status === "active" ? "restored" : outcome.next.status}`, { reason });
+        return accept(change.key);
+      });
+    },
+  };
+}
+
+function freshKey(wanted: NewKey, actor: string, world: World): Key {
+  const { sha256: _sha256, ...described } = wanted;
+  const now = world.clock.now();
+  return {
+    ...described,
+    id: makeHandle("key", now, world.random),
+    status: "active",
+    statusReason: null,
+    statusChangedAt: now,
+    currentVersion: 1,
+    nextVersion: 2,
+    rotationId: null,
+    createdAt: now,
+    createdBy: actor,
+  };
+}
+
+function newKeyProblem(api: Api, wanted: NewKey) {
+  if (!api.environments.includes(wanted.environment)) {
+    return refuse("unknown_environment", `${api.name} has the environments ${api.environments.join(", ")}`, {
+      known: api.environments,
+    });
+  }
+  return scopesProblem(api, wanted.scopes) ?? ownPolicyProblem(api, wanted.policy);
+}
+
+function patchProblem(api: Api, key: Key, patch: KeyPatch) {
+  if (key.status === "revoked") return refuse("key_is_revoked", `key ${key.id} is revoked`);
+  if (patch.scopes !== undefined) {
+    const unknown = scopesProblem(api, patch.scopes);
+    if (unknown !== undefined) return unknown;
+    if (patch.widen !== true && !covers(key.scopes, patch.scopes)) {
+      return refuse(
+        "scope_not_narrower",
+        `the key has ${key.scopes.join(" ") || "no scopes"}; send "widen": true to give it more`,
+        { held: key.scopes },
+      );
+    }
+  }
+  return ownPolicyProblem(api, patch.policy);
+}
+
+/** Grants that match no scope of the api are a spelling error, or ask for what does not exist. */
+export function scopesProblem(api: Api, scopes: readonly string[]) {
+  const unknown = unknownGrants(scopes, api.scopes);
+  if (unknown.length === 0) return undefined;
+  return refuse("unknown_scope", `${api.name} has no ${unknown.join(", ")}; it has ${api.scopes.join(", ")}`, {
+    unknown,
+    known: api.scopes,
+  });
+}
+
+function ownPolicyProblem(api: Api, policy: RotationPolicyPatch | undefined) {
+  if (policy === undefined) return undefined;
+  const problem = policyProblem(effectivePolicy(api.policy, policy));
+  return problem === undefined ? undefined : refuse("invalid_policy", problem);
+}

@@ -1,0 +1,244 @@
+/** The store's reads, for any dialect that kysely speaks. */
+import type { FeedEntry, KeyRecord, SourceUse } from "@keyover/core";
+import { type Kysely, type RawBuilder, sql } from "kysely";
+import type { Boot, Entities, EntityName } from "./entities.ts";
+import type {
+  AuditDraft,
+  AuditEntry,
+  Filter,
+  Held,
+  IdempotencyRecord,
+  KeyFilter,
+  Page,
+  Store,
+  UsageBucket,
+} from "./store.ts";
+import { type Database, liftedColumns } from "./tables.ts";
+
+/** How a member is read out of `body`: dialects differ. */
+export type MemberOf = (...path: string[]) => RawBuilder<unknown>;
+
+export type Reads = Omit<Store, "commit" | "record" | "prune" | "close">;
+
+export function createReads(db: Kysely<Database>, memberOf: MemberOf): Reads {
+  return {
+    ...entityReads(db, memberOf),
+    ...feedReads(db),
+    ...usageReads(db),
+    ...auditReads(db),
+    async ping() {
+      await sql`select 1`.execute(db);
+    },
+  };
+}
+
+type RowOf = { rev: number; body: string };
+
+function held<N extends EntityName>(row: RowOf): Held<Entities[N]> {
+  return { rev: Number(row.rev), value: JSON.parse(row.body) as Entities[N] };
+}
+
+function entityReads(db: Kysely<Database>, memberOf: MemberOf): Pick<Store, "get" | "list" | "count"> {
+  return {
+    async get(table, id) {
+      const { rows } = await sql<RowOf>`select rev, body from ${sql.table(table)} where id = ${id}`.execute(db);
+      return rows[0] === undefined ? undefined : held(rows[0]);
+    },
+    async list(table, filter, page: Page) {
+      const where = conditions(table, filter, memberOf);
+      if (page.after !== undefined) where.push(sql`id > ${page.after}`);
+      const { rows } =
+        await sql<RowOf>`select rev, body from ${sql.table(table)} ${whereClause(where)} order by id limit ${page.limit}`.execute(
+          db,
+        );
+      return rows.map((row) => held(row));
+    },
+    async count(table, filter) {
+      const where = whereClause(conditions(table, filter, memberOf));
+      const { rows } = await sql<{ n: number }>`select count(*) as n from ${sql.table(table)} ${where}`.execute(db);
+      return Number(rows[0]?.n ?? 0);
+    },
+  };
+}
+
+function conditions(table: EntityName, filter: Filter, memberOf: MemberOf): RawBuilder<unknown>[] {
+  const known = liftedColumns[table];
+  const column = (name: string) => {
+    if (!known.includes(name)) throw new Error(`${table} has no lifted column ${name}`);
+    return sql.ref(name);
+  };
+  const all: RawBuilder<unknown>[] = [];
+  for (const [name, value] of Object.entries(filter.equals ?? {})) {
+    if (value === undefined) continue;
+    all.push(
+      value === null
+        ? sql`${column(name)} is null`
+        : sql`${column(name)} = ${typeof value === "boolean" ? Number(value) : value}`,
+    );
+  }
+  for (const [name, value] of Object.entries(filter.labels ?? {}))
+    all.push(sql`${memberOf("labels", name)} = ${value}`);
+  if (filter.since !== undefined) all.push(sql`${column(filter.since.column)} >= ${filter.since.at}`);
+  for (const until of filter.until ?? []) all.push(sql`${column(until.column)} < ${until.at}`);
+  if (filter.notes !== undefined)
+    all.push(sql`lower(${memberOf("notes")}) like ${containing(filter.notes)} escape '\\'`);
+  return [...all, ...keyConditions(filter.ofKeys ?? {})];
+}
+
+function containing(text: string): string {
+  return `%${text.toLowerCase().replace(/[\\%_]/g, "\\$&")}%`;
+}
+
+function keyConditions({ usedSince, unusedSince, activatedSince, activatedUntil }: KeyFilter): RawBuilder<unknown>[] {
+  const key = sql.ref("key.id");
+  const used = (at: number) => sql`(select 1 from source_use where source_use.key_id = ${key} and last_seen >= ${at})`;
+  const current = sql`version.key_id = ${key} and version.number = ${sql.ref("key.current_version")}`;
+  const all: RawBuilder<unknown>[] = [];
+  if (usedSince !== undefined) all.push(sql`exists ${used(usedSince)}`);
+  if (unusedSince !== undefined) all.push(sql`not exists ${used(unusedSince)}`);
+  if (activatedSince !== undefined)
+    all.push(sql`exists (select 1 from version where ${current} and activated_at >= ${activatedSince})`);
+  if (activatedUntil !== undefined)
+    all.push(sql`exists (select 1 from version where ${current} and activated_at < ${activatedUntil})`);
+  return all;
+}
+
+function whereClause(all: RawBuilder<unknown>[]): RawBuilder<unknown> {
+  return all.length === 0 ? sql`` : sql`where ${sql.join(all, sql` and `)}`;
+}
+
+function feedReads(
+  db: Kysely<Database>,
+): Pick<Store, "feedHead" | "feedFloor" | "feedAfter" | "records" | "recordOfKey" | "recordByHash"> {
+  const recordOfKey = async (keyId: string) => {
+    const row = await db.selectFrom("feed_record").select("body").where("key_id", "=", keyId).executeTakeFirst();
+    return row === undefined ? undefined : (JSON.parse(row.body) as KeyRecord);
+  };
+  const feedHead = async (apiId: string) => {
+    const row = await db.selectFrom("feed_head").select("seq").where("api_id", "=", apiId).executeTakeFirst();
+    return Number(row?.seq ?? 0);
+  };
+  return {
+    feedHead,
+    async feedFloor(apiId) {
+      const row = await db
+        .selectFrom("feed_entry")
+        .select("seq")
+        .where("api_id", "=", apiId)
+        .orderBy("seq")
+        .limit(1)
+        .executeTakeFirst();
+      return row === undefined ? await feedHead(apiId) : Number(row.seq) - 1;
+    },
+    async feedAfter(apiId, seq, limit) {
+      const rows = await db
+        .selectFrom("feed_entry")
+        .select(["seq", "body"])
+        .where("api_id", "=", apiId)
+        .where("seq", ">", seq)
+        .orderBy("seq")
+        .limit(limit)
+        .execute();
+      return rows.map((row): FeedEntry => ({ seq: Number(row.seq), record: JSON.parse(row.body) as KeyRecord }));
+    },
+    async records(apiId, afterKey, limit) {
+      const rows = await db
+        .selectFrom("feed_record")
+        .select("body")
+        .where("api_id", "=", apiId)
+        .where("key_id", ">", afterKey)
+        .orderBy("key_id")
+        .limit(limit)
+        .execute();
+      return rows.map((row) => JSON.parse(row.body) as KeyRecord);
+    },
+    recordOfKey,
+    async recordByHash(apiId, sha256) {
+      const version = await db.selectFrom("version").select("key_id").where("sha256", "=", sha256).executeTakeFirst();
+      if (version === undefined) return undefined;
+      const record = await db
+        .selectFrom("feed_record")
+        .select("body")
+        .where("key_id", "=", String(version.key_id))
+        .where("api_id", "=", apiId)
+        .executeTakeFirst();
+      return record === undefined ? undefined : (JSON.parse(record.body) as KeyRecord);
+    },
+  };
+}
+
+function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "buckets" | "boots"> {
+  return {
+    async uses(keyId) {
+      const sources = await db.selectFrom("source_use").selectAll().where("key_id", "=", keyId).execute();
+      const versions = await db.selectFrom("version_use").selectAll().where("key_id", "=", keyId).execute();
+      return sources.map(
+        (source): SourceUse => ({
+          source: { network: source.network, client: source.client, instance: source.instance },
+          lastSeen: Number(source.last_seen),
+          longestGapMs: Number(source.longest_gap_ms),
+          versions: Object.fromEntries(
+            versions
+              .filter((use) => use.source_id === source.source_id)
+              .map((use) => [
+                use.version,
+                {
+                  first: Number(use.first_seen),
+                  last: Number(use.last_seen),
+                  accepted: Number(use.accepted),
+                  refused: Number(use.refused),
+                },
+              ]),
+          ),
+        }),
+      );
+    },
+    async buckets(keyId, from, to) {
+      const rows = await db
+        .selectFrom("usage_bucket")
+        .select(["version", "start", "accepted", "refused"])
+        .where("key_id", "=", keyId)
+        .where("start", ">=", from)
+        .where("start", "<", to)
+        .orderBy("start")
+        .execute();
+      return rows.map(
+        (row): UsageBucket => ({
+          version: row.version,
+          start: Number(row.start),
+          accepted: Number(row.accepted),
+          refused: Number(row.refused),
+        }),
+      );
+    },
+    async boots(apiId) {
+      let query = db.selectFrom("boot").select("body");
+      if (apiId !== undefined) query = query.where("api_id", "=", apiId);
+      return (await query.execute()).map((row) => JSON.parse(row.body) as Boot);
+    },
+  };
+}
+
+function auditReads(db: Kysely<Database>): Pick<Store, "audit" | "idempotency"> {
+  return {
+    async audit(afterSeq, limit, subject) {
+      let query = db
+        .selectFrom("audit")
+        .select(["audit.seq", "audit.body", "audit.hash"])
+        .where("audit.seq", ">", afterSeq);
+      if (subject !== undefined) {
+        query = query
+          .innerJoin("audit_subject", "audit_subject.seq", "audit.seq")
+          .where("audit_subject.subject", "=", subject) as typeof query;
+      }
+      const rows = await query.orderBy("audit.seq").limit(limit).execute();
+      return rows.map(
+        (row): AuditEntry => ({ ...(JSON.parse(row.body) as AuditDraft), seq: Number(row.seq), hash: row.hash }),
+      );
+    },
+    async idempotency(id) {
+      const row = await db.selectFrom("idempotency").select("body").where("id", "=", id).executeTakeFirst();
+      return row === undefined ? undefined : (JSON.parse(row.body) as IdempotencyRecord);
+    },
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * Each entity is a row of `id`, `rev`, the whole as JSON in `body`, and the columns lifted out of it that are searched by.
+ * A new member of an entity needs no migration; a new search needs a lifted column.
+ */
+import type { Entities, EntityName } from "./entities.ts";
+
+export type Lifted = string | number | null;
+
+export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string, Lifted> } = {
+  api: (api) => ({ name: api.name, prefix: api.prefix, created_at: api.createdAt }),
+  consumer: (consumer) => ({ name: consumer.name, created_at: consumer.createdAt, created_by: consumer.createdBy }),
+  key: (key) => ({
+    api_id: key.apiId,
+    environment: key.environment,
+    consumer_id: key.consumerId,
+    name: key.name,
+    status: key.status,
+    current_version: key.currentVersion,
+    rotation_id: key.rotationId,
+    expires_at: key.expiresAt,
+    created_at: key.createdAt,
+    created_by: key.createdBy,
+  }),
+  version: (version) => ({
+    key_id: version.keyId,
+    number: version.number,
+    state: version.state,
+    sha256: version.sha256,
+    compromised: version.compromised ? 1 : 0,
+    created_at: version.createdAt,
+    activated_at: version.activatedAt,
+  }),
+  rotation: (rotation) => ({
+    key_id: rotation.keyId,
+    api_id: rotation.apiId,
+    phase: rotation.phase,
+    ended: rotation.endedAt === null ? 0 : 1,
+    created_at: rotation.createdAt,
+  }),
+  token: (token) => ({
+    sha256: token.sha256,
+    role: token.role,
+    consumer_id: token.consumerId,
+    revoked: token.revokedAt === null ? 0 : 1,
+    created_at: token.createdAt,
+  }),
+  sealed: (sealed) => ({ key_id: sealed.keyId, rotation_id: sealed.rotationId, expires_at: sealed.expiresAt }),
+};
+
+interface EntityRow {
+  id: string;
+  rev: number;
+  body: string;
+  [column: string]: Lifted;
+}
+
+/** The tables as kysely sees them. */
+export type Database = { [N in EntityName]: EntityRow } & {
+  feed_head: { api_id: string; seq: number };
+  feed_entry: { api_id: string; seq: number; key_id: string; body: string };
+  feed_record: { key_id: string; api_id: string; seq: number; body: string };
+  audit: { seq: number; at: number; actor: string; action: string; body: string; hash: string };
+  audit_subject: { subject: string; seq: number };
+  idempotency: { id: string; created_at: number; body: string };
+  source_use: {
+    key_id: string;
+    source_id: string;
+    network: string;
+    client: string;
+    instance: string;
+    last_seen: number;
+    longest_gap_ms: number;
+  };
+  version_use: {
+    key_id: string;
+    version: number;
+    source_id: string;
+    first_seen: number;
+    last_seen: number;
+    accepted: number;
+    refused: number;
+  };
+  usage_bucket: { key_id: string; version: number; start: number; accepted: number; refused: number };
+  boot: { boot: string; api_id: string; body: string; answers_until: number };
+};
+
+/** The columns that `lifted` fills, by which entities can be found. The schema has them beside `id`, `rev` and `body`. */
+export const liftedColumns: { [N in EntityName]: readonly string[] } = {
+  api: ["name", "prefix", "created_at"],
+  consumer: ["name", "created_at", "created_by"],
+  key: [
+    "api_id",
+    "environment",
+    "consumer_id",
+    "name",
+    "status",
+    "current_version",
+    "rotation_id",
+    "expires_at",
+    "created_at",
+    "created_by",
+  ],
+  version: ["key_id", "number", "state", "sha256", "compromised", "created_at", "activated_at"],
+  rotation: ["key_id", "api_id", "phase", "ended", "created_at"],
+  token: ["sha256", "role", "consumer_id", "revoked", "created_at"],
+  sealed: ["key_id", "rotation_id", "expires_at"],
+};
