@@ -31,9 +31,7 @@ test("the main job: every key changes over under traffic and kills, and nobody i
 });
 
 test("a wrong option ends the demo with a sentence and starts nothing", async () => {
-  const failed = await run(["--bots", "none"]).catch(
-    (error: unknown) => error as { code: number; stderr: string },
-  );
+  const failed = await run(["--bots", "none"]).catch((error: unknown) => error as { code: number; stderr: string });
   expect(failed).toMatchObject({ code: 2 });
   expect(failed.stderr).toContain("--bots takes a whole number from 4 to 200");
 });

@@ -68,9 +68,14 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Until promises and streams have nothing more to do. */
+/** Until promises, streams and the real disk have nothing more to do: on a busy machine a write may take its time. */
 export async function settle(): Promise<void> {
-  for (let i = 0; i < 12; i++) await new Promise((resolve) => setImmediate(resolve));
+  for (let idle = 0; idle < 12; idle = diskIsBusy() ? 0 : idle + 1)
+    await new Promise((resolve) => setImmediate(resolve));
+}
+
+function diskIsBusy(): boolean {
+  return process.getActiveResourcesInfo().some((name) => /^(FSReq|FileHandleCloseReq)/i.test(name));
 }
 
 interface BootState {

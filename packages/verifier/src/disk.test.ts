@@ -29,7 +29,7 @@ function newFolder(): string {
 
 /** Real files take real time; the clock stands still meanwhile. */
 async function files(): Promise<void> {
-  for (let i = 0; i < 6; i++) {
+  for (let i = 0; i < 12; i++) {
     await new Promise((resolve) => setTimeout(resolve, 8));
     await settle();
   }

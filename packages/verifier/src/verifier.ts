@@ -50,7 +50,7 @@ export interface Verifier {
    */
   readonly ready: Promise<void>;
   readonly docsUrl: string;
-  /** Never rejects. Before `ready`, after `close` and past its lease it says `stale_replica`. */
+  /** Never rejects. Says `stale_replica` before anything is known, past its lease, and after `close`. */
   verify(text: string, ask: PresentedAsk): Promise<Verdict>;
   /** The same at once, or undefined if the authority must be asked about this key: then call `verify`. */
   verifyNow(text: string, ask: PresentedAsk): Verdict | undefined;

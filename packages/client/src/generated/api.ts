@@ -1175,6 +1175,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -1207,6 +1216,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Text exposition format 0.0.4. */
             200: {
                 headers: {
@@ -1229,6 +1247,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1267,6 +1294,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -1297,6 +1333,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1357,6 +1402,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             201: {
                 headers: {
@@ -1381,6 +1435,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1431,6 +1494,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -1462,6 +1534,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1503,6 +1584,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Events `entry` (a FeedEntry) and `beat`, until the connection ends. */
             200: {
                 headers: {
@@ -1533,6 +1623,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1596,6 +1695,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -1627,6 +1735,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description The snapshot, complete if its last line is the end. */
             200: {
                 headers: {
@@ -1651,6 +1768,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1702,6 +1828,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -1727,6 +1862,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1760,6 +1904,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1809,6 +1962,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -1838,6 +2000,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1892,6 +2063,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             201: {
                 headers: {
@@ -1916,6 +2096,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1960,6 +2149,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2015,6 +2213,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2082,6 +2289,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             201: {
                 headers: {
@@ -2106,6 +2322,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2156,6 +2381,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2214,6 +2448,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -2255,6 +2498,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -2289,6 +2541,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2347,6 +2608,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             201: {
                 headers: {
@@ -2388,6 +2658,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -2415,6 +2694,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2459,6 +2747,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -2493,6 +2790,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -2516,7 +2822,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": Record<string, never> | null;
             };
@@ -2524,6 +2830,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2554,7 +2869,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": Record<string, never> | null;
             };
@@ -2562,6 +2877,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2592,7 +2916,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": {
                     version?: number;
@@ -2602,6 +2926,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2635,16 +2968,26 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description Later by this much; negative: sooner. */
-                    byMs?: number;
                     /** @description Epoch milliseconds. */
-                    overlapEndsAt?: number;
+                    overlapEndsAt: number;
+                } | {
+                    /** @description Later by this much; negative: sooner. */
+                    byMs: number;
                 };
             };
         };
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2676,6 +3019,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2724,6 +3076,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -2765,6 +3126,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             200: {
                 headers: {
@@ -2794,6 +3164,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2855,6 +3234,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Default Response */
             201: {
                 headers: {
@@ -2878,7 +3266,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": Record<string, never> | null;
             };
@@ -2886,6 +3274,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2929,6 +3326,15 @@ export interface operations {
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
                 headers: {
                     [name: string]: unknown;
                 };

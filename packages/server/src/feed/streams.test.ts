@@ -3,21 +3,24 @@ import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import type { FeedEntry, KeyRecord } from "@keyover/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Answer, HOUR, SECOND, TestAuthority } from "../authority.test-support.ts";
+import { type Answer, HOUR, type Options, SECOND, TestAuthority } from "../authority.test-support.ts";
+import { openMemoryStore } from "../store/sqlite.ts";
+import { unhurried } from "../store/store.test-support.ts";
 
 let keyover: TestAuthority;
 let api: Answer["body"];
 let consumer: Answer["body"];
 let all: string;
 let open: Follower[];
-beforeEach(async () => {
-  keyover = await TestAuthority.start();
+async function begin(options: Options = {}): Promise<void> {
+  keyover = await TestAuthority.start(options);
   await keyover.authority.app.listen({ host: "127.0.0.1", port: 0 });
   api = await keyover.api();
   consumer = await keyover.consumer();
   all = await keyover.token("verifier", { apis: [api.id] });
   open = [];
-});
+}
+beforeEach(() => begin());
 afterEach(async () => {
   for (const follower of open) follower.stop.abort();
   await keyover.close();
@@ -88,6 +91,8 @@ const upTo = (head: number, from = 0) => Array.from({ length: head - from }, (_,
 
 describe("followers", () => {
   test("get every entry once and in order, whatever is committed at once and whenever they come", async () => {
+    await keyover.close();
+    await begin({ store: unhurried(openMemoryStore()) });
     const keys = await Promise.all(Array.from({ length: 5 }, () => key()));
     const followers = [await new Follower().follow(0), await new Follower().follow(3)];
     for (let round = 0; round < 12; round++) {
@@ -106,6 +111,20 @@ describe("followers", () => {
       expect(follower.seqs()).toEqual(upTo(head, from));
       expect(follower.ids).toEqual(follower.seqs().map(String));
       expect(follower.entries).toEqual(stored.slice(from));
+    }
+  });
+
+  test("that come while something is committed miss nothing, though nothing follows it", async () => {
+    await keyover.close();
+    await begin({ store: unhurried(openMemoryStore()) });
+    const { id } = await key();
+    for (let round = 2; round < 32; round++) {
+      const [follower] = await Promise.all([
+        new Follower().follow(round - 1),
+        keyover.ok("PATCH", `/v1/keys/${id}`, { networks: [`10.${round}.0.0/16`] }),
+      ]);
+      await until(() => follower.entries.length === 1);
+      follower.stop.abort();
     }
   });
 

@@ -29,7 +29,8 @@ export function useIdempotency(app: FastifyInstance, store: Store, custody: Cust
     if (typeof header !== "string" || !KEY.test(header)) {
       return sendProblem(reply, "invalid_request", "Idempotency-Key takes 1 to 200 visible ASCII characters");
     }
-    const id = `${actorOf(request)} ${header}`;
+    // By its hash: whatever a client takes for a key of this kind, it is not ours to keep.
+    const id = `${actorOf(request)} ${hash("sha256", header, "base64url")}`;
     const fingerprint = hash(
       "sha256",
       `${request.method} ${request.url}\n${JSON.stringify(request.body ?? null)}`,

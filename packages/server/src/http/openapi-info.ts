@@ -71,3 +71,18 @@ export function withIdempotencyKey(schema: FastifySchema, method: string): Fasti
     method !== "GET" && method !== "HEAD" && !schema.tags?.some((tag) => tag === "feed" || tag === "operations");
   return write ? { ...schema, headers: idempotencyKey } : schema;
 }
+
+interface Operation {
+  requestBody?: { required?: boolean; content?: Record<string, { schema?: { anyOf?: { type?: string }[] } }> };
+}
+
+/** A body that may be null may be left out. */
+export function withOptionalBodies<T extends { paths?: object | undefined }>(document: T): T {
+  for (const path of Object.values(document.paths ?? {}) as Record<string, Operation>[]) {
+    for (const { requestBody } of Object.values(path)) {
+      const schema = requestBody?.content?.["application/json"]?.schema;
+      if (requestBody !== undefined && schema?.anyOf?.some(({ type }) => type === "null")) requestBody.required = false;
+    }
+  }
+  return document;
+}

@@ -217,15 +217,10 @@ export const startRotation = z.strictObject({
 
 const YEAR_MS = 366 * 86_400_000;
 
-export const deadline = z
-  .strictObject({
-    overlapEndsAt: time.optional(),
-    byMs: z.int().min(-YEAR_MS).max(YEAR_MS).optional().describe("Later by this much; negative: sooner."),
-  })
-  .refine(
-    (body) => (body.overlapEndsAt === undefined) !== (body.byMs === undefined),
-    "give overlapEndsAt or byMs, not both",
-  );
+export const deadline = z.union([
+  z.strictObject({ overlapEndsAt: time }),
+  z.strictObject({ byMs: z.int().min(-YEAR_MS).max(YEAR_MS).describe("Later by this much; negative: sooner.") }),
+]);
 
 export const withReason = z.strictObject({ reason });
 export const nothing = z.strictObject({}).nullish();

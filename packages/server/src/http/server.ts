@@ -28,7 +28,7 @@ import type { Store } from "../store/store.ts";
 import { useAuth } from "./auth.ts";
 import { useIdempotency } from "./idempotency.ts";
 import type { Metrics } from "./metrics.ts";
-import { openapiInfo, withIdempotencyKey, withoutUnusedSchemas } from "./openapi-info.ts";
+import { openapiInfo, withIdempotencyKey, withOptionalBodies, withoutUnusedSchemas } from "./openapi-info.ts";
 import { answerUnreadable, sendProblem, useProblems } from "./problems.ts";
 import { feedRoutes } from "./routes/feed.ts";
 import { holderRoutes } from "./routes/holder.ts";
@@ -105,7 +105,7 @@ export async function createHttp(rooms: Rooms, options: HttpOptions): Promise<Ap
       const { schema, url } = jsonSchemaTransform(input);
       return { schema: withIdempotencyKey(schema, String(input.route.method)), url };
     },
-    transformObject: (input) => withoutUnusedSchemas(jsonSchemaTransformObject(input)),
+    transformObject: (input) => withOptionalBodies(withoutUnusedSchemas(jsonSchemaTransformObject(input))),
   });
   await app.register(swaggerUi, { routePrefix: "/docs" });
 

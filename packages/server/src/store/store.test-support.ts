@@ -1,4 +1,5 @@
 /** Rows for tests of the store: whole, valid, and different where they must be. */
+import { randomInt } from "node:crypto";
 import type { Key, KeyRecord, Rotation, Version } from "@keyover/core";
 import { effectivePolicy, planRotation, sha256Text } from "@keyover/core";
 import type { Api, Boot, Consumer, Sealed, Token } from "./entities.ts";
@@ -213,5 +214,21 @@ export async function picture(store: Store) {
     feed: await store.feedAfter("api_a", 0, 1_000),
     records: await store.records("api_a", "", 1_000),
     answers: await Promise.all(["a", "b"].map((id) => store.idempotency(id))),
+  };
+}
+
+/** A store that hurries nobody: what it reads and commits is answered late, and in another order than it was done. */
+export function unhurried(store: Store): Store {
+  const late = async <T>(work: Promise<T>): Promise<T> => {
+    const value = await work;
+    for (let turns = randomInt(5); turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve));
+    return value;
+  };
+  return {
+    ...store,
+    get: (...asked) => late(store.get(...asked)),
+    list: (...asked) => late(store.list(...asked)),
+    commit: (batch) => late(store.commit(batch)),
+    feedAfter: (...asked) => late(store.feedAfter(...asked)),
   };
 }

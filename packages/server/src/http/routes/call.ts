@@ -24,7 +24,15 @@ export function call<const S extends object, const R extends object>(about: Call
       ...(about.description === undefined ? {} : { description: about.description }),
       security: securityOf(about.access),
       ...shapes,
-      response: { ...response, "4xx": as("application/problem+json", problem, "Refused; `code` says why.") },
+      response: {
+        ...response,
+        "4xx": as("application/problem+json", problem, "Refused; `code` says why."),
+        "5xx": as(
+          "application/problem+json",
+          problem,
+          "Not done, for a reason of the server's: shutting down, disk full, a defect.",
+        ),
+      },
     },
   };
 }

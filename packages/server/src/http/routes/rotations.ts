@@ -150,7 +150,7 @@ export function rotationRoutes(app: App, rooms: Rooms): void {
       body: shape.deadline,
       event: (body: z.infer<typeof shape.deadline>, rotation) => ({
         type: "move-deadline",
-        overlapEndsAt: body.overlapEndsAt ?? (rotation.overlapEndsAt ?? world.clock.now()) + (body.byMs ?? 0),
+        overlapEndsAt: "byMs" in body ? (rotation.overlapEndsAt ?? world.clock.now()) + body.byMs : body.overlapEndsAt,
       }),
     },
     {

@@ -1,0 +1,300 @@
+/**
+ * R82: the OpenAPI document of a running server, taken at its word. Every operation in it is called with the smallest body that it
+ * allows, every answer is held against the schema that it names, and every error must be problem details.
+ */
+import { randomBytes } from "node:crypto";
+import { makeHandle, sha256Text } from "@keyover/core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Authority, ask, quickPolicy, type Reply, startAuthority } from "./authority.test-support.ts";
+import { resolve, type Schema, schemaProblems } from "./json-schema.test-support.ts";
+import { endAll, until } from "./processes.test-support.ts";
+
+interface Operation {
+  method: string;
+  path: string;
+  operationId: string;
+  security?: object[];
+  parameters?: { name: string; in: string; required?: boolean }[];
+  requestBody?: { required?: boolean; content: Record<string, { schema: Schema }> };
+  responses: Record<string, { content?: Record<string, { schema: Schema }> }>;
+}
+
+/** What a required member of a body, or a parameter, is in these tests. Grows with what the calls answer. */
+type Values = Record<string, unknown>;
+
+let authority: Authority;
+let document: {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, Schema> };
+};
+const operations = new Map<string, Operation>();
+const operation = (id: string) => operations.get(id) as Operation;
+const tokens: Record<string, string> = {};
+
+beforeAll(async () => {
+  authority = await startAuthority({ logLevel: "warn" });
+  document = (await ask(`${authority.url}/openapi.json`)).body as never;
+  for (const [path, methods] of Object.entries(document.paths)) {
+    for (const [method, described] of Object.entries(methods))
+      operations.set(described.operationId, { ...described, method: method.toUpperCase(), path });
+  }
+});
+afterAll(endAll);
+
+const bodySchema = ({ requestBody }: Operation) => requestBody?.content["application/json"]?.schema;
+
+/** The members that the document requires, and no other. */
+function minimalBody(described: Operation, values: Values): unknown {
+  const schema = bodySchema(described);
+  if (schema === undefined) return undefined;
+  const plain = "$ref" in schema ? resolve(String(schema.$ref), document) : schema;
+  const objects = ((plain.anyOf as Schema[] | undefined) ?? [plain]).filter((each) => each.type === "object");
+  const required = (objects[0]?.required ?? []) as string[];
+  const body = Object.fromEntries(required.map((name) => [name, values[name]]));
+  expect({ missing: required.filter((name) => values[name] === undefined) }).toEqual({ missing: [] });
+  expect(schemaProblems(schema, body, document, "body")).toEqual([]);
+  return body;
+}
+
+function urlOf({ path, parameters }: Operation, values: Values): string {
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(values[name])));
+  const query = (parameters ?? []).filter((parameter) => parameter.in === "query" && parameter.required === true);
+  const search = new URLSearchParams(query.map(({ name }): [string, string] => [name, String(values[name])]));
+  return `${authority.url}${filled}?${search.toString()}`;
+}
+
+async function call(id: string, values: Values, token: string | undefined, more: object = {}): Promise<Reply> {
+  const described = operation(id);
+  const body = minimalBody(described, values);
+  const sent = body === undefined ? undefined : { ...(body as object), ...more };
+  return ask(urlOf(described, values), { token, method: described.method, body: sent });
+}
+
+/** The answer is of a status and media type that the document names for this operation, and has the form that it says. */
+function expectDocumented(id: string, reply: Reply): void {
+  const { responses } = operation(id);
+  const described = responses[String(reply.status)] ?? responses[`${String(reply.status)[0]}XX`];
+  expect({ id, status: reply.status, documented: described !== undefined }).toEqual({
+    id,
+    status: reply.status,
+    documented: true,
+  });
+  const mediaType = reply.headers.get("content-type")?.split(";")[0];
+  const content = described?.content;
+  if (content === undefined) {
+    expect([id, reply.text]).toEqual([id, ""]);
+    return;
+  }
+  expect([id, Object.keys(content)]).toEqual([id, [mediaType]]);
+  const { schema } = content[mediaType as string] as { schema: Schema };
+  const value = mediaType?.endsWith("json") && !mediaType.endsWith("ndjson") ? JSON.parse(reply.text) : reply.text;
+  expect([id, schemaProblems(schema, value, document)]).toEqual([id, []]);
+}
+
+function expectProblem(id: string, reply: Reply, status: number): void {
+  expect([id, reply.status, reply.headers.get("content-type")?.split(";")[0]]).toEqual([
+    id,
+    status,
+    "application/problem+json",
+  ]);
+  expect([id, reply.body.status]).toEqual([id, status]);
+  expectDocumented(id, reply);
+}
+
+describe("R82: the document of a running server", () => {
+  it("describes every operation once, in OpenAPI 3.1", () => {
+    expect(document.openapi).toMatch(/^3\.1\.\d$/);
+    const all = Object.values(document.paths).flatMap((methods) =>
+      Object.values(methods).map(({ operationId }) => operationId),
+    );
+    expect(all.length).toBe(operations.size);
+    expect(all.length).toBeGreaterThan(40);
+  });
+
+  it("is true of every operation, called with the least that it asks for", async () => {
+    const called = new Set<string>();
+    const values: Values = {
+      environment: "live",
+      scopes: ["market:read"],
+      reason: "e2e",
+      mode: "kill",
+      role: "auditor",
+      name: "market",
+      prefix: "mkt",
+    };
+    const does = async (id: string, token = tokens.admin, more: object = {}): Promise<Reply["body"]> => {
+      const reply = await call(id, values, token, more);
+      if (!String(reply.status).startsWith("2"))
+        throw new Error(`${id} ${JSON.stringify(values)}: ${reply.status} ${reply.text}`);
+      expectDocumented(id, reply);
+      called.add(id);
+      return reply.body;
+    };
+    tokens.admin = authority.adminToken;
+
+    values.api = (await does("createApi", undefined, { policy: quickPolicy })).id;
+    values.consumer = (await does("createConsumer")).id;
+    values.token = (await does("createToken")).id;
+    await does("revokeToken");
+    const forConsumer = await call("createToken", { ...values, role: "consumer" }, tokens.admin, {
+      consumer: values.consumer,
+    });
+    const forVerifier = await call("createToken", { ...values, role: "verifier" }, tokens.admin, {
+      apis: [values.api],
+    });
+    tokens.consumer = String(forConsumer.body.secret);
+    tokens.verifier = String(forVerifier.body.secret);
+
+    const newKey = async () => {
+      const made = await does("createKey");
+      values.key = made.id;
+      return String(made.secret);
+    };
+    await newKey();
+    for (const id of [
+      "getApi",
+      "updateApi",
+      "listApis",
+      "getConsumer",
+      "updateConsumer",
+      "listConsumers",
+      "listKeys",
+      "listTokens",
+    ])
+      await does(id);
+    for (const id of ["suspendKey", "restoreKey", "updateKey", "getKey"]) await does(id);
+
+    // A verifier that speaks by hand.
+    Object.assign(values, {
+      boot: makeHandle("boot", Date.now(), randomBytes),
+      instance: "by hand",
+      software: "test/1",
+    });
+    const welcome = await does("registerVerifier", tokens.verifier);
+    Object.assign(values, { after: 0, applied: 1, n: 1, from: welcome.now, to: welcome.now, sightings: [] });
+    await does("getSnapshot", tokens.verifier);
+    await does("acknowledge", tokens.verifier);
+    await does("report", tokens.verifier);
+    values.sha256 = sha256Text("nobody's");
+    await does("askMiss", tokens.verifier);
+    await does("listVerifiers");
+    await followsTheFeed(values);
+    called.add("followFeed");
+    await does("removeVerifier");
+
+    const secret = await newKey();
+    values.rotation = (await does("startRotation")).id;
+    await until(async () => (await does("getRotation")).offeredAt, "the offer");
+    for (const id of ["getEvidence", "listRotations"]) await does(id);
+    values.sha256 = sha256Text(secret);
+    await does("getChangeover", tokens.consumer, { sha256: values.sha256 });
+    const claim = await does("claimSuccessor", tokens.consumer);
+    await does("confirmSuccessor", tokens.consumer);
+    await does("verify", undefined, { key: claim.secret });
+    await does("moveDeadline", undefined, { byMs: 60_000 });
+    await does("retireOldVersion");
+    await does("rollBack");
+    await does("getKeyUsage");
+
+    await newKey();
+    values.rotation = (await does("startRotation")).id;
+    await does("cancelRotation");
+    values.rotation = (await does("emergency")).id;
+    await does("revokeKey");
+    for (const id of ["listAudit", "health", "readiness", "metrics", "openapi"]) await does(id);
+
+    expect([...operations.keys()].filter((id) => !called.has(id))).toEqual([]);
+  });
+
+  it("says who may call: without a token, and with one that opens nothing, each protected operation is 401", async () => {
+    const values: Values = new Proxy({}, { get: (_, name) => valueFor(String(name)) });
+    for (const [id, { security }] of operations) {
+      if (security === undefined || security.length === 0) continue;
+      for (const token of [undefined, "kot_admin_0000000000000000000000000000000000000"]) {
+        const reply = await ask(urlOf(operation(id), values), { token, method: operation(id).method });
+        expectProblem(id, reply, 401);
+        expect(reply.headers.get("www-authenticate")).toContain("Bearer");
+      }
+    }
+  });
+
+  it("every wrong body is 400 and every handle that does not exist 404, as problem details", async () => {
+    const values: Values = new Proxy({}, { get: (_, name) => valueFor(String(name)) });
+    for (const [id, described] of operations) {
+      if (described.security === undefined || described.security.length === 0) continue;
+      const roles = ["admin", "consumer", "verifier"];
+      const { method } = described;
+      const wrong = await firstNot(roles, 403, (role) =>
+        ask(urlOf(described, values), {
+          token: tokens[role],
+          method,
+          body: bodySchema(described) === undefined ? undefined : [],
+        }),
+      );
+      if (bodySchema(described) !== undefined) expectProblem(id, wrong, 400);
+      if (!described.path.includes("{")) continue;
+      const body = bodySchema(described) === undefined ? undefined : goodBody(id, described, values);
+      const absent = await firstNot(roles, 403, (role) =>
+        ask(urlOf(described, values), { token: tokens[role], method, body }),
+      );
+      expectProblem(id, absent, 404);
+    }
+    for (const path of ["/v1/nothing", "/v2/keys"])
+      expect((await ask(authority.url + path)).body.code).toBe("not_found");
+  });
+
+  it("is rendered at /docs from this server alone", async () => {
+    const page = await ask(`${authority.url}/docs`);
+    expect([page.status, page.headers.get("content-type")?.split(";")[0]]).toEqual([200, "text/html"]);
+    expect([...page.text.matchAll(/(?:src|href)="(https?:[^"]+)"/g)].map(([, address]) => address)).toEqual([]);
+  });
+});
+
+async function followsTheFeed(values: Values): Promise<void> {
+  const abort = new AbortController();
+  const response = await fetch(urlOf(operation("followFeed"), values), {
+    headers: { authorization: `Bearer ${tokens.verifier}` },
+    signal: abort.signal,
+  });
+  expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/event-stream"]);
+  let text = "";
+  for await (const chunk of (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream())) {
+    text += chunk;
+    if (text.includes("event: entry")) break;
+  }
+  abort.abort();
+  expect(text).toMatch(/^id: 1\nevent: entry\ndata: \{"seq":1,/m);
+}
+
+/** Something of the right form that does not exist. */
+function valueFor(name: string): unknown {
+  const forms: Values = {
+    after: 0,
+    mode: "kill",
+    boot: "boo_0000000000000000000000",
+    sha256: sha256Text("nobody's"),
+    instance: "nobody",
+    software: "test/1",
+    n: 1,
+    from: 0,
+    to: 0,
+    applied: 0,
+    sightings: [],
+    reason: "e2e",
+  };
+  return forms[name] ?? `${name.slice(0, 3)}_0000000000000000000000`;
+}
+
+/** The document can't say that a deadline needs one of its two members. */
+function goodBody(id: string, described: Operation, values: Values): unknown {
+  return id === "moveDeadline" ? { byMs: 1 } : minimalBody(described, values);
+}
+
+async function firstNot(roles: string[], status: number, send: (role: string) => Promise<Reply>): Promise<Reply> {
+  for (const role of roles) {
+    const reply = await send(role);
+    if (reply.status !== status) return reply;
+  }
+  throw new Error("no role may call this");
+}
