@@ -50,7 +50,8 @@ function minimalBody(described: Operation, values: Values): unknown {
   if (schema === undefined) return undefined;
   const plain = "$ref" in schema ? resolve(String(schema.$ref), document) : schema;
   const objects = ((plain.anyOf as Schema[] | undefined) ?? [plain]).filter((each) => each.type === "object");
-  const required = (objects[0]?.required ?? []) as string[];
+  const needs = objects.map((each) => (each.required ?? []) as string[]);
+  const required = needs.find((names) => names.every((name) => values[name] !== undefined)) ?? needs[0] ?? [];
   const body = Object.fromEntries(required.map((name) => [name, values[name]]));
   expect({ missing: required.filter((name) => values[name] === undefined) }).toEqual({ missing: [] });
   expect(schemaProblems(schema, body, document, "body")).toEqual([]);
@@ -192,7 +193,8 @@ describe("R82: the document of a running server", () => {
     const claim = await does("claimSuccessor", tokens.consumer);
     await does("confirmSuccessor", tokens.consumer);
     await does("verify", undefined, { key: claim.secret });
-    await does("moveDeadline", undefined, { byMs: 60_000 });
+    values.byMs = 60_000;
+    await does("moveDeadline");
     await does("retireOldVersion");
     await does("rollBack");
     await does("getKeyUsage");

@@ -20,11 +20,11 @@ process.on("message", (command: BotCommand) => {
 process.on("disconnect", () => process.exit(0));
 const tell = (message: BotMessage) => process.connected && process.send?.(message);
 
-const plainFetch: typeof fetch = (input, init) =>
-  fetch(input, {
-    ...init,
-    headers: { ...init?.headers, authorization: `Bearer ${readFileSync(settings.keyFile, "utf8").trim()}` },
-  });
+const plainFetch: typeof fetch = (input, init) => {
+  const headers = new Headers(init?.headers);
+  headers.set("authorization", `Bearer ${readFileSync(settings.keyFile, "utf8").trim()}`);
+  return fetch(input, { ...init, headers });
+};
 
 await (settings.kind === "thief" ? steal() : trade(settings.kind));
 process.disconnect();

@@ -52,7 +52,7 @@ startedTrafficAt = performance.now();
 await until(0.1);
 view.say("rotating all keys at once");
 rotations = await beginRotations(admin, bots);
-const refreshing = setInterval(() => rotations?.refresh().catch(() => undefined), 500);
+const refreshing = setInterval(() => void rotations?.refresh().catch(() => undefined), 500);
 let processKills = 0;
 
 await until(0.2);

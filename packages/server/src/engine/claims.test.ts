@@ -66,7 +66,7 @@ describe("the successor's secret", () => {
     for (const role of ["operator", "auditor"]) await refusedTo("forbidden", id, await keyover.token(role));
     await refusedTo("forbidden", id, verifier.token);
     await refusedTo("unauthenticated", id, "");
-    await refusedTo("unauthenticated", id, `${key.secret.slice(0, -1)}x`);
+    await refusedTo("unauthenticated", id, `${key.secret.slice(0, -1)}${key.secret.endsWith("x") ? "y" : "x"}`);
   });
 
   test("stays while it is only claimed and confirmed, and is erased by its first use", async () => {

@@ -70,7 +70,7 @@ export interface FleetDeps {
   onUse: (sightings: Sighting[]) => void;
 }
 
-export const REPORT_EVERY_MS = 1_000;
+const REPORT_EVERY_MS = 1_000;
 /** A report may end this far ahead of our clock; more means that one of the clocks was set, and the boot starts anew. */
 const CLOCK_TOLERANCE_MS = 2_000;
 /** Reports that come within this time are written together. */

@@ -75,14 +75,14 @@ describe.each(writes)("%s", (name, make) => {
     const answers = await Promise.all(
       Array.from({ length: 6 }, () => keyover.call(method, path, body, { idempotencyKey })),
     );
-    const done = answers.filter(({ status }) => status < 300);
-    expect(done.length).toBeGreaterThan(0);
-    for (const { body: answered } of done) expect(answered).toEqual(done[0]?.body);
-    for (const { status, body: refused } of answers) if (status >= 300) expect(refused).toMatchObject({ status: 409 });
+    for (const { status, body: answered } of answers) {
+      expect(status).toBeLessThan(300);
+      expect(answered).toEqual(answers[0]?.body);
+    }
     const own = (await keyover.store.audit(before, 100)).filter(({ actor }) => actor.startsWith("tok_"));
     expect(new Set(own.map(({ action }) => action)).size, "each action once").toBe(own.length);
     const later = await keyover.call(method, path, body, { idempotencyKey });
-    expect(later.body).toEqual(done[0]?.body);
+    expect(later.body).toEqual(answers[0]?.body);
   });
 });
 

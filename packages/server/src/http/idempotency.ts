@@ -15,7 +15,7 @@ import { sendProblem } from "./problems.ts";
 declare module "fastify" {
   interface FastifyRequest {
     /** Set where the request carries a new Idempotency-Key: its record's id and fingerprint. */
-    idempotency: { id: string; request: string } | undefined;
+    idempotency: { id: string; request: string; answered: () => void } | undefined;
   }
 }
 
@@ -23,6 +23,9 @@ const KEY = /^[\x21-\x7e]{1,200}$/;
 
 export function useIdempotency(app: FastifyInstance, store: Store, custody: Custody): void {
   app.decorateRequest("idempotency", undefined);
+  /** Requests being answered, by id: the same one again waits for the first, and is answered alike. */
+  const underWay = new Map<string, Promise<void>>();
+  app.addHook("onResponse", async ({ idempotency }) => idempotency?.answered());
   app.addHook("preHandler", async (request, reply) => {
     const header = request.headers["idempotency-key"];
     if (header === undefined || request.method === "GET") return;
@@ -36,14 +39,29 @@ export function useIdempotency(app: FastifyInstance, store: Store, custody: Cust
       `${request.method} ${request.url}\n${JSON.stringify(request.body ?? null)}`,
       "base64url",
     );
+    for (let first = underWay.get(id); first !== undefined; first = underWay.get(id)) await first;
+    const answered = begin(underWay, id);
+    request.idempotency = { id, request: fingerprint, answered };
+    // A caller that hangs up gets no response; its repetition must not wait for one.
+    reply.raw.once("close", answered);
     const known = await store.idempotency(id);
-    if (known === undefined) {
-      request.idempotency = { id, request: fingerprint };
-      return;
-    }
+    if (known === undefined) return;
     if (known.request !== fingerprint) return sendProblem(reply, "idempotency_mismatch");
     return replay(reply, known, store, custody);
   });
+}
+
+/** Notes that this id is being answered; the answer ends that. */
+function begin(underWay: Map<string, Promise<void>>, id: string): () => void {
+  let resolve = () => {};
+  const done = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  underWay.set(id, done);
+  return () => {
+    if (underWay.get(id) === done) underWay.delete(id);
+    resolve();
+  };
 }
 
 async function replay(
@@ -82,7 +100,8 @@ export function commandOf<T>(
     actor: actorOf(request),
     remember(value) {
       const { status, body, sealedId } = answer(value);
-      return { ...idempotency, status, body, sealedId: sealedId ?? null, createdAt: clock.now() };
+      const { id, request: fingerprint } = idempotency;
+      return { id, request: fingerprint, status, body, sealedId: sealedId ?? null, createdAt: clock.now() };
     },
   };
 }

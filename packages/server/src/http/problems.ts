@@ -94,6 +94,6 @@ export function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): 
 }
 
 /** The path without its query, which could hold anything. */
-export function pathOf(url: string): string {
+function pathOf(url: string): string {
   return (url.split("?", 1)[0] as string).slice(0, 200);
 }

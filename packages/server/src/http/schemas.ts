@@ -7,7 +7,7 @@ import { parseNetwork, phases, policyLimits } from "@keyover/core";
 import { z } from "zod";
 import { roles } from "../store/entities.ts";
 
-export const time = z.int().min(0).max(8_640_000_000_000_000).describe("Epoch milliseconds.");
+const time = z.int().min(0).max(8_640_000_000_000_000).describe("Epoch milliseconds.");
 const duration = (limits: { min: number; max: number }) => z.int().min(limits.min).max(limits.max);
 
 export const handle = z.string().min(1).max(64);
@@ -36,7 +36,7 @@ const sha256 = z
     "SHA-256 (base64url, 43 characters) of a secret that the consumer made itself. It should have 112 bits of entropy or more.",
   );
 
-export const policyPatch = z
+const policyPatch = z
   .strictObject({
     overlapMinMs: duration(policyLimits.overlapMinMs)
       .optional()
@@ -59,9 +59,9 @@ export const policyPatch = z
   })
   .meta({ id: "RotationPolicyPatch" });
 
-export const policy = policyPatch.required().meta({ id: "RotationPolicy" });
+const policy = policyPatch.required().meta({ id: "RotationPolicy" });
 
-export const stalenessPatch = z
+const stalenessPatch = z
   .strictObject({
     leaseMs: duration(policyLimits.leaseMs).optional(),
     onStale: z
@@ -151,7 +151,7 @@ export const keyPatch = z.strictObject({
   expiresAt: time.nullable().optional(),
 });
 
-export const version = z
+const version = z
   .object({
     id: handle,
     number: z.int(),
