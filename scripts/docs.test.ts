@@ -24,7 +24,8 @@ import { describe, expect, test } from "vitest";
 import { type EventName, eventNamed, planned, START, testPolicy } from "../packages/core/src/rotation.test-world.ts";
 import { createMetrics, type Gauges } from "../packages/server/src/http/metrics.ts";
 import { openapiDocument } from "../packages/server/src/http/openapi.ts";
-import { createHttp, type Rooms } from "../packages/server/src/http/server.ts";
+import type { Rooms } from "../packages/server/src/http/rooms.ts";
+import { createHttp } from "../packages/server/src/http/server.ts";
 import { roles } from "../packages/server/src/store/entities.ts";
 
 const root = dirname(import.meta.dirname);

@@ -9,9 +9,16 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createKeyHolder } from "@keyover/client";
 import { parseRotationHeader, ROTATION_HEADER } from "@keyover/core";
-import type { BotCommand, BotCounts, BotMessage, BotStart, ThiefCounts } from "./messages.ts";
+import {
+  type BotCommand,
+  type BotCounts,
+  type BotMessage,
+  type BotStart,
+  noCounts,
+  type ThiefCounts,
+} from "./messages.ts";
 
-const settings = JSON.parse(process.env["DEMO_BOT"] ?? "{}") as BotStart;
+const settings = JSON.parse(process.env.DEMO_BOT ?? "{}") as BotStart;
 
 let running = true;
 process.on("message", (command: BotCommand) => {
@@ -30,17 +37,7 @@ await (settings.kind === "thief" ? steal() : trade(settings.kind));
 process.disconnect();
 
 async function trade(kind: "holder" | "plain"): Promise<void> {
-  const counts: BotCounts = {
-    bot: settings.bot,
-    kind,
-    requests: 0,
-    accepted: 0,
-    refused: 0,
-    connectionFailures: 0,
-    versions: {},
-    currentVersion: 1,
-    refusals: [],
-  };
+  const counts = noCounts(settings.bot, kind);
   const holder = kind === "holder" ? openHolder() : undefined;
   await holder?.ready;
   const send = holder?.fetch ?? plainFetch;
@@ -58,7 +55,7 @@ async function trade(kind: "holder" | "plain"): Promise<void> {
 function openHolder() {
   return createKeyHolder({
     source: { file: settings.keyFile },
-    authority: { url: settings.authorityUrl, token: process.env["DEMO_CONSUMER_TOKEN"] },
+    authority: { url: settings.authorityUrl, token: process.env.DEMO_CONSUMER_TOKEN },
     instance: settings.bot,
   });
 }

@@ -6,7 +6,14 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Api, createApi } from "@keyover/client/api";
-import type { BotCommand, BotCounts, BotMessage, BotStart, ThiefCounts } from "./messages.ts";
+import {
+  type BotCommand,
+  type BotCounts,
+  type BotMessage,
+  type BotStart,
+  noCounts,
+  type ThiefCounts,
+} from "./messages.ts";
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 const KEYOVER = path("../../packages/server/src/main.ts");
@@ -191,7 +198,7 @@ export function startBot(folder: string, apis: string[], authorityUrl: string, p
     consumerToken: bot.consumerToken,
     keyFile,
     firstSecret: bot.secret,
-    counts: noCounts(bot),
+    counts: noCounts(bot.name, bot.kind),
     stop() {
       stopping = true;
       return stopChild(child);
@@ -211,20 +218,6 @@ export function startBot(folder: string, apis: string[], authorityUrl: string, p
   };
   launch();
   return started;
-}
-
-function noCounts({ name, kind }: BotSettings): BotCounts {
-  return {
-    bot: name,
-    kind,
-    requests: 0,
-    accepted: 0,
-    refused: 0,
-    connectionFailures: 0,
-    versions: {},
-    currentVersion: 1,
-    refusals: [],
-  };
 }
 
 /** What a bot's earlier process counted, and its present one. */

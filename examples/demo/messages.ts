@@ -38,3 +38,17 @@ export interface ThiefCounts {
 export type BotMessage = { type: "counts"; counts: BotCounts } | { type: "thief"; counts: ThiefCounts };
 
 export type BotCommand = { type: "stop" };
+
+export function noCounts(bot: string, kind: BotCounts["kind"]): BotCounts {
+  return {
+    bot,
+    kind,
+    requests: 0,
+    accepted: 0,
+    refused: 0,
+    connectionFailures: 0,
+    versions: {},
+    currentVersion: 1,
+    refusals: [],
+  };
+}

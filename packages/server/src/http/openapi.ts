@@ -1,6 +1,7 @@
 /** The OpenAPI document, made from the schemas that validate. The rooms are never entered, so there are none. */
 import type { Clock } from "@keyover/core";
-import { createHttp, type Rooms } from "./server.ts";
+import type { Rooms } from "./rooms.ts";
+import { createHttp } from "./server.ts";
 
 export async function openapiDocument(): Promise<object> {
   const clock: Clock = { now: () => 0, elapsed: () => 0, after: () => () => {} };

@@ -5,8 +5,7 @@
 
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
-import type { World } from "@keyover/core";
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from "fastify";
+import Fastify, { type FastifyBaseLogger, LogController } from "fastify";
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -14,22 +13,11 @@ import {
   validatorCompiler,
   type ZodTypeProvider,
 } from "fastify-type-provider-zod";
-import type { Custody } from "../custody/custody.ts";
-import type { Engine } from "../engine/engine.ts";
-import type { Rotations } from "../engine/rotations.ts";
-import type { Evidence } from "../evidence/evidence.ts";
-import type { Fleet } from "../feed/fleet.ts";
-import type { Hub } from "../feed/hub.ts";
-import type { Inventory } from "../keys/inventory.ts";
-import type { KeyDesk } from "../keys/key-desk.ts";
-import type { Keys } from "../keys/keys.ts";
-import type { Tokens } from "../keys/tokens.ts";
-import type { Store } from "../store/store.ts";
 import { useAuth } from "./auth.ts";
 import { useIdempotency } from "./idempotency.ts";
-import type { Metrics } from "./metrics.ts";
 import { openapiInfo, withIdempotencyKey, withOptionalBodies, withoutUnusedSchemas } from "./openapi-info.ts";
 import { answerUnreadable, sendProblem, useProblems } from "./problems.ts";
+import type { App, Rooms } from "./rooms.ts";
 import { feedRoutes } from "./routes/feed.ts";
 import { holderRoutes } from "./routes/holder.ts";
 import { inventoryRoutes } from "./routes/inventory.ts";
@@ -38,39 +26,12 @@ import { operationRoutes } from "./routes/operations.ts";
 import { rotationRoutes } from "./routes/rotations.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 
-/** The rooms of the authority, as the routes see them. */
-export interface Rooms {
-  world: World;
-  store: Store;
-  custody: Custody;
-  inventory: Inventory;
-  keys: Keys;
-  desk: KeyDesk;
-  tokens: Tokens;
-  rotations: Rotations;
-  engine: Engine;
-  evidence: Evidence;
-  fleet: Fleet;
-  hub: Hub;
-  metrics: Metrics;
-  /** True once everything is loaded and while the server does not shut down. */
-  ready(): boolean;
-}
-
 export interface HttpOptions {
   logger: FastifyBaseLogger | false;
   /** Believe the last address in X-Forwarded-For, which the proxy in front has written. */
   trustProxy: boolean;
   tls?: { key: string | Buffer; cert: string | Buffer } | undefined;
 }
-
-export type App = FastifyInstance<
-  import("node:http").Server,
-  import("node:http").IncomingMessage,
-  import("node:http").ServerResponse,
-  FastifyBaseLogger,
-  ZodTypeProvider
->;
 
 const BODY_BYTES_MAX = 256 * 1024;
 

@@ -11,8 +11,8 @@ import type { Store } from "../../store/store.ts";
 import { access, actorOf, followedEnvironments } from "../auth.ts";
 import * as wire from "../feed-schemas.ts";
 import { sendProblem, sendRefusal } from "../problems.ts";
+import type { App, Rooms } from "../rooms.ts";
 import * as shape from "../schemas.ts";
-import type { App, Rooms } from "../server.ts";
 import { bootView } from "../views.ts";
 import { as, call } from "./call.ts";
 

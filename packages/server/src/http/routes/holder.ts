@@ -11,8 +11,8 @@ import { z } from "zod";
 import { access, actorOf, ownsKey } from "../auth.ts";
 import { commandOf } from "../idempotency.ts";
 import { sendProblem, sendRefusal } from "../problems.ts";
+import type { App, Rooms } from "../rooms.ts";
 import * as shape from "../schemas.ts";
-import type { App, Rooms } from "../server.ts";
 import { rotationView } from "../views.ts";
 import { call } from "./call.ts";
 

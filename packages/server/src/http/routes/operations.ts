@@ -11,8 +11,8 @@ import {
 import { z } from "zod";
 import { access, followedEnvironments } from "../auth.ts";
 import { sendProblem } from "../problems.ts";
+import type { App, Rooms } from "../rooms.ts";
 import * as shape from "../schemas.ts";
-import type { App, Rooms } from "../server.ts";
 import { as, call } from "./call.ts";
 
 export function operationRoutes(app: App, rooms: Rooms): void {

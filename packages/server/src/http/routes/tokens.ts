@@ -5,8 +5,8 @@ import { roles } from "../../store/entities.ts";
 import { access } from "../auth.ts";
 import { commandOf } from "../idempotency.ts";
 import { sendProblem, sendRefusal } from "../problems.ts";
+import type { App, Rooms } from "../rooms.ts";
 import * as shape from "../schemas.ts";
-import type { App, Rooms } from "../server.ts";
 import { tokenView } from "../views.ts";
 import { call, page } from "./call.ts";
 

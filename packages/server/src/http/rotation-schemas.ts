@@ -1,0 +1,134 @@
+/** The shapes of rotations: starting, commanding, watching, claiming. */
+import { phases } from "@keyover/core";
+import { z } from "zod";
+import { handle, networks, policy, policyPatch, reason, scopes, sha256, source, time } from "./schema-parts.ts";
+
+export const startRotation = z.strictObject({
+  reason: reason.default("routine"),
+  startsAt: time.optional(),
+  sha256: sha256.optional(),
+  scopes: scopes.optional().describe("Narrower scopes for the successor."),
+  policy: policyPatch.optional().describe("For this rotation alone."),
+});
+
+const YEAR_MS = 366 * 86_400_000;
+
+export const deadline = z.union([
+  z.strictObject({ overlapEndsAt: time }),
+  z.strictObject({ byMs: z.int().min(-YEAR_MS).max(YEAR_MS).describe("Later by this much; negative: sooner.") }),
+]);
+
+export const withReason = z.strictObject({ reason });
+export const nothing = z.strictObject({}).nullish();
+
+export const emergency = z.strictObject({
+  mode: z
+    .enum(["kill", "contain"])
+    .describe(
+      "kill: refused now, everywhere. contain: fenced to where it was always seen, while the consumer changes over.",
+    ),
+  version: z.int().min(1).optional(),
+  reason,
+  fence: z.strictObject({ scopes: scopes.optional(), networks: networks.optional() }).optional(),
+});
+
+export const rotation = z
+  .object({
+    id: handle,
+    key: handle,
+    api: handle,
+    from: z.int(),
+    to: z.int(),
+    phase: z.enum(phases),
+    policy,
+    reason: z.string(),
+    startedBy: z.string(),
+    origin: z.enum(["authority", "consumer"]),
+    scopes: scopes.nullable(),
+    createdAt: time,
+    startsAt: time,
+    offeredAt: time.nullable(),
+    claimedAt: time.nullable(),
+    claimEndedAt: time.nullable(),
+    confirmedAt: time.nullable(),
+    usedAt: time.nullable(),
+    overlappingAt: time.nullable(),
+    overlapEndsAt: time.nullable(),
+    retiredAt: time.nullable(),
+    forced: z.object({ by: z.string(), reason: z.string(), at: time }).nullable(),
+    fromCompromised: z.boolean(),
+    fromRefusedAt: time.nullable(),
+    rolledBackAt: time.nullable(),
+    rollbackReason: z.string().nullable(),
+    endedAt: time.nullable(),
+  })
+  .meta({ id: "Rotation" });
+
+export const evidence = z
+  .object({
+    rotation: handle,
+    phase: z.enum(phases),
+    now: time,
+    gates: z.array(
+      z.object({
+        name: z.enum(["minimum-overlap", "successor-used", "old-version-quiet"]),
+        met: z.boolean(),
+        earliestAt: time.nullable(),
+        explanation: z.string(),
+      }),
+    ),
+    waitingFor: z
+      .array(z.object({ boot: handle, instance: z.string(), applied: z.int(), needs: z.int() }))
+      .describe("Verifiers that may answer and do not hold the newest record of this key."),
+    quiet: z.object({
+      quiet: z.boolean(),
+      version: z.int(),
+      watermark: z.number().describe("Reports are whole up to here."),
+      watermarkHeldBy: z.array(z.object({ boot: handle, instance: z.string(), coveredTo: z.number() })),
+      holes: z.array(z.object({ boot: handle, instance: z.string(), from: z.number(), to: z.number() })),
+      countsFrom: z.number(),
+      quietAt: z.number(),
+      sources: z.array(
+        z.object({
+          source,
+          lastSeen: z.number(),
+          longestGapMs: z.number(),
+          quietAt: z.number(),
+          quiet: z.boolean(),
+          moved: z.boolean(),
+        }),
+      ),
+    }),
+    shares: z
+      .array(z.object({ version: z.int(), accepted: z.int(), refused: z.int(), share: z.number() }))
+      .describe("Requests of the last minute by version."),
+  })
+  .meta({ id: "Evidence" });
+
+export const changeoverAsk = z.strictObject({ sha256: sha256.optional() });
+
+export const changeover = z
+  .object({
+    now: time,
+    key: handle,
+    environment: z.string(),
+    version: z.int(),
+    target: z.int(),
+    rotation: z
+      .object({
+        id: handle,
+        phase: z.string(),
+        from: z.int(),
+        to: z.int(),
+        claimable: z.boolean(),
+        endsAt: time.nullable(),
+        suggested: z.object({ from: time, to: time }),
+      })
+      .nullable(),
+    pollAfterMs: z.int(),
+  })
+  .meta({ id: "Changeover" });
+
+export const claim = z
+  .object({ rotation: handle, key: handle, version: z.int(), secret: z.string(), endsAt: time.nullable() })
+  .meta({ id: "Claim" });

@@ -1,0 +1,90 @@
+/** The small shapes that the others are made of. */
+import { parseNetwork, policyLimits } from "@keyover/core";
+import { z } from "zod";
+
+export const time = z.int().min(0).max(8_640_000_000_000_000).describe("Epoch milliseconds.");
+export const duration = ({ min, max }: { min: number; max: number }) => {
+  const range = `milliseconds, ${min} (${inWords(min)}) to ${max} (${inWords(max)})`;
+  return z.int(range).min(min, range).max(max, range);
+};
+
+function inWords(ms: number): string {
+  if (ms >= 86_400_000) return `${ms / 86_400_000} days`;
+  return ms >= 60_000 ? `${ms / 60_000} min` : `${ms / 1_000} s`;
+}
+
+export const handle = z.string().min(1).max(64);
+export const name = z.string().trim().min(1).max(100);
+export const notes = z.string().max(2_000);
+export const reason = z.string().trim().min(1).max(500).describe("For the audit log: why.");
+export const labels = z
+  .record(
+    z.string().regex(/^[A-Za-z0-9_.-]{1,50}$/, "a label's name has 1 to 50 letters, digits, _ . -"),
+    z.string().max(200),
+  )
+  .refine((all) => Object.keys(all).length <= 50, "at most 50 labels");
+export const scopes = z.array(z.string().min(1).max(100)).max(200);
+export const network = z
+  .string()
+  .max(50)
+  .refine(
+    (text) => parseNetwork(text) !== undefined,
+    "not a network; write 203.0.113.0/24, 2001:db8::/32 or a single address, with no bits set beyond the prefix",
+  );
+export const networks = z.array(network).max(200);
+export const sha256 = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/, "SHA-256 of the secret's text as base64url without padding: 43 characters")
+  .describe(
+    "SHA-256 (base64url, 43 characters) of a secret that the consumer made itself. It should have 112 bits of entropy or more.",
+  );
+
+export const policyPatch = z
+  .strictObject({
+    overlapMinMs: duration(policyLimits.overlapMinMs)
+      .optional()
+      .describe("Both versions are accepted at least this long."),
+    overlapMs: duration(policyLimits.overlapMs).optional().describe("From the offer to the deadline."),
+    quietMs: duration(policyLimits.quietMs).optional().describe("Every source silent at least this long."),
+    gapMargin: z
+      .number()
+      .min(policyLimits.gapMargin.min)
+      .max(policyLimits.gapMargin.max)
+      .optional()
+      .describe("And for its own longest gap times this."),
+    onDeadline: z.enum(["hold", "retire"]).optional(),
+    rollbackMs: duration(policyLimits.rollbackMs).optional().describe("How long a retirement can be taken back."),
+    claimMs: duration(policyLimits.claimMs).optional().describe("How long the sealed successor can be claimed."),
+    claim: z
+      .enum(["token", "self"])
+      .optional()
+      .describe("Who may take the successor: the consumer's token, or also the old version itself."),
+  })
+  .meta({ id: "RotationPolicyPatch" });
+
+export const policy = policyPatch.required().meta({ id: "RotationPolicy" });
+
+export const stalenessPatch = z
+  .strictObject({
+    leaseMs: duration(policyLimits.leaseMs).optional(),
+    onStale: z
+      .enum(["closed", "static"])
+      .optional()
+      .describe("A verifier past its lease refuses everything, or goes on with what it knows."),
+    staticMs: duration(policyLimits.staticMs).optional().describe("For how long it goes on."),
+  })
+  .meta({ id: "StalenessPolicyPatch" });
+
+export const problem = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.string().describe("Stable; listed in docs/errors.md."),
+    detail: z.string().optional(),
+  })
+  .meta({ id: "Problem", description: "RFC 9457 problem details. Served as application/problem+json." });
+
+export const source = z
+  .object({ network: z.string(), client: z.string(), instance: z.string() })
+  .meta({ id: "Source" });
