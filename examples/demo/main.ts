@@ -18,7 +18,8 @@ import { createView } from "./view.ts";
 const usage = "npm run demo -- [--seconds 30, at least 20] [--bots 12, 4 to 200] [--json] [--keep]";
 const { seconds, bots: botCount, json, keep } = readOptions();
 const folder = mkdtempSync(join(tmpdir(), "keyover-demo-"));
-const view = createView(process.stdout, json);
+// With --json the result alone goes to stdout.
+const view = createView(json ? process.stderr : process.stdout, json);
 const startedAt = performance.now();
 const until = (share: number) => sleep(Math.max(0, seconds * 1000 * share - (performance.now() - startedTrafficAt)));
 let startedTrafficAt = 0;
@@ -177,8 +178,13 @@ function readOptions(): { seconds: number; bots: number; json: boolean; keep: bo
         bots: { type: "string", default: "12" },
         json: { type: "boolean", default: false },
         keep: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
       },
     });
+    if (values.help) {
+      process.stdout.write(`usage: ${usage}\n`);
+      process.exit(0);
+    }
     const seconds = Number(values.seconds);
     const bots = Number(values.bots);
     if (!(seconds >= 20 && seconds <= 3_600)) throw new Error("--seconds takes 20 to 3600");

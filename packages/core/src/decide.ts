@@ -88,6 +88,8 @@ function offer(rotation: Rotation, now: number): Decision {
 
 function used(rotation: Rotation, now: number): Decision {
   if (rotation.phase === "planned" || rotation.usedAt !== null) return unchanged(rotation);
+  // A secret of ours that is still travelling is in nobody's hands: whoever reports its use is wrong, or lies.
+  if (rotation.phase === "propagating" && rotation.origin === "authority") return unchanged(rotation);
   const proven: Rotation = { ...rotation, usedAt: now, claimEndedAt: rotation.claimEndedAt ?? now };
   const effects: Effect[] = [{ do: "erase-sealed", version: rotation.to }];
   if (rotation.phase !== "offered") return { ok: true, next: proven, effects };

@@ -49,7 +49,7 @@ export interface Version {
   keyId: string;
   number: number;
   state: VersionState;
-  /** SHA-256 of the secret's text (base64url, 43 characters); null once destroyed. */
+  /** SHA-256 of the secret's text (base64url, 43 characters); null once destroyed, unless it was compromised. */
   sha256: string | null;
   /** Known or feared to be in wrong hands. No rollback lifts this mark. */
   compromised: boolean;
@@ -86,7 +86,8 @@ export function withState(version: Version, state: VersionState, now: number): V
   if (state === "destroyed") {
     next.retiredAt ??= now;
     next.destroyedAt = now;
-    next.sha256 = null;
+    // A leaked secret's hash is kept: nobody may hand it in again, for this key or another.
+    if (!version.compromised) next.sha256 = null;
   }
   return next;
 }

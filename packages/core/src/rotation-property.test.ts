@@ -120,7 +120,9 @@ class Witness {
     const { phase } = before.rotation;
     if (event.type === "begin" && before.rotation.origin === "consumer") this.handedOut = true;
     if (event.type === "acknowledged" && phase === "propagating") this.offeredAt = model.now;
-    if (event.type === "used" && phase !== "planned") this.used = true;
+    // Nobody can have used a secret of ours before it was offered, whatever a report says.
+    const early = phase === "planned" || (phase === "propagating" && before.rotation.origin === "authority");
+    if (event.type === "used" && !early) this.used = true;
     if (event.type === "claim") this.handedOut = true;
     if (event.type === "confirm") this.confirmed = true;
     if (event.type === "rollback") this.rolledBackAt = model.now;

@@ -173,6 +173,7 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { given: "propagating, a consumer's own, used, killed", gives: "overlapping", effects: activate },
     ],
     used: [
+      { gives: "=" },
       { given: "propagating, a consumer's own", gives: "propagating", effects: ["erase to"] },
       { given: "propagating, a consumer's own, used", gives: "=" },
     ],

@@ -87,7 +87,7 @@ export class ApiReplica {
   #settleReady: { resolve(): void; reject(error: Error): void };
   #registered = false;
   #restored = false;
-  /** What `judgeCode` is asked, one object for all decisions: none outlives its call. */
+  /** What is asked of the replica and of `judgeCode`, one object for all decisions: none outlives its call. */
   readonly #asked: Ask = { environment: undefined, scope: undefined, network: undefined };
 
   constructor(world: World, options: ApiOptions) {
@@ -147,10 +147,11 @@ export class ApiReplica {
     if ((!fresh && this.#lease.standing(at) === "over") || this.#closed) return STALE;
     const slot = this.#replica.find(digest);
     if (slot < 0) return this.#missNow(text, digest, ask);
-    const environment = ask.environment ?? this.#environment;
-    const code = this.#replica.isPlainlyOk(slot, environment, ask.scope)
-      ? "ok"
-      : this.#judge(slot, environment, ask, at);
+    const asked = this.#asked;
+    asked.environment = ask.environment ?? this.#environment;
+    asked.scope = ask.scope;
+    asked.network = ask.network;
+    const code = this.#replica.isPlainlyOk(slot, asked) ? "ok" : this.#judge(slot, asked, at);
     this.#sightings.count(this.#replica, slot, ask, at, code === "ok");
     if (code === "ok" && fresh) return this.#replica.okVerdict(slot);
     const verdict = verdictOf(this.#replica.held(slot), code);
@@ -158,11 +159,7 @@ export class ApiReplica {
     return Object.freeze(verdict);
   }
 
-  #judge(slot: number, environment: string | undefined, ask: PresentedAsk, at: number): VerdictCode {
-    const asked = this.#asked;
-    asked.environment = environment;
-    asked.scope = ask.scope;
-    asked.network = ask.network;
+  #judge(slot: number, asked: Ask, at: number): VerdictCode {
     return judgeCode(this.#replica.held(slot), asked, this.#clock.earliest(at));
   }
 

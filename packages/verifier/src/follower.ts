@@ -70,6 +70,8 @@ export class Follower {
   #phase: FollowerPhase = "starting";
   #closed = false;
   #boot: string | undefined;
+  /** It was said once that the authority is not there. */
+  #saidWaiting = false;
   #registeredAt = Number.POSITIVE_INFINITY;
   #replaces: string | undefined;
   #level = false;
@@ -301,7 +303,9 @@ export class Follower {
     if (this.#closed || (this.#boot === undefined && step !== "register")) {
       return { again: "register", progress: false };
     }
-    world.log("info", "follower.failed", { step, code: refusal.code, detail: refusal.detail });
+    const first = this.#boot === undefined && !this.#saidWaiting;
+    this.#saidWaiting ||= first;
+    world.log(first ? "warn" : "info", "follower.failed", { step, code: refusal.code, detail: refusal.detail });
     if (refusal.code === "unknown_boot" && this.#boot !== undefined) {
       this.bootOver(this.#boot, refusal.code);
       return { again: "register", progress: true };

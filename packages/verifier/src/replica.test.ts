@@ -151,12 +151,17 @@ test("the short way says ok only where the long way does, and does say so for a 
       replica.put(structuredClone(one));
       const slot = replica.find(digestOf("a"));
       const code = judgeCode(replica.held(slot), asked, 1_000);
-      const plain = replica.isPlainlyOk(slot, asked.environment, asked.scope);
+      const plain = replica.isPlainlyOk(slot, asked);
       if (plain) short++;
       if (plain) expect(code).toBe("ok");
+      // What it remembers of the first answer changes none after it.
+      expect(replica.isPlainlyOk(slot, asked)).toBe(plain);
+      for (const network of ["", "203.0.113.9", "198.51.100.1", undefined]) {
+        const other = { ...asked, network };
+        if (replica.isPlainlyOk(slot, other)) expect(judgeCode(replica.held(slot), other, 1_000)).toBe("ok");
+      }
       const { fence, scopes: own } = one.versions[0] as VersionRecord;
-      const usual =
-        fence === undefined && own === undefined && one.expiresAt === undefined && one.networks.length === 0;
+      const usual = fence === undefined && own === undefined && one.expiresAt === undefined;
       if (usual && code === "ok") expect(plain).toBe(true);
     }),
     { numRuns: 3_000 },

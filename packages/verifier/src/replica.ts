@@ -3,17 +3,19 @@
  * key and never a newer one, whatever snapshots, feed entries and answers to misses arrive in whatever order.
  *
  * Two ways to a decision. The long one is core's `judgeCode` on the held version. The short one is for the usual version
- * (active key, accepted version, no expiry, no networks, no fence): all that its decision depends on, its environment and its
- * list of scopes, is put in one word beside the digest (`RULE`), so that a hit among a million keys does not wait for
- * eight objects to come from memory (at a million keys 2.8 µs on the long way). replica.test.ts holds the two equal.
+ * (active key, accepted version, no expiry, no fence): all that its decision depends on, its environment and its lists of
+ * scopes and networks, is put in one word beside the digest (`RULE`), so that a hit among a million keys does not wait for
+ * eight objects to come from memory (at a million keys 2.8 µs on the long way, more where an address is parsed). replica.test.ts holds the two equal.
  */
 import {
+  type Ask,
   type FeedEntry,
   type HeldKey,
   type HeldVersion,
   holdKey,
   isAccepted,
   type KeyRecord,
+  type NetworkMatcher,
   parseDigestText,
   type ScopeMatcher,
   type Verdict,
@@ -32,7 +34,7 @@ export interface Replica {
   find(digest: Int32Array): number;
   held(slot: number): HeldVersion;
   /** True only if `judgeCode` would say `ok`; false says nothing. */
-  isPlainlyOk(slot: number, environment: string | undefined, scope: string | readonly string[] | undefined): boolean;
+  isPlainlyOk(slot: number, ask: Ask): boolean;
   /** The frozen verdict `ok`: the same object each time, so that a hit makes nothing. */
   okVerdict(slot: number): Verdict;
   /** The next entry of the feed; `gap` (nothing applied) if one is missing before it. */
@@ -50,9 +52,9 @@ export interface Replica {
   records(): IterableIterator<KeyRecord>;
 }
 
-// RULE: 1 bit that it is set, 8 bits of environment, 20 bits of scope list.
+// RULE: 1 bit that it is set, 8 bits of environment, 20 bits of lists, of which we use 17: lists are never forgotten.
 const ENVIRONMENTS_MAX = 256;
-const LISTS_MAX = 1 << 20;
+const LISTS_MAX = 1 << 17;
 
 export class TableReplica implements Replica {
   #seq = 0;
@@ -91,14 +93,18 @@ export class TableReplica implements Replica {
     return this.#held[slot] as HeldVersion;
   }
 
-  isPlainlyOk(slot: number, environment: string | undefined, scope: string | readonly string[] | undefined): boolean {
+  isPlainlyOk(slot: number, { environment, scope, network }: Ask): boolean {
     const rule = this.#index.lines[LINE * slot + RULE] as number;
     if (rule === 0) return false;
     if (environment !== undefined && environment !== this.#environments[(rule >> 1) & (ENVIRONMENTS_MAX - 1)])
       return false;
+    const list = this.#lists.at(rule >> 9);
+    if (!list.networks.any && network !== list.allowed) {
+      if (network === undefined || !list.networks.allows(network)) return false;
+      list.allowed = network;
+    }
     if (scope === undefined) return true;
-    const matcher = this.#lists.matchers[rule >> 9] as ScopeMatcher;
-    return typeof scope === "string" ? matcher.allows(scope) : scope.every((name) => matcher.allows(name));
+    return typeof scope === "string" ? list.scopes.allows(scope) : scope.every((name) => list.scopes.allows(name));
   }
 
   okVerdict(slot: number): Verdict {
@@ -156,12 +162,12 @@ export class TableReplica implements Replica {
     for (const held of this.#keys.values()) yield held.record;
   }
 
-  /** 0 wherever anything but environment and scopes could speak against the version. */
+  /** 0 wherever anything but environment, scopes and networks could speak against the version. */
   #ruleOf(presented: HeldVersion, list: number): number {
     const { held, version, fenceNetworks, fenceScopes } = presented;
     const { record } = held;
     if (record.status !== "active" || !isAccepted(version.state) || record.expiresAt !== undefined) return 0;
-    if (!held.networks.any || fenceNetworks !== undefined || fenceScopes !== undefined) return 0;
+    if (fenceNetworks !== undefined || fenceScopes !== undefined) return 0;
     if (version.scopes !== undefined || list < 0) return 0;
     let environment = this.#environments.indexOf(record.environment);
     if (environment < 0) environment = this.#environments.push(record.environment) - 1;
@@ -195,14 +201,26 @@ function okVerdictOf(version: HeldVersion): Verdict {
   return Object.freeze(verdictOf(version, "ok"));
 }
 
+/** What keys with the same scopes and networks have in common. */
+interface SharedList {
+  scopes: ScopeMatcher;
+  names: string[];
+  networks: NetworkMatcher;
+  /** The address that was allowed last: it mostly comes again, and need not be parsed again then. */
+  allowed: string | null;
+}
+
 /**
- * Most keys of an api have one of a few lists of scopes: they share one array and one matcher. That also saves half
- * the memory of a million keys.
+ * Most keys of an api have one of a few lists of scopes, and many no networks or the same: they share one array and the
+ * matchers. That also saves half the memory of a million keys.
  */
 class SharedLists {
-  readonly matchers: ScopeMatcher[] = [];
   #ids = new Map<string, number>();
-  #lists: string[][] = [];
+  #lists: SharedList[] = [];
+
+  at(id: number): SharedList {
+    return this.#lists[id] as SharedList;
+  }
 
   /** The number of the key's list, which the key uses from now on; -1 if there are too many different ones. */
   share(held: HeldKey): number {
@@ -210,17 +228,19 @@ class SharedLists {
     const plain = versions.filter((version) => version.version.scopes === undefined);
     const first = plain[0];
     if (first === undefined) return -1;
-    const name = record.scopes.join(" ");
+    const name = `${record.scopes.join(" ")}|${record.networks.join(" ")}`;
     let id = this.#ids.get(name);
     if (id === undefined) {
-      if (this.matchers.length >= LISTS_MAX) return -1;
-      id = this.matchers.push(first.scopes) - 1;
-      this.#lists.push(Object.freeze(record.scopes) as string[]);
+      if (this.#lists.length >= LISTS_MAX) return -1;
+      const names = Object.freeze(record.scopes) as string[];
+      id = this.#lists.push({ scopes: first.scopes, names, networks: held.networks, allowed: null }) - 1;
       this.#ids.set(name, id);
     }
-    record.scopes = this.#lists[id] as string[];
+    const shared = this.at(id);
+    record.scopes = shared.names;
+    held.networks = shared.networks;
     for (const version of plain) {
-      version.scopes = this.matchers[id] as ScopeMatcher;
+      version.scopes = shared.scopes;
       if (version.version.fence?.scopes === undefined) version.grants = record.scopes;
     }
     return id;

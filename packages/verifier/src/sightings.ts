@@ -164,6 +164,8 @@ function sightingOf(key: string, version: number, { source, first, last, accepte
   return { key, version, source, first, last, accepted, refused, longestGapMs: gap };
 }
 
+/** Callers that send more about themselves than this are counted together: they are kept in memory as they came. */
+const CALLER_LENGTH_MAX = 500;
 const OTHER: Source = { network: "other", client: "other", instance: "" };
 
 /** Callers by a small number, so that a line can hold one. Number 0 is everybody who was one too many. */
@@ -188,7 +190,7 @@ class KnownCallers {
     const name = `${network}\0${client}\0${instance}`;
     const known = this.#ids.get(name);
     if (known !== undefined) return known;
-    if (this.#list.length >= CALLERS_MAX) return 0;
+    if (this.#list.length >= CALLERS_MAX || name.length > CALLER_LENGTH_MAX) return 0;
     const source: Source = {
       network: network === undefined ? "unknown" : this.#networks.get(network),
       client: client === undefined ? "" : this.#clients.get(client),
@@ -201,7 +203,7 @@ class KnownCallers {
 
   /** Between two intervals, when no line's number counts: forgets all if the list has grown long. */
   tidy(): void {
-    if (this.#list.length < CALLERS_MAX / 2) return;
+    if (this.#list.length < CALLERS_MAX / 16) return;
     this.#list.length = 1;
     this.#ids.clear();
   }

@@ -11,7 +11,7 @@
 import { authorityUrlProblem, digestKeyText, docsUrl, encodeBase62, type Verdict, type World } from "@keyover/core";
 import { ApiReplica, type ApiStatus, MALFORMED, type PresentedAsk, STALE } from "./api-replica.ts";
 import { fileDisk, type ReplicaDisk } from "./disk.ts";
-import { hostName, realWorld, software } from "./world.ts";
+import { hostName, realWorld, software, stayAlive } from "./world.ts";
 
 export type { Ask, Verdict, VerdictCode } from "@keyover/core";
 export type { ApiStatus, PresentedAsk } from "./api-replica.ts";
@@ -70,6 +70,8 @@ class ReplicaVerifier implements Verifier {
   #unlock: (() => Promise<void>) | undefined;
   #starting: Promise<void>;
   #closing: Promise<void> | undefined;
+  /** Lets the process end, as far as this verifier is concerned. */
+  readonly #rest: () => void;
 
   constructor(options: VerifierOptions) {
     const world = options.world ?? realWorld();
@@ -86,6 +88,8 @@ class ReplicaVerifier implements Verifier {
     this.ready = this.#becomeReady();
     // Whoever does not wait for `ready` still gets `stale_replica` answers, and not the end of the process.
     this.ready.catch(() => undefined);
+    this.#rest = options.world === undefined ? stayAlive() : () => {};
+    void this.ready.then(this.#rest, this.#rest);
   }
 
   verifyNow(text: string, ask: PresentedAsk): Verdict | undefined {
@@ -140,6 +144,7 @@ class ReplicaVerifier implements Verifier {
   }
 
   async #close(): Promise<void> {
+    this.#rest();
     await Promise.all(this.#apis.map((api) => api.close()));
     await this.#starting.catch(() => undefined);
     await this.#unlock?.();

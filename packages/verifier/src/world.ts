@@ -24,6 +24,12 @@ export function realWorld(): World {
   };
 }
 
+/** Keeps the process from ending for want of work, until called back: somebody waits for this verifier to be ready. */
+export function stayAlive(): () => void {
+  const timer = setInterval(() => {}, 2 ** 30);
+  return () => clearInterval(timer);
+}
+
 /** What the authority is told of this process: `@keyover/verifier/0.1.0 node/24.21.0`. */
 export function software(): string {
   return `@keyover/verifier/0.1.0 node/${process.versions.node}`;

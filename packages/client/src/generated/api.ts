@@ -841,6 +841,7 @@ export interface components {
             }[];
             /** @description Verifiers that may answer and do not hold the newest record of this key. */
             waitingFor: {
+                answersUntil: number;
                 applied: number;
                 boot: string;
                 instance: string;

@@ -91,7 +91,7 @@ describe("the picture of a rotation", () => {
   it("names the verifiers that a propagating rotation waits for", () => {
     const shown = text(
       { phase: "propagating", offeredAt: null, overlapEndsAt: null },
-      { waitingFor: [{ boot: "boo_1", instance: "edge-7", applied: 3, needs: 5 }] },
+      { waitingFor: [{ boot: "boo_1", instance: "edge-7", applied: 3, needs: 5, answersUntil: NOW + 60_000 }] },
     );
     expect(shown).toContain("edge-7 must apply 5; it is at 3");
   });

@@ -127,7 +127,10 @@ function nextStep(rotation: RotationRow, evidence: EvidenceAnswer): string[] {
       if (evidence.waitingFor.length === 0) return ["every verifier holds the successor; it is offered at once"];
       return evidence.waitingFor
         .slice(0, SOURCES_SHOWN)
-        .map(({ instance, applied, needs }) => `${clean(instance)} must apply ${needs}; it is at ${applied}`);
+        .map(
+          ({ instance, applied, needs, boot, answersUntil }) =>
+            `${clean(instance)} must apply ${needs}; it is at ${applied}, and may answer until ${formatTime(answersUntil)}. If it is gone for good: keyover api remove-verifier (${boot})`,
+        );
     case "offered":
       return [
         `first use of version ${rotation.to}, or its consumer's word (${rotation.claimedAt === null ? "not claimed yet" : "claimed"})`,

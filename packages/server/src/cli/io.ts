@@ -37,7 +37,15 @@ export function remark(io: Io, text: string): void {
 
 /** On one line for a pipeline, indented for a person. */
 export function sayJson(io: Io, value: unknown): void {
-  say(io, JSON.stringify(value ?? null, undefined, io.isTty ? 2 : undefined));
+  const text = JSON.stringify(value ?? null, undefined, io.isTty ? 2 : undefined);
+  say(io, text.replace(/[\x7f-\x9f\p{Cf}\u2028\u2029]/gu, escaped));
+}
+
+/** JSON says the same either way; a terminal does not. */
+function escaped(unseen: string): string {
+  return [...Array(unseen.length).keys()]
+    .map((i) => `\\u${unseen.charCodeAt(i).toString(16).padStart(4, "0")}`)
+    .join("");
 }
 
 /** The width to fit into; a pipe has none. */

@@ -101,7 +101,8 @@ export function parseTime(text: string, now: number): number | undefined {
 // ---- text from elsewhere ------------------------------------------------------------------------------------------------
 
 // Control characters, and those that change the direction of text or break a line without being seen.
-const UNSEEN = /[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]+/gu;
+const UNSEEN =
+  /[\p{Cc}\u00ad\u061c\u180e\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]+/gu;
 
 /** A name or note that somebody else chose must not move the cursor, change colours or turn the line round. */
 export function clean(text: string): string {

@@ -48,7 +48,8 @@ async function watch(call: Call<WatchOptions>, id: string): Promise<void> {
       screen.show(sight);
       const { phase, endedAt } = sight.rotation;
       if (options.until !== undefined && cameTo(phase, options.until)) return;
-      if (endedAt !== null) return end(sight.rotation, options.until);
+      // What is left of a rollback is silence, for as long as the policy asks; there is nothing more to watch.
+      if (endedAt !== null || phase === "rolled-back") return end(sight.rotation, options.until);
     }
     await sleep(io.world.clock, every);
     sight = await lookAgain(call, id, screen, every);
@@ -62,7 +63,8 @@ function cameTo(phase: RotationRow["phase"], wanted: RotationRow["phase"]): bool
 
 function end({ phase, id }: RotationRow, until: string | undefined): void {
   if (until !== undefined) throw new RefusedError(`${id} ended as ${phase} and did not come to ${until}`);
-  if (phase !== "completed") throw new RefusedError(`${id} ended as ${phase}`);
+  if (phase !== "completed")
+    throw new RefusedError(`${id} ${phase === "rolled-back" ? "was rolled back" : `ended as ${phase}`}`);
 }
 
 async function look({ api }: Call<object>, rotation: string): Promise<Sight> {

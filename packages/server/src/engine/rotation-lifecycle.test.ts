@@ -252,7 +252,7 @@ describe("the old version retires on evidence (I3)", () => {
       [bot, true],
     ]);
     expect(gates.at(-1).explanation).toMatch(
-      /report\/1.*longest silence was 25920000\d\d ms.*silent for 38880000\d\d ms/,
+      /report\/1.*longest silence was 30 days.*silent for 45 days/,
     );
     await keyover.pass(16 * DAY);
     expect(await phase(id)).toBe("completed");

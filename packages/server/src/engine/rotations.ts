@@ -45,10 +45,7 @@ export interface Emergency {
 }
 
 /** An operator's or a consumer's command to a running rotation. */
-export type RotationCommand = Extract<
-  RotationEvent,
-  { type: "move-deadline" | "retire" | "rollback" | "cancel" | "confirm" }
->;
+export type RotationCommand = Extract<RotationEvent, { type: "move-deadline" | "retire" | "rollback" | "cancel" }>;
 
 export interface Claimed {
   rotation: Rotation;
@@ -58,8 +55,15 @@ export interface Claimed {
 export interface Rotations {
   start(keyId: string, start: StartRotation, command: Command<Rotation>): Promise<Outcome<Rotation>>;
   command(rotationId: string, event: RotationCommand, command: Command<Rotation>): Promise<Outcome<Rotation>>;
-  claim(rotationId: string, actor: string): Promise<Outcome<Claimed>>;
+  /** `holder`: who takes it, and with which version of the key if the key speaks for itself. */
+  claim(rotationId: string, holder: Holder): Promise<Outcome<Claimed>>;
+  confirm(rotationId: string, holder: Holder, command: Command<Rotation>): Promise<Outcome<Rotation>>;
   emergency(keyId: string, emergency: Emergency, command: Command<Rotation>): Promise<Outcome<Rotation>>;
+}
+
+export interface Holder {
+  actor: string;
+  version?: number | undefined;
 }
 
 export interface RotationsDeps {
@@ -78,6 +82,7 @@ export function createRotations(deps: RotationsDeps): Rotations {
     rotationId: string,
     event: RotationEvent,
     command: Command<Rotation>,
+    holder?: Holder,
   ): Promise<Outcome<Rotation>> => {
     const found = await store.get("rotation", rotationId);
     if (found === undefined) return refuse("not_found", `there is no rotation ${rotationId}`);
@@ -87,6 +92,8 @@ export function createRotations(deps: RotationsDeps): Rotations {
     }
     return desk.change(found.value.keyId, command, (change) => {
       if (change.rotation?.id !== rotationId) return refuse("rotation_ended", `rotation ${rotationId} has ended`);
+      if (!isSound(change, holder))
+        return refuse("claim_not_allowed", "the version that asks is not accepted any more");
       return takeDecision(change, change.rotation, event);
     });
   };
@@ -105,8 +112,10 @@ export function createRotations(deps: RotationsDeps): Rotations {
 
     command: decideOn,
 
-    async claim(rotationId, actor) {
-      const outcome = await decideOn(rotationId, { type: "claim" }, { actor });
+    confirm: (rotationId, holder, command) => decideOn(rotationId, { type: "confirm" }, command, holder),
+
+    async claim(rotationId, holder) {
+      const outcome = await decideOn(rotationId, { type: "claim" }, { actor: holder.actor }, holder);
       if (!outcome.ok) return outcome;
       const rotation = outcome.value;
       const sealed = await sealedOf(store, rotation);
@@ -137,6 +146,13 @@ export function createRotations(deps: RotationsDeps): Rotations {
   };
 }
 
+/** A kill between the caller's check and this commit counts: the version that asks is looked at once more. */
+function isSound(change: KeyChange, holder: Holder | undefined): boolean {
+  if (holder?.version === undefined) return true;
+  const version = change.version(holder.version);
+  return change.key.status === "active" && version !== undefined && isAccepted(version.state) && !version.compromised;
+}
+
 async function sealedOf(store: Store, rotation: Rotation): Promise<Held<Sealed> | undefined> {
   const [sealed] = await store.list("sealed", { equals: { rotation_id: rotation.id } }, { limit: 1 });
   return sealed;
@@ -152,16 +168,26 @@ function takeDecision(change: KeyChange, rotation: Rotation, event: RotationEven
   return accept(decision.next);
 }
 
+function inTheWay({ key, rotation }: KeyChange): string {
+  const named = `key ${key.id} is in rotation ${key.rotationId}`;
+  if (rotation?.phase !== "rolled-back") return `${named}; wait for its end, or cancel it or roll it back`;
+  return `${named}, which was rolled back; version ${rotation.to} is accepted until it is quiet. Wait for that, or retire it now by force`;
+}
+
+const START_AHEAD_MS_MAX = 366 * 86_400_000;
+
 function startProblem(change: KeyChange, start: StartRotation) {
   const { key } = change;
   if (key.status === "revoked") return refuse("key_is_revoked", `key ${key.id} is revoked; create a new key`);
   if (key.rotationId !== null) {
+    return refuse("rotation_in_progress", inTheWay(change), {
+      rotation: key.rotationId,
+    });
+  }
+  if (start.startsAt !== undefined && start.startsAt > change.now + START_AHEAD_MS_MAX) {
     return refuse(
-      "rotation_in_progress",
-      `key ${key.id} is in rotation ${key.rotationId}; wait for its end, or cancel it or roll it back`,
-      {
-        rotation: key.rotationId,
-      },
+      "invalid_request",
+      "startsAt lies more than 366 days ahead; until it begins no other rotation of the key can",
     );
   }
   if (start.sha256 !== undefined && start.startsAt !== undefined && start.startsAt > change.now) {
@@ -187,6 +213,14 @@ function targetOf(change: KeyChange, emergency: Emergency) {
   const accepted = change.versions().filter((version) => isAccepted(version.state));
   const names = accepted.map((version) => version.number);
   if (emergency.version === undefined) {
+    const running = change.running();
+    if (running?.fromCompromised) {
+      const struck = `version ${running.from} was ${running.fromRefusedAt === null ? "contained" : "killed"} already`;
+      return refuse(
+        "already_retired",
+        `${struck}, and version ${running.to} is to replace it; name a version if you mean that one too`,
+      );
+    }
     if (accepted.length === 1) return (accepted[0] as (typeof accepted)[number]).number;
     return refuse("invalid_request", `say which version: ${names.join(" and ")} are accepted`, { accepted: names });
   }
@@ -232,5 +266,5 @@ async function networksOf({ store, evidence }: RotationsDeps, keyId: string, eme
   const key = (await store.get("key", keyId))?.value;
   const version = emergency.version ?? key?.currentVersion ?? 0;
   const uses = (await evidence.uses(keyId)).filter((use) => (use.versions[version]?.accepted ?? 0) > 0);
-  return [...new Set(uses.map((use) => use.source.network))].filter((network) => network !== "unknown");
+  return [...new Set(uses.map((use) => use.source.network))].filter((network) => network.includes("/"));
 }

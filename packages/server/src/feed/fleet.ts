@@ -14,6 +14,7 @@ import type {
   Clock,
   Coverage,
   Grant,
+  Hole,
   Log,
   ProblemCode,
   Registration,
@@ -23,7 +24,7 @@ import type {
   Watermark,
   Welcome,
 } from "@keyover/core";
-import { effectiveStaleness, mayAnswer, sourceId, watermark } from "@keyover/core";
+import { effectiveStaleness, mayAnswer, sourceId, truncatedNetwork, watermark } from "@keyover/core";
 import type { Api, Boot } from "../store/entities.ts";
 import type { Store, UsageRow } from "../store/store.ts";
 
@@ -75,6 +76,11 @@ const REPORT_EVERY_MS = 1_000;
 const CLOCK_TOLERANCE_MS = 2_000;
 /** Reports that come within this time are written together. */
 const GATHER_MS = 5;
+/** Ended boots of one api that are kept in memory, and for how long one that vanished may still come back to its name. */
+const ENDED_MAX = 200;
+const LOST_KEPT_MS = 86_400_000;
+/** Boots of one api that may answer at the same time. */
+const LIVE_MAX = 5_000;
 
 export function createFleet(deps: FleetDeps): Fleet {
   const { store, clock, log } = deps;
@@ -82,6 +88,21 @@ export function createFleet(deps: FleetDeps): Fleet {
   const queue = createWriteQueue(deps);
   /** Boots whose report is on its way to the disk: until it is there nothing of it counts, and it can't count twice. */
   const writing = new Set<string>();
+
+  /** Where the holes of forgotten boots end, by api. */
+  const forgottenHole = new Map<string, Hole>();
+
+  /** Boots that ended are kept for the eye of an operator; of many, only where their holes end. */
+  const forgetEnded = (apiId: string, now: number) => {
+    const ended = ofApi(apiId).filter((member) => !mayAnswer(coverageOf(member), now - LOST_KEPT_MS));
+    if (ended.length <= ENDED_MAX) return;
+    ended.sort((a, b) => a.registeredAt - b.registeredAt);
+    for (const member of ended.slice(0, ended.length - ENDED_MAX)) {
+      const [hole] = watermark([coverageOf(member)], now).holes;
+      if (hole !== undefined && hole.to > (forgottenHole.get(apiId)?.to ?? 0)) forgottenHole.set(apiId, hole);
+      members.delete(member.boot);
+    }
+  };
 
   const ofApi = (apiId: string) => [...members.values()].filter((member) => member.apiId === apiId);
 
@@ -93,8 +114,8 @@ export function createFleet(deps: FleetDeps): Fleet {
 
   /**
    * The fleet has moved only if this member was its last: while another that may answer is no further than this one was,
-   * nothing that waits for all of them can go on. Without this each of 50 acknowledgements had every waiting rotation
-   * visited: 32 ms from start to offered, against 20.
+   * nothing that waits for all of them can go on. Without this, each of 50 acknowledgements would have every waiting
+   * rotation visited.
    */
   const applied = (member: FleetMember, to: number) => {
     const before = member.applied;
@@ -110,12 +131,15 @@ export function createFleet(deps: FleetDeps): Fleet {
   return {
     async load() {
       for (const boot of await store.boots()) members.set(boot.boot, { ...boot, applied: 0 });
+      for (const apiId of new Set([...members.values()].map((member) => member.apiId))) forgetEnded(apiId, clock.now());
     },
 
     async register(api, registration, speaker) {
       const now = clock.now();
       if (members.has(registration.boot))
         return refusal("invalid_request", "a boot registers once; make a new handle for each start");
+      if (ofApi(api.id).filter((member) => mayAnswer(coverageOf(member), now)).length >= LIVE_MAX)
+        return refusal("conflict", `${LIVE_MAX} verifiers of this api may answer already; remove those that are gone`);
       const replaced = ofApi(api.id).filter(
         (member) =>
           !member.closed &&
@@ -142,6 +166,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       const over = replaced.map((old) => ({ ...old, replacedAt: now }));
       await store.record({ rows: [], boots: [...over, member].map(bootOf) });
       for (const changed of [...over, member]) members.set(changed.boot, changed);
+      forgetEnded(api.id, now);
       if (over.length > 0) deps.onApplied(api.id);
       log("info", "verifier.registered", {
         api: api.id,
@@ -216,7 +241,11 @@ export function createFleet(deps: FleetDeps): Fleet {
       const now = clock.now();
       return ofApi(apiId).filter((member) => mayAnswer(coverageOf(member), now) && member.applied < seq);
     },
-    watermark: (apiId) => watermark(ofApi(apiId).map(coverageOf), clock.now()),
+    watermark(apiId) {
+      const mark = watermark(ofApi(apiId).map(coverageOf), clock.now());
+      const forgotten = forgottenHole.get(apiId);
+      return forgotten === undefined ? mark : { ...mark, holes: [forgotten, ...mark.holes] };
+    },
   };
 }
 
@@ -289,19 +318,21 @@ function createWriteQueue({ store, clock, onUse, log }: FleetDeps) {
   }
   let waiting: Waiting[] = [];
   let scheduled = false;
-  /** What a key belongs to never changes. */
-  const placeOf = new Map<string, { apiId: string; environment: string }>();
+  /** What a key belongs to never changes; its versions only grow. */
+  const known = new Map<string, { apiId: string; environment: string; nextVersion: number }>();
 
-  /** A verifier can't testify about a key that it is not sent. */
-  const belongs = async (keyId: string, { apiId, environments }: Scope) => {
-    let place = placeOf.get(keyId);
-    if (place === undefined) {
-      place = (await store.get("key", keyId))?.value;
+  /** A verifier can't testify about a key that it is not sent, nor about a version that does not exist yet. */
+  const belongs = async ({ key, version }: Sighting, { apiId, environments }: Scope) => {
+    let place = known.get(key);
+    if (place === undefined || version >= place.nextVersion) {
+      place = (await store.get("key", key))?.value;
       if (place === undefined) return false;
-      if (placeOf.size >= 100_000) placeOf.clear();
-      placeOf.set(keyId, { apiId: place.apiId, environment: place.environment });
+      if (known.size >= 100_000) known.clear();
+      const { environment, nextVersion } = place;
+      known.set(key, { apiId: place.apiId, environment, nextVersion });
     }
-    return place.apiId === apiId && (environments.length === 0 || environments.includes(place.environment));
+    if (version >= place.nextVersion || place.apiId !== apiId) return false;
+    return environments.length === 0 || environments.includes(place.environment);
   };
 
   const flush = async () => {
@@ -328,7 +359,7 @@ function createWriteQueue({ store, clock, onUse, log }: FleetDeps) {
     async add(boot: (() => Boot) | undefined, sightings: Sighting[], scope: Scope | undefined): Promise<void> {
       const own: Sighting[] = [];
       for (const sighting of sightings) {
-        if (scope === undefined || (await belongs(sighting.key, scope))) own.push(sighting);
+        if (scope === undefined || (await belongs(sighting, scope))) own.push(sighting);
         else log("warn", "verifier.foreign_sighting", { api: scope.apiId, key: sighting.key });
       }
       await new Promise<void>((done, failed) => {
@@ -354,7 +385,7 @@ function createWriteQueue({ store, clock, onUse, log }: FleetDeps) {
 function usageRow(sighting: Sighting, now: number): UsageRow {
   const { accepted, refused } = sighting;
   const source = {
-    network: cleanLabel(sighting.source.network),
+    network: knownNetwork(sighting.source.network),
     client: cleanLabel(sighting.source.client),
     instance: cleanLabel(sighting.source.instance),
   };
@@ -371,6 +402,12 @@ function usageRow(sighting: Sighting, now: number): UsageRow {
     refused,
     longestGapMs: Math.min(Math.ceil(sighting.longestGapMs), Math.max(0, last - first)),
   };
+}
+
+/** Only what a verifier makes of an address: a fence may be built from it. */
+function knownNetwork(network: string): string {
+  if (network === "other") return network;
+  return truncatedNetwork(network.split("/", 1)[0] as string) === network ? network : "unknown";
 }
 
 /** Printable ASCII without the separator of `sourceId`. */

@@ -12,7 +12,7 @@ import {
   TOKEN_PREFIX,
   type Version,
 } from "@keyover/core";
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Tokens } from "../keys/tokens.ts";
 import { type Api, isExpired, type Role, type Token } from "../store/entities.ts";
 import type { Store } from "../store/store.ts";
@@ -55,7 +55,7 @@ export function useAuth(app: FastifyInstance, tokens: Tokens, store: Store, cloc
     if (route.url.startsWith("/docs")) route.config = { ...route.config, access: access.public };
     if (route.config?.access === undefined) throw new Error(`${String(route.method)} ${route.url} declares no access`);
   });
-  app.addHook("onRequest", async (request, reply) => {
+  const check = async (request: FastifyRequest, reply: FastifyReply) => {
     const allowed = request.routeOptions.config.access;
     if (allowed === undefined || allowed === "public") return;
     const text = bearerOf(request.headers.authorization);
@@ -77,6 +77,11 @@ export function useAuth(app: FastifyInstance, tokens: Tokens, store: Store, cloc
       );
     }
     request.principal = principal;
+  };
+  app.addHook("onRequest", check);
+  // Again once the body is here: a caller may send its last byte long after its token was revoked.
+  app.addHook("preHandler", async (request, reply) => {
+    if (request.method !== "GET" && request.method !== "HEAD") await check(request, reply);
   });
 }
 

@@ -17,14 +17,17 @@ export const registration = z.object({
 
 export const ack = z.object({ boot, applied: number }) satisfies z.ZodType<Ack>;
 
+/** In one interval, by one source. */
+const COUNT_MAX = 1_000_000_000;
+
 const sighting = z.object({
   key: z.string().max(64),
   version: z.int().min(1),
   source: z.object({ network: label, client: label, instance: label }),
   first: moment,
   last: moment,
-  accepted: number,
-  refused: number,
+  accepted: number.max(COUNT_MAX),
+  refused: number.max(COUNT_MAX),
   longestGapMs: z.number().min(0),
 });
 

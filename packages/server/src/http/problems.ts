@@ -31,7 +31,10 @@ export function sendRefusal(reply: FastifyReply, refusal: Refusal): FastifyReply
 const fastifyErrors: Record<string, { code: ProblemCode; detail: string }> = {
   FST_ERR_CTP_BODY_TOO_LARGE: { code: "payload_too_large", detail: "the body is too large for this call" },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: { code: "unsupported_media_type", detail: "send Content-Type: application/json" },
-  FST_ERR_CTP_INVALID_JSON_BODY: { code: "invalid_request", detail: "the body is not JSON" },
+  FST_ERR_CTP_INVALID_JSON_BODY: {
+    code: "invalid_request",
+    detail: "the body is not JSON, or has a member named __proto__",
+  },
   FST_ERR_CTP_EMPTY_JSON_BODY: { code: "invalid_request", detail: "the body is empty; send a JSON object" },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
     code: "invalid_request",

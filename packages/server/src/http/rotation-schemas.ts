@@ -78,7 +78,9 @@ export const evidence = z
       }),
     ),
     waitingFor: z
-      .array(z.object({ boot: handle, instance: z.string(), applied: z.int(), needs: z.int() }))
+      .array(
+        z.object({ boot: handle, instance: z.string(), applied: z.int(), needs: z.int(), answersUntil: z.number() }),
+      )
       .describe("Verifiers that may answer and do not hold the newest record of this key."),
     quiet: z.object({
       quiet: z.boolean(),

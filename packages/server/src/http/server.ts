@@ -33,6 +33,8 @@ export interface HttpOptions {
   tls?: { key: string | Buffer; cert: string | Buffer } | undefined;
 }
 
+/** For a request to arrive whole. */
+const REQUEST_MS_MAX = 15_000;
 const BODY_BYTES_MAX = 256 * 1024;
 
 export async function createHttp(rooms: Rooms, options: HttpOptions): Promise<App> {
@@ -42,6 +44,7 @@ export async function createHttp(rooms: Rooms, options: HttpOptions): Promise<Ap
     // One hop: the proxy in front. What it was told by others stands further left, and anybody can write that.
     trustProxy: options.trustProxy && ((_address: string, hop: number) => hop === 0),
     bodyLimit: BODY_BYTES_MAX,
+    requestTimeout: REQUEST_MS_MAX,
     logController: new LogController({ disableRequestLogging: true }),
     forceCloseConnections: "idle",
     // What still arrives over open connections is answered; /readyz says that this server goes.
@@ -93,10 +96,19 @@ function useEmptyBodies(app: App): void {
   app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) => {
     if (body === "") return done(null, undefined);
     try {
-      done(null, JSON.parse(body as string));
+      done(null, parseJson(body as string));
     } catch {
       done(Object.assign(new Error("not JSON"), { code: "FST_ERR_CTP_INVALID_JSON_BODY", statusCode: 400 }));
     }
+  });
+}
+
+/** A member named __proto__ would be lost on the way, or worse; nobody means it. */
+function parseJson(text: string): unknown {
+  if (!text.includes("__proto__") && !text.includes("\\u")) return JSON.parse(text);
+  return JSON.parse(text, (name, value: unknown) => {
+    if (name === "__proto__") throw new SyntaxError("a member named __proto__");
+    return value;
   });
 }
 

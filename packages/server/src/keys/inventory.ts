@@ -2,6 +2,7 @@
 import {
   effectivePolicy,
   environmentProblem,
+  isHandle,
   makeHandle,
   policyProblem,
   prefixProblem,
@@ -115,8 +116,7 @@ export function createInventory({ world, store, desk }: { world: World; store: S
     },
 
     async findApi(idOrName) {
-      const byId = await store.get("api", idOrName);
-      if (byId !== undefined) return byId.value;
+      if (isHandle("api", idOrName)) return (await store.get("api", idOrName))?.value;
       const [byName] = await store.list("api", { equals: { name: idOrName } }, { limit: 1 });
       return byName?.value;
     },

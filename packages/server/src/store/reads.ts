@@ -171,27 +171,27 @@ function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "buckets" | "boo
   return {
     async uses(keyId) {
       const sources = await db.selectFrom("source_use").selectAll().where("key_id", "=", keyId).execute();
-      const versions = await db.selectFrom("version_use").selectAll().where("key_id", "=", keyId).execute();
-      return sources.map(
-        (source): SourceUse => ({
-          source: { network: source.network, client: source.client, instance: source.instance },
-          lastSeen: Number(source.last_seen),
-          longestGapMs: Number(source.longest_gap_ms),
-          versions: Object.fromEntries(
-            versions
-              .filter((use) => use.source_id === source.source_id)
-              .map((use) => [
-                use.version,
-                {
-                  first: Number(use.first_seen),
-                  last: Number(use.last_seen),
-                  accepted: Number(use.accepted),
-                  refused: Number(use.refused),
-                },
-              ]),
-          ),
+      const bySource = new Map(
+        sources.map((source) => {
+          const { network, client, instance } = source;
+          const lastSeen = Number(source.last_seen);
+          const longestGapMs = Number(source.longest_gap_ms);
+          const use: SourceUse = { source: { network, client, instance }, lastSeen, longestGapMs, versions: {} };
+          return [source.source_id, use];
         }),
       );
+      const versions = await db.selectFrom("version_use").selectAll().where("key_id", "=", keyId).execute();
+      for (const { source_id, version, first_seen, last_seen, accepted, refused } of versions) {
+        const use = bySource.get(source_id);
+        if (use === undefined) continue;
+        use.versions[version] = {
+          first: Number(first_seen),
+          last: Number(last_seen),
+          accepted: Number(accepted),
+          refused: Number(refused),
+        };
+      }
+      return [...bySource.values()];
     },
     async buckets(keyId, from, to) {
       const rows = await db

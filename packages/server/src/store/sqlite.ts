@@ -102,8 +102,10 @@ function migrate(sqlite: Sqlite): void {
 }
 
 function storeOn(sqlite: Sqlite, unlock: () => void): Store {
-  const db = new Kysely<Database>({ dialect: new SqliteDialect({ database: sqlite }) });
-  const run = statementRunner(sqlite);
+  const prepare = preparedStatements(sqlite);
+  const database = { prepare, close: () => sqlite.close() };
+  const db = new Kysely<Database>({ dialect: new SqliteDialect({ database }) });
+  const run = statementRunner(prepare);
   const transact = <T>(steps: () => Steps<T>): T => {
     try {
       return sqlite.transaction(() => drive(steps(), run)).immediate();
@@ -153,15 +155,27 @@ function drive<T>(steps: Steps<T>, run: (query: CompiledQuery) => QueryAnswer): 
   return step.value;
 }
 
-/** Prepared statements by their text; the set of texts is small and fixed. */
-function statementRunner(sqlite: Sqlite): (query: CompiledQuery) => QueryAnswer {
+type Prepare = (sql: string) => SqliteDatabase.Statement<unknown[]>;
+
+const STATEMENTS_MAX = 1_000;
+
+/** Statements by their text. Preparing one takes longer than running it, and the texts are few. */
+function preparedStatements(sqlite: Sqlite): Prepare {
   const prepared = new Map<string, SqliteDatabase.Statement<unknown[]>>();
-  return (query) => {
-    let statement = prepared.get(query.sql);
+  return (text) => {
+    let statement = prepared.get(text);
     if (statement === undefined) {
-      statement = sqlite.prepare<unknown[]>(query.sql);
-      prepared.set(query.sql, statement);
+      if (prepared.size >= STATEMENTS_MAX) prepared.clear();
+      statement = sqlite.prepare<unknown[]>(text);
+      prepared.set(text, statement);
     }
+    return statement;
+  };
+}
+
+function statementRunner(prepare: Prepare): (query: CompiledQuery) => QueryAnswer {
+  return (query) => {
+    const statement = prepare(query.sql);
     if (statement.reader) {
       const rows = statement.all(...query.parameters) as Record<string, unknown>[];
       return { rows, changed: rows.length };

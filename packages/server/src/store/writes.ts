@@ -3,7 +3,7 @@
  * them inside one transaction, SQLite without ever letting go of the thread, PostgreSQL over its connection; what is written, and in
  * which order, stands here once.
  */
-import type { FeedEntry } from "@keyover/core";
+import { type FeedEntry, sourceId } from "@keyover/core";
 import { type CompiledQuery, type Kysely, sql } from "kysely";
 import { chainHash } from "./audit-chain.ts";
 import type { EntityName } from "./entities.ts";
@@ -121,7 +121,8 @@ export interface Greatest {
 export function* usageSteps(db: Kysely<Database>, usage: Usage, names: Greatest): Steps<void> {
   const greatest = sql.raw(names.greatest);
   const least = sql.raw(names.least);
-  for (const row of usage.rows) {
+  for (const given of usage.rows) {
+    const row = yield* withKnownSource(db, given);
     const { network, client, instance } = row.source;
     yield sql`insert into source_use (key_id, source_id, network, client, instance, last_seen, longest_gap_ms)
       values (${row.keyId}, ${row.sourceId}, ${network}, ${client}, ${instance}, ${row.last}, ${row.longestGapMs})
@@ -134,21 +135,36 @@ export function* usageSteps(db: Kysely<Database>, usage: Usage, names: Greatest)
       on conflict (key_id, version, source_id) do update set
         first_seen = ${least}(version_use.first_seen, excluded.first_seen),
         last_seen = ${greatest}(version_use.last_seen, excluded.last_seen),
-        accepted = version_use.accepted + excluded.accepted,
-        refused = version_use.refused + excluded.refused`.compile(db);
+        accepted = ${least}(version_use.accepted + excluded.accepted, ${COUNT_MAX}),
+        refused = ${least}(version_use.refused + excluded.refused, ${COUNT_MAX})`.compile(db);
   }
   for (const bucket of bucketsOf(usage.rows)) {
     yield sql`insert into usage_bucket (key_id, version, start, accepted, refused)
       values (${bucket.keyId}, ${bucket.version}, ${bucket.start}, ${bucket.accepted}, ${bucket.refused})
       on conflict (key_id, start, version) do update set
-        accepted = usage_bucket.accepted + excluded.accepted,
-        refused = usage_bucket.refused + excluded.refused`.compile(db);
+        accepted = ${least}(usage_bucket.accepted + excluded.accepted, ${COUNT_MAX}),
+        refused = ${least}(usage_bucket.refused + excluded.refused, ${COUNT_MAX})`.compile(db);
   }
   for (const boot of usage.boots) {
     yield sql`insert into boot (boot, api_id, answers_until, body)
       values (${boot.boot}, ${boot.apiId}, ${boot.answersUntil}, ${JSON.stringify(boot)})
       on conflict (boot) do update set answers_until = excluded.answers_until, body = excluded.body`.compile(db);
   }
+}
+
+/** Sums end here, so that they stay whole numbers wherever they are read. */
+const COUNT_MAX = Number.MAX_SAFE_INTEGER / 2;
+/** A key's sources past this number are one: whoever holds a key, even a dead one, can make up as many as it likes. */
+const SOURCES_PER_KEY_MAX = 300;
+const OTHER = { network: "other", client: "other", instance: "" };
+
+function* withKnownSource(db: Kysely<Database>, row: UsageRow): Steps<UsageRow> {
+  const counted: QueryAnswer =
+    yield sql`select count(*) as sources, sum(case when source_id = ${row.sourceId} then 1 else 0 end) as known
+      from source_use where key_id = ${row.keyId}`.compile(db);
+  const { sources, known } = counted.rows[0] as { sources: number; known: number | null };
+  if (Number(known ?? 0) > 0 || Number(sources) < SOURCES_PER_KEY_MAX) return row;
+  return { ...row, source: OTHER, sourceId: sourceId(OTHER) };
 }
 
 /** A sighting spans a second or so; it counts where it ended. */

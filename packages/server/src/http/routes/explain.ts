@@ -20,7 +20,13 @@ export function explainEvidence({ rotation, now, gates, needs, laggards, quiet, 
     phase: rotation.phase,
     now,
     gates: gates.map((gate) => ({ ...gate, explanation: explainGate(gate, rotation, quiet) })),
-    waitingFor: laggards.map(({ boot, instance, applied }) => ({ boot, instance, applied, needs })),
+    waitingFor: laggards.map(({ boot, instance, applied, answersUntil }) => ({
+      boot,
+      instance,
+      applied,
+      needs,
+      answersUntil,
+    })),
     quiet: { ...quiet, watermarkHeldBy: mark.waitingFor, holes: mark.holes },
     shares,
   };
@@ -52,8 +58,14 @@ function explainQuiet(rotation: Rotation, quiet: QuietVerdict): string {
   return `${source.network} ${source.client} ${source.instance}`
     .trim()
     .concat(
-      ` used version ${quiet.version} at ${iso(lastSeen)}; its longest silence was ${Math.round(longestGapMs)} ms, so it must be silent for ${Math.round(needed)} ms: quiet at ${iso(quietAt)}; reports are whole up to ${iso(quiet.watermark)}`,
+      ` used version ${quiet.version} at ${iso(lastSeen)}; its longest silence was ${inWords(longestGapMs)}, so it must be silent for ${inWords(needed)}: quiet at ${iso(quietAt)}; reports are whole up to ${iso(quiet.watermark)}`,
     );
+}
+
+function inWords(ms: number): string {
+  if (ms < 120_000) return `${Math.round(ms / 100) / 10} s`;
+  if (ms < 7_200_000) return `${Math.round(ms / 6_000) / 10} min`;
+  return ms < 172_800_000 ? `${Math.round(ms / 360_000) / 10} h` : `${Math.round(ms / 8_640_000) / 10} days`;
 }
 
 function iso(time: number): string {

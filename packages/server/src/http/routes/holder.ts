@@ -8,6 +8,7 @@
 import { type Changeover, isAccepted, type Key, type Rotation, targetVersion, type Version } from "@keyover/core";
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
+import type { Holder } from "../../engine/rotations.ts";
 import { access, actorOf, ownsKey } from "../auth.ts";
 import { commandOf } from "../idempotency.ts";
 import { sendProblem, sendRefusal } from "../problems.ts";
@@ -100,7 +101,7 @@ export function holderRoutes(app: App, rooms: Rooms): void {
           "claim_not_allowed",
           "the successor of this key is handed to a token of its consumer, not to the old version",
         );
-      const outcome = await rotations.claim(held.rotation.id, actorOf(request));
+      const outcome = await rotations.claim(held.rotation.id, holderOf(request));
       if (!outcome.ok) return sendRefusal(reply, outcome);
       const { rotation, secret } = outcome.value;
       void reply.header("cache-control", "no-store");
@@ -140,7 +141,7 @@ export function holderRoutes(app: App, rooms: Rooms): void {
         status: 200,
         body: rotationView(rotation),
       }));
-      const outcome = await rotations.command(held.rotation.id, { type: "confirm" }, command);
+      const outcome = await rotations.confirm(held.rotation.id, holderOf(request), command);
       return outcome.ok ? rotationView(outcome.value) : sendRefusal(reply, outcome);
     },
   );
@@ -149,6 +150,11 @@ export function holderRoutes(app: App, rooms: Rooms): void {
 /** A token of the consumer always; the key itself where the policy trusts it. */
 function mayClaim(request: FastifyRequest, rotation: Rotation | undefined): boolean {
   return request.principal?.kind === "token" || rotation?.policy.claim === "self";
+}
+
+function holderOf(request: FastifyRequest): Holder {
+  const { principal } = request;
+  return { actor: actorOf(request), version: principal?.kind === "key" ? principal.version.number : undefined };
 }
 
 /** Whoever may claim; and the successor, because who presents it holds it. */

@@ -1,0 +1,40 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import type { Row } from "./report.ts";
+
+const main = fileURLToPath(new URL("./main.ts", import.meta.url));
+const NODE_OPTIONS = "--conditions=keyover-source --disable-warning=ExperimentalWarning";
+
+function bench(...args: string[]) {
+  return spawnSync(process.execPath, [main, ...args], { encoding: "utf8", env: { ...process.env, NODE_OPTIONS } });
+}
+
+test("the last line with --json is one object with a row for each thing measured", { timeout: 60_000 }, () => {
+  const { status, stdout, stderr } = bench("verify", "--quick", "--json");
+  expect(stderr).toBe("");
+  expect(status).toBe(0);
+  const said = JSON.parse(stdout.trimEnd().split("\n").at(-1) as string) as { rows: Row[] };
+  expect(said).toMatchObject({ bench: "verify", node: process.version, cpu: expect.any(String) });
+  expect(said.rows.map(({ name, baselineName }) => `${name} / ${baselineName}`)).toEqual([
+    "verify, 1,000 keys / crypto.hash",
+    "verify, 1,000 keys / naive check",
+    "verify, 10,000 keys, each for the first time / crypto.hash",
+    "verify, 10,000 keys / crypto.hash",
+    "verify, 10,000 keys / naive check",
+  ]);
+  for (const { value, min, max, baseline, ratio, unit } of said.rows) {
+    expect(unit).toBe("ns");
+    expect(min).toBeLessThanOrEqual(value);
+    expect(max).toBeGreaterThanOrEqual(value);
+    expect(ratio).toBeCloseTo(value / baseline, 1);
+  }
+});
+
+test("a name that is none, or none at all, ends with exit code 2 and the usage", () => {
+  for (const args of [[], ["verfy"], ["verify", "http"], ["verify", "--fast"]]) {
+    const { status, stderr } = bench(...args);
+    expect(status).toBe(2);
+    expect(stderr).toContain("usage: npm run bench -- NAME");
+  }
+});

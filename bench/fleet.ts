@@ -1,0 +1,146 @@
+/**
+ * A real authority on a fresh folder, `count` real verifiers in a few processes of their own, and a follower of the feed in
+ * this one; and beside them the baseline: a plain server of server-sent events with as many subscribers in as many processes.
+ * Everything over HTTP on loopback.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { get } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Api, createApi } from "@keyover/client/api";
+import type { FeedEntry } from "@keyover/core";
+import { answering, freePort, machineNow, type Peer, spawnKeyover, startPeer, stopChild } from "./processes.ts";
+
+const KEYOVER = fileURLToPath(new URL("../packages/server/src/main.ts", import.meta.url));
+/** Of one kind. Verifiers and subscribers do not share a process. */
+const PROCESSES_MAX = 10;
+
+export interface Fleet {
+  admin: Api;
+  api: string;
+  /** Calls back with each feed entry, when it arrives here. */
+  onEntry(listener: (entry: FeedEntry, at: number) => void): void;
+  /** All verifiers accept this text and look at it from now on; resolves with the time when the last of them refuses it. */
+  watch(text: string): Promise<{ refused: Promise<number> }>;
+  /** Milliseconds from one write to the subscribers until all have it. */
+  bareWrite(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export async function startFleet(count: number): Promise<Fleet> {
+  const folder = mkdtempSync(join(tmpdir(), "keyover-bench-"));
+  const { url, admin, child } = await startAuthority(join(folder, "authority"));
+  const api = await admin.request("post", "/v1/apis", {
+    body: { name: "market", prefix: "mkt", environments: ["live"], scopes: ["market:read"] },
+  });
+  const token = await admin.request("post", "/v1/tokens", {
+    body: { name: "apis", role: "verifier", apis: ["market"] },
+  });
+  const bare = await startBare(count);
+  const verifiers = await Promise.all(
+    shares(count).map(async (share) => {
+      const peer = startPeer<VerifierSaid>("./fleet-verifiers.ts", { url, token: token.secret, count: share });
+      await peer.next(({ said }) => said === "ready");
+      return peer;
+    }),
+  );
+  const listeners: ((entry: FeedEntry, at: number) => void)[] = [];
+  const hangUp = await followFeed(`${url}/v1/apis/market/feed?after=0`, token.secret as string, (entry, at) => {
+    for (const listener of listeners) listener(entry, at);
+  });
+  return {
+    admin,
+    api: api.id,
+    onEntry: (listener) => void listeners.push(listener),
+    async watch(text) {
+      const refused = verifiers.map((peer) => peer.next(({ said }) => said === "refused"));
+      const watching = verifiers.map((peer) => peer.next(({ said }) => said === "watching"));
+      for (const peer of verifiers) peer.send(text);
+      await Promise.all(watching);
+      return { refused: Promise.all(refused).then((all) => Math.max(...all.map(({ at }) => at))) };
+    },
+    bareWrite: () => bare.write(),
+    async stop() {
+      hangUp();
+      await Promise.all(verifiers.map((peer) => peer.stop()));
+      await bare.stop();
+      await stopChild(child);
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What a process of verifiers says. `at` is the machine's time. */
+export interface VerifierSaid {
+  said: "ready" | "watching" | "refused";
+  at: number;
+}
+
+/** What the bare server and its subscribers say. */
+export interface BareSaid {
+  said: "port" | "subscribed" | "written" | "heard";
+  at: number;
+}
+
+async function startAuthority(data: string) {
+  const made = execFileSync(process.execPath, [KEYOVER, "init", "--data", data, "--json"], { encoding: "utf8" });
+  const { adminToken: token } = JSON.parse(made) as { adminToken: string };
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const child = spawnKeyover(["serve", "--data", data, "--listen", `127.0.0.1:${port}`, "--log-level", "warn"]);
+  await answering(`${url}/readyz`, child);
+  return { url, child, admin: createApi({ url, token }) };
+}
+
+async function startBare(count: number): Promise<{ write(): Promise<number>; stop(): Promise<void> }> {
+  const server = startPeer<BareSaid>("./bare-server.ts", {});
+  const { at: port } = await server.next(({ said }) => said === "port");
+  const subscribers = await Promise.all(
+    shares(count).map(async (share) => {
+      const peer = startPeer<BareSaid>("./bare-subscribers.ts", { url: `http://127.0.0.1:${port}/`, count: share });
+      await peer.next(({ said }) => said === "subscribed");
+      return peer;
+    }),
+  );
+  return {
+    async write() {
+      const heard = subscribers.map((peer: Peer<BareSaid>) => peer.next(({ said }) => said === "heard"));
+      const written = server.next(({ said }) => said === "written");
+      server.send("write");
+      const lastAt = Math.max(...(await Promise.all(heard)).map(({ at }) => at));
+      return lastAt - (await written).at;
+    },
+    async stop() {
+      await Promise.all(subscribers.map((peer) => peer.stop()));
+      await server.stop();
+    },
+  };
+}
+
+/** So many in each process. */
+function shares(count: number): number[] {
+  const processes = Math.min(PROCESSES_MAX, count);
+  return Array.from({ length: processes }, (_, i) => Math.floor((count + i) / processes));
+}
+
+function followFeed(url: string, token: string, onEntry: (entry: FeedEntry, at: number) => void): Promise<() => void> {
+  return new Promise((resolve, reject) => {
+    const request = get(url, { headers: { authorization: `Bearer ${token}` } }, (response) => {
+      let held = "";
+      response.setEncoding("utf8").on("data", (text: string) => {
+        const at = machineNow();
+        const events = (held + text).split("\n\n");
+        held = events.pop() as string;
+        for (const event of events) {
+          const data = /^event: entry\ndata: (.*)$/m.exec(event)?.[1];
+          if (data !== undefined) onEntry(JSON.parse(data) as FeedEntry, at);
+        }
+      });
+      response.on("error", () => undefined);
+      resolve(() => void request.destroy());
+    });
+    request.once("error", reject);
+  });
+}

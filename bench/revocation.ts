@@ -1,0 +1,46 @@
+/**
+ * How long a stolen key still works. Two beginnings: the emergency call with `kill` is sent; and the commit, for which the
+ * time stands that the change itself carries (the authority reads its clock a moment before, in whole milliseconds, so
+ * that this figure is up to a few milliseconds too long and never too short). One end: the last of all verifiers refuses.
+ */
+import { startFleet } from "./fleet.ts";
+import { type IssuedKey, issueKeys } from "./issue.ts";
+import { machineNow } from "./processes.ts";
+import type { Row } from "./report.ts";
+import { alternate } from "./rounds.ts";
+
+export async function revocation(quick: boolean): Promise<Row[]> {
+  const count = quick ? 5 : 50;
+  const fleet = await startFleet(count);
+  const prepare = async (samples: number) => {
+    const keys = await issueKeys(fleet, samples);
+    return async (sample: number) => {
+      const { id: key, secret } = keys[sample] as IssuedKey;
+      const { refused } = await fleet.watch(secret);
+      const sentAt = machineNow();
+      const { createdAt: committedAt } = await fleet.admin.request("post", "/v1/keys/{key}/emergency", {
+        params: { key },
+        body: { mode: "kill", reason: "bench" },
+      });
+      const refusedAt = await refused;
+      return [refusedAt - sentAt, refusedAt - machineTimeOf(committedAt)];
+    };
+  };
+  const until = `to refused at all ${count} verifiers`;
+  const rows = await alternate({
+    fleet,
+    quick,
+    figures: [
+      { name: `call ${until}`, mark: { valueMax: 50 } },
+      { name: `commit ${until}`, mark: { valueMax: 50, ratioMax: 3 } },
+    ],
+    prepare,
+  });
+  await fleet.stop();
+  return rows;
+}
+
+/** A wall clock's time on the machine's monotonic clock. */
+function machineTimeOf(wall: number): number {
+  return machineNow() - (performance.timeOrigin + performance.now() - wall);
+}
