@@ -89,6 +89,8 @@ export class Steps {
     const { source, calls, holding } = this.#deps;
     await this.adopt(await source.changed());
     const { secret } = holding.current;
+    // Before asking: an answer says nothing of a rotation that another process took up while it travelled.
+    const known = (await source.sidecar())?.rotation;
     const answer = await calls.changeover(secret);
     if (!answer.ok) return this.#failed(answer);
     const { value } = answer;
@@ -97,11 +99,22 @@ export class Steps {
     this.#key = value.key;
     const sidecar = await this.#sidecarOf(value.key);
     if (value.rotation === null && value.version === value.target) holding.dropFallback();
-    return { type: "answered", answer: value, holds: this.#holds(value, sidecar, secret, await source.untidy()) };
+    return {
+      type: "answered",
+      answer: value,
+      holds: this.#holds(value, sidecar, known, secret, await source.untidy()),
+    };
   }
 
-  #holds({ rotation, target }: Changeover, sidecar: Sidecar | undefined, secret: Secret, untidy: boolean): Holds {
-    const over = sidecar !== undefined && sidecar.rotation !== rotation?.id;
+  /** `known`: the sidecar's rotation from before the authority was asked. If the answer does not have it, it is over. */
+  #holds(
+    { rotation, target }: Changeover,
+    sidecar: Sidecar | undefined,
+    known: string | undefined,
+    secret: Secret,
+    untidy: boolean,
+  ): Holds {
+    const over = sidecar !== undefined && sidecar.rotation === known && sidecar.rotation !== rotation?.id;
     this.#over = over ? sidecar.rotation : undefined;
     return {
       target: rotation !== null && findVersion(sidecar, rotation.id, target) !== undefined,
@@ -120,6 +133,8 @@ export class Steps {
     const sidecar = await this.#sidecarOf(move.key);
     if (sidecar?.pending?.secret.same(secret)) return { type: "placed" };
     const held = findVersion(sidecar, move.rotation, move.to);
+    // Another process placed it and finished while this one waited for the lock: saving it again would lose the way back.
+    if (held?.secret.same(secret)) return { type: "adopted" };
     return held === undefined ? { type: "absent" } : { type: "held", successor: held.secret };
   }
 

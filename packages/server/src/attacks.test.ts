@@ -25,6 +25,7 @@ test("a request that was begun with a token ends with it: the last byte comes af
   socket.write(head.join("\r\n") + body.slice(0, 1));
   await new Promise((resolve) => setTimeout(resolve, 100));
   await keyover.ok("POST", `/v1/tokens/${token.id}/revoke`, {});
+  await keyover.clock.advance(SECOND);
   socket.write(body.slice(1));
   const [answer] = (await once(socket, "data")) as [Buffer];
   socket.destroy();

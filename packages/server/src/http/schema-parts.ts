@@ -3,7 +3,7 @@ import { parseNetwork, policyLimits } from "@keyover/core";
 import { z } from "zod";
 
 export const time = z.int().min(0).max(8_640_000_000_000_000).describe("Epoch milliseconds.");
-export const duration = ({ min, max }: { min: number; max: number }) => {
+const duration = ({ min, max }: { min: number; max: number }) => {
   const range = `milliseconds, ${min} (${inWords(min)}) to ${max} (${inWords(max)})`;
   return z.int(range).min(min, range).max(max, range);
 };
@@ -24,7 +24,7 @@ export const labels = z
   )
   .refine((all) => Object.keys(all).length <= 50, "at most 50 labels");
 export const scopes = z.array(z.string().min(1).max(100)).max(200);
-export const network = z
+const network = z
   .string()
   .max(50)
   .refine(

@@ -15,6 +15,7 @@ import { accept, type Outcome, refuse } from "../outcome.ts";
 import type { Api, Consumer } from "../store/entities.ts";
 import { type Held, put, type Store, type Write } from "../store/store.ts";
 import type { Command, KeyDesk } from "./key-desk.ts";
+import { Recent } from "./recent.ts";
 
 export interface NewApi {
   name: string;
@@ -51,6 +52,7 @@ export interface Inventory {
 }
 
 export function createInventory({ world, store, desk }: { world: World; store: Store; desk: KeyDesk }): Inventory {
+  const recent = new Recent<Api>(world.clock);
   const commit = async <T extends Api | Consumer>(
     write: Write,
     value: T,
@@ -71,6 +73,7 @@ export function createInventory({ world, store, desk }: { world: World; store: S
       feed: [],
       idempotency: command.remember?.(value),
     });
+    recent.forget();
     return outcome.ok ? accept(value) : outcome;
   };
   const born = (actor: string) => ({ createdAt: world.clock.now(), createdBy: actor });
@@ -116,9 +119,11 @@ export function createInventory({ world, store, desk }: { world: World; store: S
     },
 
     async findApi(idOrName) {
-      if (isHandle("api", idOrName)) return (await store.get("api", idOrName))?.value;
-      const [byName] = await store.list("api", { equals: { name: idOrName } }, { limit: 1 });
-      return byName?.value;
+      return recent.get(idOrName, async () => {
+        if (isHandle("api", idOrName)) return (await store.get("api", idOrName))?.value;
+        const [byName] = await store.list("api", { equals: { name: idOrName } }, { limit: 1 });
+        return byName?.value;
+      });
     },
   };
 }

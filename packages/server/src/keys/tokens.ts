@@ -6,6 +6,7 @@ import { accept, type Outcome, refuse } from "../outcome.ts";
 import { isExpired, type Role, type Token } from "../store/entities.ts";
 import { put, type Store } from "../store/store.ts";
 import type { Command, KeyDesk } from "./key-desk.ts";
+import { Recent } from "./recent.ts";
 
 export interface NewToken {
   name: string;
@@ -39,6 +40,7 @@ export function createTokens({
   desk: KeyDesk;
   custody: Custody;
 }): Tokens {
+  const recent = new Recent<Token>(world.clock);
   const isLetIn = (token: Token) => token.revokedAt === null && !isExpired(token, world.clock.now());
   return {
     async create(wanted, command) {
@@ -88,13 +90,18 @@ export function createTokens({
         feed: [],
         idempotency: command.remember?.(token),
       });
+      recent.forget();
       return outcome.ok ? accept(token) : outcome;
     },
 
     async authenticate(text) {
       if (parseKeyText(text)?.prefix !== TOKEN_PREFIX) return undefined;
-      const [held] = await store.list("token", { equals: { sha256: sha256Text(text) } }, { limit: 1 });
-      return held !== undefined && isLetIn(held.value) ? held.value : undefined;
+      const sha256 = sha256Text(text);
+      const token = await recent.get(sha256, async () => {
+        const [held] = await store.list("token", { equals: { sha256 } }, { limit: 1 });
+        return held?.value;
+      });
+      return token !== undefined && isLetIn(token) ? token : undefined;
     },
 
     async isValid(tokenId) {
