@@ -4,8 +4,7 @@
  * A *boot* is one start of one verifier for one api. It may answer until its lease, and the static time after it, are over:
  * `answersUntil` is written to the store before the lease is granted, so that a restarted authority never believes a
  * verifier gone that is not. How far it has applied is held in memory alone; after a restart the next report says it again.
- * Reports of many verifiers are written together, in one transaction, and answered after it (measured: a transaction
- * with its fsync takes 0.3 ms, so 50 verifiers cost as much as one).
+ * A report is answered once it is on the disk (report-queue.ts).
  *
  * Acknowledgements of an old boot, a removed verifier or a stranger's token count for nothing (I13).
  */
