@@ -4,6 +4,8 @@ import { defineConfig } from "vitest/config";
 const resolve = { conditions: ["keyover-source"] };
 const shared = { resolve, ssr: { resolve } };
 
+const POSTGRES = "packages/server/src/store/postgres.test-setup.ts";
+
 export default defineConfig({
   ...shared,
   test: {
@@ -17,8 +19,10 @@ export default defineConfig({
             "scripts/**/*.test.ts",
             "examples/**/*.test.ts",
             "bench/**/*.test.ts",
+            "sim/**/*.test.ts",
           ],
           testTimeout: 10_000,
+          globalSetup: POSTGRES,
         },
       },
       {
@@ -30,6 +34,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 60_000,
           maxWorkers: 3,
+          globalSetup: POSTGRES,
         },
       },
     ],

@@ -7,7 +7,7 @@ import { realWorld } from "../packages/verifier/src/world.ts";
 import type { VerifierSaid } from "./fleet.ts";
 import { machineNow, peerSettings } from "./processes.ts";
 
-const { url, token, count } = peerSettings<{ url: string; token: string; count: number }>();
+const { urls, token, count } = peerSettings<{ urls: string[]; token: string; count: number }>();
 const tell = (said: VerifierSaid["said"]) => process.send?.({ said, at: machineNow() } satisfies VerifierSaid);
 let text: string | undefined;
 let accepting: Verifier[] = [];
@@ -36,7 +36,7 @@ const clock = {
   },
 };
 const verifiers = Array.from({ length: count }, () =>
-  createVerifier({ url, token, apis: ["market"], world: { ...world, clock } }),
+  createVerifier({ url: urls, token, apis: ["market"], world: { ...world, clock } }),
 );
 await Promise.all(verifiers.map(({ ready }) => ready));
 tell("ready");

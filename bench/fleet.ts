@@ -3,17 +3,12 @@
  * this one; and beside them the baseline: a plain server of server-sent events with as many subscribers in as many processes.
  * Everything over HTTP on loopback.
  */
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
 import { get } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { type Api, createApi } from "@keyover/client/api";
+import type { Api } from "@keyover/client/api";
 import type { FeedEntry } from "@keyover/core";
-import { answering, freePort, machineNow, type Peer, spawnKeyover, startPeer, stopChild } from "./processes.ts";
+import { startAuthority } from "./authority.ts";
+import { machineNow, type Peer, startPeer } from "./processes.ts";
 
-const KEYOVER = fileURLToPath(new URL("../packages/server/src/main.ts", import.meta.url));
 /** Of one kind. Verifiers and subscribers do not share a process. */
 const PROCESSES_MAX = 10;
 
@@ -29,9 +24,9 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
-export async function startFleet(count: number): Promise<Fleet> {
-  const folder = mkdtempSync(join(tmpdir(), "keyover-bench-"));
-  const { url, admin, child } = await startAuthority(join(folder, "authority"));
+/** `replicas`: so many processes on a PostgreSQL; otherwise one on SQLite. */
+export async function startFleet(count: number, replicas?: number): Promise<Fleet> {
+  const { urls, admin, stop } = await startAuthority(replicas);
   const api = await admin.request("post", "/v1/apis", {
     body: { name: "market", prefix: "mkt", environments: ["live"], scopes: ["market:read"] },
   });
@@ -41,13 +36,13 @@ export async function startFleet(count: number): Promise<Fleet> {
   const bare = await startBare(count);
   const verifiers = await Promise.all(
     shares(count).map(async (share) => {
-      const peer = startPeer<VerifierSaid>("./fleet-verifiers.ts", { url, token: token.secret, count: share });
+      const peer = startPeer<VerifierSaid>("./fleet-verifiers.ts", { urls, token: token.secret, count: share });
       await peer.next(({ said }) => said === "ready");
       return peer;
     }),
   );
   const listeners: ((entry: FeedEntry, at: number) => void)[] = [];
-  const hangUp = await followFeed(`${url}/v1/apis/market/feed?after=0`, token.secret as string, (entry, at) => {
+  const hangUp = await followFeed(`${urls[0]}/v1/apis/market/feed?after=0`, token.secret as string, (entry, at) => {
     for (const listener of listeners) listener(entry, at);
   });
   return {
@@ -66,8 +61,7 @@ export async function startFleet(count: number): Promise<Fleet> {
       hangUp();
       await Promise.all(verifiers.map((peer) => peer.stop()));
       await bare.stop();
-      await stopChild(child);
-      rmSync(folder, { recursive: true, force: true });
+      await stop();
     },
   };
 }
@@ -82,16 +76,6 @@ export interface VerifierSaid {
 export interface BareSaid {
   said: "port" | "subscribed" | "written" | "heard";
   at: number;
-}
-
-async function startAuthority(data: string) {
-  const made = execFileSync(process.execPath, [KEYOVER, "init", "--data", data, "--json"], { encoding: "utf8" });
-  const { adminToken: token } = JSON.parse(made) as { adminToken: string };
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const child = spawnKeyover(["serve", "--data", data, "--listen", `127.0.0.1:${port}`, "--log-level", "warn"]);
-  await answering(`${url}/readyz`, child);
-  return { url, child, admin: createApi({ url, token }) };
 }
 
 async function startBare(count: number): Promise<{ write(): Promise<number>; stop(): Promise<void> }> {
@@ -125,7 +109,12 @@ function shares(count: number): number[] {
   return Array.from({ length: processes }, (_, i) => Math.floor((count + i) / processes));
 }
 
-function followFeed(url: string, token: string, onEntry: (entry: FeedEntry, at: number) => void): Promise<() => void> {
+/** Calls back with each entry of a feed, from the beginning. The answer hangs up. */
+export function followFeed(
+  url: string,
+  token: string,
+  onEntry: (entry: FeedEntry, at: number) => void,
+): Promise<() => void> {
   return new Promise((resolve, reject) => {
     const request = get(url, { headers: { authorization: `Bearer ${token}` } }, (response) => {
       let held = "";

@@ -6,7 +6,7 @@ export interface IssuedKey {
   secret: string;
 }
 
-export async function issueKeys({ admin, api }: Fleet, count: number): Promise<IssuedKey[]> {
+export async function issueKeys({ admin, api }: Pick<Fleet, "admin" | "api">, count: number): Promise<IssuedKey[]> {
   const consumer = await admin.request("post", "/v1/consumers", { body: { name: `desk ${performance.now()}` } });
   const issued: IssuedKey[] = [];
   for (let i = 0; i < count; i++) {

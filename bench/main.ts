@@ -1,7 +1,7 @@
 /**
  * What Keyover costs, measured, each time beside something that everybody can run:
  *
- *     npm run bench -- NAME [--json] [--quick]      NAME: verify, http, changeover, revocation, start, all
+ *     npm run bench -- NAME [--json] [--quick]      NAME: verify, http, changeover, revocation, start, throughput, fan-out, all
  *
  * A row is the median of the rounds, with the smallest and the largest. The ratio is to the baseline of the same run, so that
  * it says something on a busy machine too. `--quick` shows in seconds that everything works; its numbers mean little.
@@ -12,10 +12,12 @@ import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { changeover } from "./changeover.ts";
+import { fanOut } from "./fan-out.ts";
 import { http } from "./http.ts";
 import { type Row, table } from "./report.ts";
 import { revocation } from "./revocation.ts";
 import { start } from "./start.ts";
+import { throughput } from "./throughput.ts";
 import { verify } from "./verify.ts";
 
 const benches: Record<string, (quick: boolean) => Promise<Row[]>> = {
@@ -24,6 +26,8 @@ const benches: Record<string, (quick: boolean) => Promise<Row[]>> = {
   changeover,
   revocation,
   start,
+  throughput,
+  "fan-out": fanOut,
   all,
 };
 const usage = `npm run bench -- NAME [--json] [--quick], NAME one of ${Object.keys(benches).join(", ")}`;

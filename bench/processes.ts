@@ -21,8 +21,13 @@ export function ownChild(child: ChildProcess): ChildProcess {
 }
 
 /** `keyover` with these arguments. */
-export function spawnKeyover(args: readonly string[]): ChildProcess {
-  return ownChild(spawn(process.execPath, [KEYOVER, ...args], { stdio: ["ignore", "ignore", "inherit"] }));
+export function spawnKeyover(args: readonly string[], env: Record<string, string> = {}): ChildProcess {
+  return ownChild(
+    spawn(process.execPath, [KEYOVER, ...args], {
+      stdio: ["ignore", "ignore", "inherit"],
+      env: { ...process.env, ...env },
+    }),
+  );
 }
 
 /** A file of this folder as a process that is told its settings and talks by messages. */

@@ -30,6 +30,7 @@ export interface Measured {
 /** Limits of the value or of the ratio. */
 export interface Mark {
   valueMax?: number;
+  valueMin?: number;
   ratioMax?: number;
   ratioMin?: number;
 }
@@ -48,9 +49,10 @@ export function rowOf({ name, unit, rounds, baselineName, baselineRounds }: Meas
     ratio: rounded(ratio),
   };
   if (mark === undefined) return row;
-  const { valueMax, ratioMax, ratioMin } = mark;
+  const { valueMax, valueMin, ratioMax, ratioMin } = mark;
   const parts = [
     ...(valueMax === undefined ? [] : [{ text: `≤ ${valueMax} ${unit}`, met: value <= valueMax }]),
+    ...(valueMin === undefined ? [] : [{ text: `≥ ${valueMin} ${unit}`, met: value >= valueMin }]),
     ...(ratioMax === undefined ? [] : [{ text: `≤ ${ratioMax} x`, met: ratio <= ratioMax }]),
     ...(ratioMin === undefined ? [] : [{ text: `≥ ${ratioMin} x`, met: ratio >= ratioMin }]),
   ];

@@ -3,15 +3,30 @@
  * time stands that the change itself carries (the authority reads its clock a moment before, in whole milliseconds, so
  * that this figure is up to a few milliseconds too long and never too short). One end: the last of all verifiers refuses.
  */
-import { startFleet } from "./fleet.ts";
+import { type Fleet, startFleet } from "./fleet.ts";
 import { type IssuedKey, issueKeys } from "./issue.ts";
 import { machineNow } from "./processes.ts";
-import type { Row } from "./report.ts";
+import type { Mark, Row } from "./report.ts";
 import { alternate } from "./rounds.ts";
 
 export async function revocation(quick: boolean): Promise<Row[]> {
   const count = quick ? 5 : 50;
   const fleet = await startFleet(count);
+  const rows = await killing(fleet, quick, `at all ${count} verifiers`, {
+    call: { valueMax: 50 },
+    commit: { valueMax: 50, ratioMax: 3 },
+  });
+  await fleet.stop();
+  return rows;
+}
+
+/** Kills one key after the other. */
+export async function killing(
+  fleet: Fleet,
+  quick: boolean,
+  where: string,
+  marks: { call?: Mark; commit?: Mark },
+): Promise<Row[]> {
   const prepare = async (samples: number) => {
     const keys = await issueKeys(fleet, samples);
     return async (sample: number) => {
@@ -26,18 +41,11 @@ export async function revocation(quick: boolean): Promise<Row[]> {
       return [refusedAt - sentAt, refusedAt - machineTimeOf(committedAt)];
     };
   };
-  const until = `to refused at all ${count} verifiers`;
-  const rows = await alternate({
-    fleet,
-    quick,
-    figures: [
-      { name: `call ${until}`, mark: { valueMax: 50 } },
-      { name: `commit ${until}`, mark: { valueMax: 50, ratioMax: 3 } },
-    ],
-    prepare,
-  });
-  await fleet.stop();
-  return rows;
+  const figures = (["call", "commit"] as const).map((from) => ({
+    name: `${from} to refused ${where}`,
+    ...(marks[from] === undefined ? {} : { mark: marks[from] }),
+  }));
+  return alternate({ fleet, quick, figures, prepare });
 }
 
 /** A wall clock's time on the machine's monotonic clock. */

@@ -1,4 +1,4 @@
-/** A wire between a verifier and the authority that a test can cut, or hold up in either direction. */
+/** A wire, such as that between a verifier and the authority, that a test can cut, or hold up in either direction. */
 import { connect, createServer, type Server, type Socket } from "node:net";
 
 /**
@@ -8,8 +8,11 @@ import { connect, createServer, type Server, type Socket } from "node:net";
  * - `deaf`: what the verifier says passes; what the authority says does not
  * - `mute`: the other way round
  * - `stuck`: every call is answered, but the feed's stream brings nothing, as behind a proxy that keeps what it should hand on
+ * - `slow`: everything passes, `SLOW_MS` later in each direction
  */
-export type Wire = "whole" | "cut" | "silent" | "deaf" | "mute" | "stuck";
+export type Wire = "whole" | "cut" | "silent" | "deaf" | "mute" | "stuck" | "slow";
+
+const SLOW_MS = 100;
 
 interface Pair {
   fromVerifier: Socket;
@@ -22,6 +25,7 @@ export class Partition {
   readonly #target: URL;
   readonly #server: Server;
   readonly #pairs = new Set<Pair>();
+  readonly #late = new WeakMap<Socket, Buffer[]>();
   #wire: Wire = "whole";
 
   constructor(targetUrl: string) {
@@ -59,9 +63,9 @@ export class Partition {
     fromVerifier.on("data", (chunk: Buffer) => {
       pair.isFeed ||= chunk.includes("/feed?");
       this.#hold(pair);
-      toAuthority.write(chunk);
+      this.#pass(chunk, toAuthority);
     });
-    toAuthority.on("data", (chunk) => fromVerifier.write(chunk));
+    toAuthority.on("data", (chunk: Buffer) => this.#pass(chunk, fromVerifier));
     for (const [end, other] of [[fromVerifier, toAuthority] as const, [toAuthority, fromVerifier] as const]) {
       end.on("error", () => undefined);
       end.on("close", () => {
@@ -70,6 +74,19 @@ export class Partition {
       });
     }
     this.#hold(pair);
+  }
+
+  /** What was said while the wire was slow still arrives before what is said later. */
+  #pass(chunk: Buffer, to: Socket): void {
+    const late = this.#late.get(to);
+    if (this.#wire !== "slow" && late === undefined) return void to.write(chunk);
+    const waiting = late ?? [];
+    waiting.push(chunk);
+    this.#late.set(to, waiting);
+    setTimeout(() => {
+      to.write(waiting.shift() as Buffer);
+      if (waiting.length === 0) this.#late.delete(to);
+    }, SLOW_MS);
   }
 
   /** A paused socket takes nothing more from its side. */

@@ -3,7 +3,7 @@
  * or, if the worker itself is killed, by the tether that it was started with.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,6 +48,8 @@ export interface RunOptions {
   /** More arguments for Node itself. */
   nodeArgs?: string[];
   onMessage?: (message: unknown) => void;
+  /** A file for what it writes, besides. */
+  log?: string | undefined;
 }
 
 /** One process, from its start to its end. */
@@ -77,11 +79,14 @@ export function run(program: string, args: string[], options: RunOptions = {}): 
   running.add(child);
   let out = "";
   let err = "";
+  const keep = (text: string) => options.log !== undefined && appendFileSync(options.log, text, { mode: 0o600 });
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     out += text;
+    keep(text);
   });
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     err += text;
+    keep(text);
   });
   child.on("message", (message) => options.onMessage?.(message));
   child.on("error", () => undefined);

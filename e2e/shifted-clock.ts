@@ -1,5 +1,6 @@
-// Preloaded into a process whose wall clock is to be wrong by CLOCK_SHIFT_MS. Its monotonic clock stays right, as on a real machine.
-const shiftMs = Number(process.env.CLOCK_SHIFT_MS);
+// Preloaded into a process whose wall clock is to be wrong by CLOCK_SHIFT_MS, or by what the test says later. Its monotonic clock stays
+// right, as on a real machine.
+let shiftMs = Number(process.env.CLOCK_SHIFT_MS ?? 0);
 const RealDate = Date;
 
 globalThis.Date = new Proxy(RealDate, {
@@ -7,3 +8,8 @@ globalThis.Date = new Proxy(RealDate, {
     Reflect.construct(target, args.length === 0 ? [RealDate.now() + shiftMs] : args, self),
   get: (target, name, self) => (name === "now" ? () => target.now() + shiftMs : Reflect.get(target, name, self)),
 });
+
+process.on("message", (message: { clockShiftMs?: number }) => {
+  shiftMs = message.clockShiftMs ?? shiftMs;
+});
+process.channel?.unref();

@@ -11,7 +11,7 @@ export interface VerifyingApi extends Server {
 }
 
 export interface VerifyingApiSettings {
-  authorityUrl: string;
+  authorityUrl: string | readonly string[];
   token: string;
   apis: string[];
   instance?: string;
@@ -20,13 +20,17 @@ export interface VerifyingApiSettings {
   listenFirst?: boolean;
   /** What its wall clock is wrong by. */
   clockShiftMs?: number;
+  /** A file for its decisions. */
+  history?: string;
+  /** A file for what it writes. */
+  log?: string;
 }
 
 export async function verifyingApi(settings: VerifyingApiSettings): Promise<VerifyingApi> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const env = {
-    KEYOVER_URL: settings.authorityUrl,
+    KEYOVER_URL: [settings.authorityUrl].flat().join(","),
     KEYOVER_TOKEN: settings.token,
     KEYOVER_DATA: settings.dataDir,
     APIS: settings.apis.join(","),
@@ -34,9 +38,10 @@ export async function verifyingApi(settings: VerifyingApiSettings): Promise<Veri
     PORT: String(port),
     LISTEN_FIRST: settings.listenFirst ? "yes" : undefined,
     CLOCK_SHIFT_MS: String(settings.clockShiftMs ?? 0),
+    HISTORY: settings.history,
   };
   const nodeArgs = settings.clockShiftMs === undefined ? [] : ["--import", pathOf("./shifted-clock.ts")];
-  const launch = (): Running => run(VERIFYING_API, [], { env, nodeArgs });
+  const launch = (): Running => run(VERIFYING_API, [], { env, nodeArgs, log: settings.log });
   const made = server(url, settings.listenFirst ? "/status" : "/ready", launch);
   return Object.assign(made, {
     verdict: async (key: string, scope?: string) =>

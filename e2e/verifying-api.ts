@@ -5,19 +5,23 @@
  *     POST /verdict      { api, key, scope? } → the verifier's own verdict
  *     GET  /status       what `verifier.status()` says
  *     GET  /ready        200 once the verifier is ready; with LISTEN_FIRST it listens before that
+ *
+ * KEYOVER_URL may be several addresses, with commas between. With HISTORY, a file, each decision on a request is written down there.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createVerifier } from "@keyover/verifier";
 import { requireKey } from "@keyover/verifier/node";
+import { fingerprint, moment, openHistory } from "./faults/history.ts";
 
-const { KEYOVER_URL, KEYOVER_TOKEN, KEYOVER_DATA, APIS, INSTANCE, PORT, LISTEN_FIRST } = process.env as Record<
+const { KEYOVER_URL, KEYOVER_TOKEN, KEYOVER_DATA, APIS, INSTANCE, PORT, LISTEN_FIRST, HISTORY } = process.env as Record<
   string,
   string
 >;
 const apis = (APIS as string).split(",");
+const history = HISTORY === undefined ? undefined : openHistory(HISTORY);
 
 const verifier = createVerifier({
-  url: KEYOVER_URL as string,
+  url: (KEYOVER_URL as string).split(","),
   token: KEYOVER_TOKEN as string,
   apis,
   environment: "live",
@@ -48,9 +52,18 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     };
     return json(200, await verifier.verify(key, { scope, network: request.socket.remoteAddress, client: "test" }));
   }
-  const verdict = await authorize(request, response);
+  const verdict = await decide(request, response);
   if (verdict !== undefined)
     json(200, { consumer: verdict.consumer, version: verdict.version, stale: verdict.stale === true });
+}
+
+async function decide(request: IncomingMessage, response: ServerResponse) {
+  const began = moment();
+  const verdict = await authorize(request, response);
+  const { code, stale } = request.keyover;
+  const sha = fingerprint(request.headers.authorization ?? "");
+  history?.write({ line: "decision", api: INSTANCE as string, sha, began, code, stale: stale === true });
+  return verdict;
 }
 
 process.once("SIGTERM", () => {

@@ -1,11 +1,10 @@
-/** The demo's processes: the authority, two market data APIs, the bots. Real processes, real HTTP, real kills. */
-import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
+/** The demo's processes but for the authority: two market data APIs, the bots. Real processes, real HTTP, real kills. */
+import { type ChildProcess, fork, spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { type Api, createApi } from "@keyover/client/api";
 import {
   type BotCommand,
   type BotCounts,
@@ -16,7 +15,6 @@ import {
 } from "./messages.ts";
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
-const KEYOVER = path("../../packages/server/src/main.ts");
 const MARKET_API = path("../market-api/src/market-api.ts");
 const BOT = path("./bot.ts");
 
@@ -28,7 +26,7 @@ process.on("exit", () => {
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130));
 
 /** What a process says goes into a file of its own. */
-function logFile(folder: string, name: string): number {
+export function logFile(folder: string, name: string): number {
   mkdirSync(join(folder, "logs"), { recursive: true });
   return openSync(join(folder, "logs", `${name}.log`), "a", 0o600);
 }
@@ -50,34 +48,16 @@ export interface Restartable {
   stop(): Promise<number | null>;
 }
 
-export interface Authority extends Restartable {
-  admin: Api;
-}
-
-export async function startAuthority(folder: string): Promise<Authority> {
-  const data = join(folder, "authority");
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const made = execFileSync(process.execPath, [KEYOVER, "init", "--data", data, "--json"], { encoding: "utf8" });
-  const token = (JSON.parse(made) as { adminToken: string }).adminToken;
-  const args = ["serve", "--data", data, "--listen", `127.0.0.1:${port}`, "--log-level", "warn"];
-  const authority = restartable("the authority", url, "/readyz", () =>
-    spawn(process.execPath, [KEYOVER, ...args], { stdio: ["ignore", "ignore", logFile(folder, "authority")] }),
-  );
-  await authority.start();
-  return Object.assign(authority, { admin: createApi({ url, token, fetch: patientFetch }) });
-}
-
 export async function startMarketApi(
   folder: string,
   name: string,
-  authorityUrl: string,
+  authorityUrls: readonly string[],
   token: string,
 ): Promise<Restartable> {
   const port = await freePort();
   const env = {
     ...process.env,
-    KEYOVER_URL: authorityUrl,
+    KEYOVER_URL: authorityUrls.join(","),
     KEYOVER_TOKEN: token,
     KEYOVER_ENVIRONMENT: "live",
     KEYOVER_DATA: join(folder, name),
@@ -93,7 +73,7 @@ export async function startMarketApi(
 /** Kills that came from outside: somebody tries the demo. The processes are started again, as a supervisor would. */
 export const outside = { kills: 0 };
 
-function restartable(name: string, url: string, health: string, launch: () => ChildProcess): Restartable {
+export function restartable(name: string, url: string, health: string, launch: () => ChildProcess): Restartable {
   let child: ChildProcess | undefined;
   let wanted = false;
   const end = (signal: NodeJS.Signals) =>
@@ -133,18 +113,6 @@ function restartable(name: string, url: string, health: string, launch: () => Ch
   };
 }
 
-/** Tries again while the authority is being restarted; writes carry an Idempotency-Key, so nothing is done twice. */
-export const patientFetch: typeof fetch = async (input, init) => {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await fetch(input, init);
-    } catch (error) {
-      if (attempt === 40) throw error;
-      await sleep(250);
-    }
-  }
-};
-
 async function answers(url: string): Promise<boolean> {
   try {
     return (await fetch(url)).ok;
@@ -153,7 +121,7 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as { port: number };

@@ -2,7 +2,10 @@
  * The main job, for real: an API under continuous traffic has all its consumers' keys changed over, while processes are killed, and
  * not one request is refused.
  *
- *     npm run demo -- [--seconds 30] [--bots 12] [--json] [--keep]
+ *     npm run demo -- [--seconds 30] [--bots 12] [--postgres] [--json] [--keep]
+ *
+ * With --postgres the authority is three processes on a PostgreSQL that the demo starts; with DATABASE_URL, on that one, which must be empty.
+ * Kill what you like by hand meanwhile (`kill -9`): it is started again, as a supervisor would.
  *
  * Everything that is counted is counted by the bots, in their own processes, from what the API answered them.
  */
@@ -11,12 +14,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { type Bot, outside, startAuthority, startBot, startMarketApi, startThief } from "./cast.ts";
+import { type Authority, startAuthority } from "./authority.ts";
+import { type Bot, outside, startBot, startMarketApi, startThief } from "./cast.ts";
+import { type DemoDatabase, startDatabase } from "./postgres.ts";
 import { beginRotations, demoPolicy, endOf, issueKeys, moveStraggler, prepareApi, type Rotations } from "./provider.ts";
 import { createView } from "./view.ts";
 
-const usage = "npm run demo -- [--seconds 30, at least 20] [--bots 12, 4 to 200] [--json] [--keep]";
-const { seconds, bots: botCount, json, keep } = readOptions();
+const usage = "npm run demo -- [--seconds 30, at least 20] [--bots 12, 4 to 200] [--postgres] [--json] [--keep]";
+const { seconds, bots: botCount, postgres, json, keep } = readOptions();
 const folder = mkdtempSync(join(tmpdir(), "keyover-demo-"));
 // With --json the result alone goes to stdout.
 const view = createView(json ? process.stderr : process.stdout, json);
@@ -24,12 +29,15 @@ const startedAt = performance.now();
 const until = (share: number) => sleep(Math.max(0, seconds * 1000 * share - (performance.now() - startedTrafficAt)));
 let startedTrafficAt = 0;
 
-view.say("starting the authority on a fresh folder, and two market data APIs");
-const authority = await startAuthority(folder);
+const database: DemoDatabase | undefined = postgres ? await startDatabase() : undefined;
+const databaseUrl = database?.url ?? (process.env.DATABASE_URL || undefined);
+const where = databaseUrl === undefined ? "a fresh folder" : "PostgreSQL, as three processes";
+view.say(`starting the authority on ${where}, and two market data APIs`);
+const authority: Authority = await startAuthority(folder, databaseUrl);
 const { admin } = authority;
 const { api, verifierToken } = await prepareApi(admin, demoPolicy(seconds));
 const apis = await Promise.all(
-  ["market-api-1", "market-api-2"].map((name) => startMarketApi(folder, name, authority.url, verifierToken)),
+  ["market-api-1", "market-api-2"].map((name) => startMarketApi(folder, name, authority.urls, verifierToken)),
 );
 const urls = apis.map(({ url }) => url);
 
@@ -39,7 +47,8 @@ const keys = await issueKeys(admin, api, botCount);
 const pauseMs = Math.max(20, botCount * 2.5);
 const bots: Bot[] = keys.map((key, i) => {
   const kind = i < stragglerCount ? ("plain" as const) : ("holder" as const);
-  return startBot(folder, urls, authority.url, pauseMs, { ...key, kind, name: `bot-${i + 1}` });
+  const authorityUrl = authority.urls[i % authority.urls.length] as string;
+  return startBot(folder, urls, authorityUrl, pauseMs, { ...key, kind, name: `bot-${i + 1}` });
 });
 const stragglers = bots.filter(({ kind }) => kind === "plain");
 const holders = bots.filter(({ kind }) => kind === "holder");
@@ -56,6 +65,15 @@ rotations = await beginRotations(admin, bots);
 const refreshing = setInterval(() => void rotations?.refresh().catch(() => undefined), 500);
 let processKills = 0;
 
+if (database !== undefined) {
+  await until(0.15);
+  view.say("killing PostgreSQL (kill -9); the APIs go on deciding; starting it again");
+  await database.kill();
+  processKills++;
+  await sleep(700);
+  await database.start();
+}
+
 await until(0.2);
 view.say(`killing ${apis[0]?.name} (kill -9) and starting it again from its snapshot`);
 await apis[0]?.kill();
@@ -64,11 +82,12 @@ await sleep(300);
 await apis[0]?.start();
 
 await until(0.3);
-view.say("killing the authority (kill -9); the APIs go on deciding; starting it again");
-await authority.kill();
+const [first] = authority.processes as [(typeof authority.processes)[number]];
+view.say(`killing ${first.name} (kill -9); the APIs go on deciding; starting it again`);
+await first.kill();
 processKills++;
 await sleep(700);
-await authority.start();
+await first.start();
 
 await until(0.4);
 view.say(`rolling back the rotation of ${turner.name}: its old key is current again`);
@@ -82,7 +101,7 @@ await waitFor(() => movers.every((bot) => rotations?.phaseOf(bot) === "retired")
 const heldBack = stragglers.every((bot) => rotations?.phaseOf(bot) !== "retired");
 
 view.say(`the stragglers' files are rewritten at last (${stragglers.length} of them)`);
-for (const straggler of stragglers) await moveStraggler(authority.url, straggler, rotations);
+for (const straggler of stragglers) await moveStraggler(authority, straggler, rotations);
 
 await until(0.65);
 view.say(`${victim.name}'s key has leaked: a thief hammers with a copy`);
@@ -128,7 +147,8 @@ for (const bot of bots) if (await endOf(urls[0] as string, bot, rotations)) resu
 const good =
   result.refused === 0 && result.retiredOnEvidence > 0 && result.rolledBack === 1 && heldBack && result.victimMovedOn;
 
-for (const running of [...apis, authority]) await running.stop();
+for (const running of [...apis, ...authority.processes]) await running.stop();
+await database?.stop();
 if (keep || !good) view.say(`the processes' folders and logs are kept in ${folder}`);
 else rmSync(folder, { recursive: true, force: true });
 summarize();
@@ -170,12 +190,13 @@ async function waitFor(done: () => boolean, what: string): Promise<void> {
   throw new Error(`waited ${limitMs / 1000} s for ${what}`);
 }
 
-function readOptions(): { seconds: number; bots: number; json: boolean; keep: boolean } {
+function readOptions(): { seconds: number; bots: number; postgres: boolean; json: boolean; keep: boolean } {
   try {
     const { values } = parseArgs({
       options: {
         seconds: { type: "string", default: "30" },
         bots: { type: "string", default: "12" },
+        postgres: { type: "boolean", default: false },
         json: { type: "boolean", default: false },
         keep: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
@@ -190,7 +211,7 @@ function readOptions(): { seconds: number; bots: number; json: boolean; keep: bo
     if (!(seconds >= 20 && seconds <= 3_600)) throw new Error("--seconds takes 20 to 3600");
     if (!(Number.isInteger(bots) && bots >= 4 && bots <= 200))
       throw new Error("--bots takes a whole number from 4 to 200");
-    return { seconds, bots, json: values.json, keep: values.keep };
+    return { seconds, bots, postgres: values.postgres, json: values.json, keep: values.keep };
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\nusage: ${usage}\n`);
     process.exit(2);

@@ -1,7 +1,8 @@
 /** What the provider's engineer does in the demo, by the authority's API. */
 import { writeFileSync } from "node:fs";
 import { type Api, createApi } from "@keyover/client/api";
-import { type Bot, patientFetch } from "./cast.ts";
+import { type Authority, patientFetch } from "./authority.ts";
+import type { Bot } from "./cast.ts";
 
 /** Short enough for a demo of this length; a real one counts in days. */
 export function demoPolicy(seconds: number) {
@@ -109,8 +110,8 @@ export async function beginRotations(admin: Api, bots: readonly Bot[]): Promise<
 }
 
 /** What the straggler's owner does by hand, late: take the successor and put it in the file. */
-export async function moveStraggler(authorityUrl: string, bot: Bot, rotations: Rotations): Promise<void> {
-  const consumer = createApi({ url: authorityUrl, token: bot.consumerToken, fetch: patientFetch });
+export async function moveStraggler({ urls, fetch }: Authority, bot: Bot, rotations: Rotations): Promise<void> {
+  const consumer = createApi({ url: urls[0] as string, token: bot.consumerToken, fetch });
   const claim = await consumer.request("post", "/v1/rotations/{rotation}/claim", {
     params: { rotation: rotations.idOf(bot) },
     body: {},
@@ -120,7 +121,7 @@ export async function moveStraggler(authorityUrl: string, bot: Bot, rotations: R
 
 /** True if the API tells the holder of the bot's first key that it is retired, and nobody had to force it. */
 export async function endOf(api: string, bot: Bot, rotations: Rotations): Promise<boolean> {
-  const response = await patientFetch(`${api}/v1/ticker/BTC-USD`, {
+  const response = await patientFetch([api])(`${api}/v1/ticker/BTC-USD`, {
     headers: { authorization: `Bearer ${bot.firstSecret}` },
   });
   const body = (await response.json()) as { code?: string };

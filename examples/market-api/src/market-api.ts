@@ -3,6 +3,8 @@
  *
  *     KEYOVER_URL=http://127.0.0.1:7700 KEYOVER_TOKEN=kot_verifier_… node src/market-api.ts
  *
+ * Where the authority is several processes, name them all: KEYOVER_URL=http://…:7700,http://…:7701
+ *
  * The api is registered once:
  *
  *     keyover api create market --prefix mkt --scope market:read --scope trade:write --scope account:withdraw
@@ -13,7 +15,8 @@ import { requireKey } from "@keyover/verifier/fastify";
 import Fastify, { type FastifyInstance } from "fastify";
 
 interface Settings {
-  keyoverUrl: string;
+  /** Of each process of the authority. */
+  keyoverUrls: readonly string[];
   keyoverToken: string;
   environment: string;
   /** A folder of this process alone: lets it restart while the authority is away. */
@@ -30,7 +33,7 @@ export interface MarketApi {
 /** Starts the API; it listens once it can decide on keys. */
 export async function startMarketApi(settings: Settings): Promise<MarketApi> {
   const verifier = createVerifier({
-    url: settings.keyoverUrl,
+    url: settings.keyoverUrls,
     token: settings.keyoverToken,
     apis: ["market"],
     environment: settings.environment,
@@ -95,7 +98,7 @@ if (import.meta.main) {
   const { KEYOVER_URL, KEYOVER_TOKEN, KEYOVER_ENVIRONMENT, KEYOVER_DATA, HOST, PORT } = process.env;
   if (KEYOVER_TOKEN === undefined) throw new Error("set KEYOVER_TOKEN to a verifier's token");
   const api = await startMarketApi({
-    keyoverUrl: KEYOVER_URL ?? "http://127.0.0.1:7700",
+    keyoverUrls: (KEYOVER_URL ?? "http://127.0.0.1:7700").split(","),
     keyoverToken: KEYOVER_TOKEN,
     environment: KEYOVER_ENVIRONMENT ?? "live",
     dataDir: KEYOVER_DATA,

@@ -3,7 +3,8 @@ import { parseAddress } from "./network.ts";
 
 /** Why `url` is no address to send secrets to, or undefined. */
 export function authorityUrlProblem(url: string, allowPlainHttp = false): string | undefined {
-  if (!URL.canParse(url)) return `${url.slice(0, 100)} is no URL; write https://keys.example.com`;
+  // Not repeated: somebody may have mixed it up with the token.
+  if (!URL.canParse(url)) return "that is no URL; write https://keys.example.com";
   const { protocol, hostname } = new URL(url);
   if (protocol === "https:") return undefined;
   if (protocol !== "http:") return `the authority speaks http or https, not ${protocol.slice(0, 20)}`;

@@ -79,7 +79,20 @@ export const problems = {
     title: "Something went wrong on our side. Nothing was changed unless a later look says so.",
   },
   storage_full: { status: 507, title: "The disk is full; nothing was changed." },
+  storage_unavailable: {
+    status: 503,
+    title: "The database can't be reached, or is too busy; nothing was changed. Try again shortly.",
+  },
+  outcome_unknown: {
+    status: 503,
+    title:
+      "The database went away during this change; it may or may not have been made. Repeat it with its Idempotency-Key.",
+  },
   shutting_down: { status: 503, title: "The server is shutting down; try again shortly." },
+  reconciling: {
+    status: 503,
+    title: "The database was restored and is being compared with what verifiers remember; see the docs.",
+  },
 } as const satisfies Record<string, { status: number; title: string }>;
 
 export type ProblemCode = keyof typeof problems;

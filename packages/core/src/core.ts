@@ -2,6 +2,7 @@
 export * from "./authority-url.ts";
 export * from "./base62.ts";
 export * from "./codes.ts";
+export { crc32 } from "./crc32.ts";
 export * from "./decide.ts";
 export * from "./evidence.ts";
 export * from "./gates.ts";

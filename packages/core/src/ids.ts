@@ -13,6 +13,7 @@ export const handlePrefixes = {
   rotation: "rot",
   token: "tok",
   boot: "boo",
+  replica: "rep",
 } as const;
 
 export type HandleKind = keyof typeof handlePrefixes;

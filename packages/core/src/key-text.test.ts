@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { encodeBase62 } from "./base62.ts";
 import { crc32, crc32Bytes } from "./crc32.ts";
-import { digestKeyText, makeKeyText, maskKeyText, parseKeyText, TEXT_LENGTH_MAX } from "./key-text.ts";
+import { digestKeyText, makeKeyText, maskKeyText, parseKeyText, TEXT_LENGTH_MAX, withoutKeyTexts } from "./key-text.ts";
 import { digestText, parseDigestText, sha256Ascii, sha256Text } from "./sha256.ts";
 
 const random = (length: number) => randomBytes(length);
@@ -105,4 +105,19 @@ describe("key text", () => {
     expect(maskKeyText(text)).toBe(`${text.slice(0, 13)}…`);
     expect(maskKeyText("secret")).toBe("[not a key]");
   });
+});
+
+test("a secret in the wrong place is taken out of a text, whatever touches it", () => {
+  const text = makeKeyText("mkt", "live", random);
+  for (const around of [
+    (each: string) => each,
+    (each: string) => `no key ${each}.`,
+    (each: string) => `x${each}y`,
+    (each: string) => `"${each}","${each}"`,
+  ]) {
+    const cleaned = withoutKeyTexts(around(text));
+    expect(cleaned).toContain("[secret]");
+    expect(cleaned).not.toContain(text.slice(-30, -2));
+  }
+  expect(withoutKeyTexts("key_0VbfIg4UzzJypkEdKV9c3I is a handle")).toBe("key_0VbfIg4UzzJypkEdKV9c3I is a handle");
 });

@@ -122,6 +122,14 @@ export function maskKeyText(text: string): string {
   return `${text.slice(0, bodyStart + 4)}…`;
 }
 
+/** The form of a key's text, wherever it stands and whatever touches it. */
+const KEY_TEXT = new RegExp(`[a-z][a-z0-9]{1,9}_[a-z][a-z0-9]{1,9}_[0-9A-Za-z]{${BODY_LENGTH}}`, "g");
+
+/** For text that repeats what somebody sent: a secret in the wrong place is not sent back. */
+export function withoutKeyTexts(text: string): string {
+  return text.replace(KEY_TEXT, "[secret]");
+}
+
 function checksum(text: string, length: number): string {
   return encodeBase62(crc32(text, length), CHECKSUM_LENGTH);
 }

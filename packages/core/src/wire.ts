@@ -8,6 +8,14 @@
  *     POST /v1/apis/{api}/acks        Ack → Grant                  at once after applying an entry
  *     POST /v1/apis/{api}/reports     Report → Grant               about once a second
  *     POST /v1/apis/{api}/misses      Miss → MissAnswer            a well-formed key that the replica lacks
+ *     POST /v1/apis/{api}/remembered  Remembered                   while the database is restored and not reconciled
+ *
+ * The authority may be several processes on one database. A verifier may speak to any of them, and to another the next time.
+ *
+ * After a restore. A feed's numbers mean something within one *epoch* alone; a restored database is put into service with a
+ * new one. Until then all calls but `remembered` are refused with `reconciling` and two more members, `after` (the feed's head in
+ * the restored database) and `epoch` (any text that tells this restore from others). A verifier then uploads, once, the
+ * records it holds that are newer than `after`, and registers again until it is welcomed.
  *
  * Times are epoch milliseconds of the *authority's* clock. A verifier learns that clock from `now` in each answer and
  * counts on with its own monotonic clock: `from`/`to` of a report from the earlier bound of its estimate, `last` of a
@@ -24,6 +32,11 @@ export interface Registration {
   instance: string;
   /** The boot that this process knows to be dead, because it held the lock on the same data folder. */
   replaces?: string | undefined;
+  /**
+   * The highest number held: of the feed, or of a record that the answer to a miss brought before the feed did. Absent if the
+   * verifier comes with nothing.
+   */
+  holds?: { epoch: string; seq: number } | undefined;
   /** Such as `@keyover/verifier/0.1.0 node/24.21.0`. */
   software: string;
 }
@@ -38,11 +51,17 @@ export interface Welcome extends Grant {
   /** The environments whose keys this verifier is sent. */
   environments: string[];
   reportEveryMs: number;
+  /**
+   * The feed's numbers are comparable within one epoch; a verifier that holds another takes a snapshot. Empty from an authority
+   * that knows no epochs.
+   */
+  epoch: string;
 }
 
 export interface SnapshotHead {
   /** The feed's number when the snapshot began: follow the feed from here. */
   seq: number;
+  /** From before that number was read: the snapshot lacks nothing that was committed by then. */
   now: number;
 }
 
@@ -51,9 +70,14 @@ export interface SnapshotEnd {
   end: number;
 }
 
-/** Sent when nothing else is, so that both sides notice a dead connection. */
+/**
+ * "You had everything at this time." Sent each second to everybody who has what the feed has, and at once to a follower that has
+ * just caught up. Beats alone keep a verifier fresh: an entry may have been long on its way, with a revocation behind it.
+ */
 export interface FeedBeat {
+  /** The last entry sent on this stream; the feed's head at `now` or later. */
   seq: number;
+  /** From before the feed's head was read in the database. */
   now: number;
 }
 
@@ -87,6 +111,21 @@ export interface MissAnswer {
 
 /** At most this many sightings in one report; more go into the next. */
 export const SIGHTINGS_PER_REPORT_MAX = 5_000;
+
+/** What a verifier knows that a restored database lacks, in parts. The same part may come again. */
+export interface Remembered {
+  instance: string;
+  /** As in `Registration.holds`. */
+  epoch: string;
+  seq: number;
+  /** The part: consecutive from 1. */
+  n: number;
+  last: boolean;
+  /** Held records whose own number is above `after`; none at all if the entries above it were of other environments. */
+  records: KeyRecord[];
+}
+
+export const REMEMBERED_PER_CALL_MAX = 500;
 
 /** A consumer's view of one of its keys: which version it should be on, and how to get there. */
 export interface Changeover {

@@ -143,7 +143,7 @@ export class TestAuthority {
   private constructor(options: Options) {
     this.#options = options;
     this.clock = options.clock ?? new TestClock();
-    this.store = options.store ?? openMemoryStore();
+    this.store = options.store ?? openMemoryStore({ now: () => this.clock.at });
     this.masterKey = options.masterKey ?? random(32);
   }
 
@@ -153,6 +153,21 @@ export class TestAuthority {
     const first = await started.authority.firstToken();
     started.adminToken = first?.reveal() ?? "";
     return started;
+  }
+
+  /** Another process on the same database, with the same time. Its store is `through` that of the first: calls can be lost on the way. */
+  async beside(through: (store: Store) => Store = (store) => store): Promise<TestAuthority> {
+    const { clock, masterKey } = this;
+    const store = through({ ...this.store, close: async () => {} });
+    const second = new TestAuthority({ ...this.#options, clock, masterKey, store });
+    await second.#begin();
+    second.adminToken = this.adminToken;
+    return second;
+  }
+
+  /** The process is gone, and nothing comes after it. */
+  die(): void {
+    this.#process.die();
   }
 
   async #begin(): Promise<void> {

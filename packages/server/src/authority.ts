@@ -6,14 +6,16 @@
  *                              ▲                                              │
  *                     engine ──┘◀── fleet (acknowledgements, reports) ◀───────┘
  */
-import type { World } from "@keyover/core";
+import { isHandle, makeHandle, type World } from "@keyover/core";
 import { createCustody } from "./custody/custody.ts";
 import type { Secret } from "./custody/secret.ts";
 import { createEngine } from "./engine/engine.ts";
 import { createRotations } from "./engine/rotations.ts";
+import { createShares } from "./engine/shares.ts";
 import { createEvidence } from "./evidence/evidence.ts";
 import { createFleet } from "./feed/fleet.ts";
 import { createHub } from "./feed/hub.ts";
+import { createLogWatch } from "./feed/log-watch.ts";
 import { gaugesOf } from "./gauges.ts";
 import { createMetrics } from "./http/metrics.ts";
 import type { App, Rooms } from "./http/rooms.ts";
@@ -22,17 +24,25 @@ import { createInventory } from "./keys/inventory.ts";
 import { createKeyDesk } from "./keys/key-desk.ts";
 import { createKeys } from "./keys/keys.ts";
 import { createTokens } from "./keys/tokens.ts";
+import { createReconciler } from "./restore/reconciliation.ts";
+import { createRememberedDesk } from "./restore/remembered.ts";
+import { createRestorations } from "./restore/restorations.ts";
+import { createSteadyClock } from "./steady-clock.ts";
 import type { Store } from "./store/store.ts";
 import { createUpkeep } from "./upkeep.ts";
 
 export interface AuthorityConfig extends HttpOptions {
   /** 32 bytes under which recoverable secrets are sealed. */
   masterKey: Uint8Array;
+  /** What this process calls itself to operators, such as `keyover/0.1.0`. */
+  software?: string | undefined;
+  /** How long the others wait for a process that is gone before they take over its work. Default 5,000. */
+  replicaLeaseMs?: number | undefined;
 }
 
 export interface Authority {
   app: App;
-  /** Does what is due. Call it a few times a second. */
+  /** Does what is due. Call it a few times a second, whether or not the last call is done: a long one must not hold up a beat. */
   tick(): Promise<void>;
   /** On an empty store makes the first administrator's token; else undefined. */
   firstToken(): Promise<Secret | undefined>;
@@ -43,34 +53,56 @@ export interface Authority {
 /** How often the authority wants its `tick`. */
 export const TICK_MS = 250;
 
-export async function createAuthority(world: World, store: Store, config: AuthorityConfig): Promise<Authority> {
+/** A process that is gone is missed this long. */
+const REPLICA_LEASE_MS = 5_000;
+
+export async function createAuthority(given: World, store: Store, config: AuthorityConfig): Promise<Authority> {
+  const clock = await createSteadyClock(given.clock, () => store.now(), given.log);
+  const world: World = { ...given, clock };
+  const replica = makeHandle("replica", clock.now(), world.random);
   const custody = createCustody(config.masterKey, world.random);
-  const hub = createHub(store, world.log);
+  const hub = createHub(store, clock, world.log);
+  const shares = createShares({
+    store,
+    clock,
+    log: world.log,
+    replica,
+    software: config.software ?? "keyover",
+    leaseMs: config.replicaLeaseMs ?? REPLICA_LEASE_MS,
+  });
+  const restorations = createRestorations(store, clock);
   const desk = createKeyDesk({
     world,
     store,
     custody,
     publish: (entries) => hub.publish(entries),
     onRotation: (id) => engine.wake(id),
+    heldBack: (apiId) => restorations.refusal(apiId),
   });
   const fleet = createFleet({
     store,
-    clock: world.clock,
+    clock,
     log: world.log,
+    replica,
+    alone: () => shares.replicas().length <= 1,
     onApplied: (apiId) => engine.fleetMoved(apiId),
     onUse: (sightings) => engine.seen(sightings),
   });
-  const evidence = createEvidence(store, (apiId) => fleet.watermark(apiId), world.clock);
-  const metrics = createMetrics(gaugesOf(store, fleet, hub, world.clock));
+  const evidence = createEvidence(store, async (apiId) => (await fleet.recentView(apiId)).watermark, clock);
+  const metrics = createMetrics(gaugesOf({ store, fleet, hub, shares, restorations, clock }));
   const engine = createEngine({
     world,
     store,
     desk,
     fleet,
     evidence,
+    shares,
+    isHeld: async (apiId) => (await restorations.held(apiId)) !== undefined,
     onStep: (event) => metrics.rotationSteps.inc({ event }),
   });
   const tokens = createTokens({ world, store, desk, custody });
+  const inventory = createInventory({ world, store, desk });
+  const reconciler = createReconciler({ world, store, desk, custody, restorations });
   let ready = false;
   const rooms: Rooms = {
     world,
@@ -83,14 +115,44 @@ export async function createAuthority(world: World, store: Store, config: Author
     engine,
     tokens,
     metrics,
-    inventory: createInventory({ world, store, desk }),
+    inventory,
+    restorations,
+    remembered: createRememberedDesk({ world, store, desk, restorations }),
+    reconciler,
     keys: createKeys({ world, store, desk, custody }),
     rotations: createRotations({ world, store, desk, custody, evidence }),
     ready: () => ready,
   };
   const app = await createHttp(rooms, config);
-  const upkeep = createUpkeep({ world, store, desk, hub, tokens });
-  await fleet.load();
+  const watch = await createLogWatch(store, world.log, (subjects) => {
+    tokens.forget();
+    inventory.forget();
+    restorations.forget();
+    for (const id of subjects) if (isHandle("rotation", id)) engine.wake(id);
+    void hub.pull(subjects.filter((id) => isHandle("api", id))).catch(noteFailure("feed.pull_failed"));
+  });
+  const noteFailure = (event: string) => (error: unknown) => world.log("error", event, { error: String(error) });
+  const unlisten = await store.listen((message) => {
+    const [what, id = ""] = message.split(" ");
+    if (what === "use") engine.wake(id);
+    else if (what === "fleet") engine.fleetMoved(id);
+    else void watch.poll();
+  });
+  const upkeep = createUpkeep({
+    world,
+    store,
+    desk,
+    hub,
+    tokens,
+    fleet,
+    engine,
+    shares,
+    watch,
+    restorations,
+    reconciler,
+    syncClock: () => clock.sync(),
+  });
+  await shares.renew();
   await engine.load();
   ready = true;
 
@@ -98,8 +160,7 @@ export async function createAuthority(world: World, store: Store, config: Author
     app,
     async tick() {
       if (!ready) return;
-      await upkeep.run();
-      await engine.pass();
+      await Promise.all([upkeep.run(), engine.pass()]);
     },
     async firstToken() {
       if ((await store.count("token", {})) > 0) return undefined;
@@ -111,14 +172,25 @@ export async function createAuthority(world: World, store: Store, config: Author
         consumerId: null,
         expiresAt: null,
       };
-      const created = await tokens.create(wanted, { actor: "system" });
+      // Of several processes that start together, one makes it.
+      const remember = (token: { id: string }) => ({
+        id: "first administrator",
+        request: "",
+        status: 0,
+        body: { token: token.id },
+        sealedId: null,
+        createdAt: clock.now(),
+      });
+      const created = await tokens.create(wanted, { actor: "system", remember });
       return created.ok ? created.value.secret : undefined;
     },
     async close() {
       ready = false;
+      await unlisten();
       hub.close();
       await app.close();
       await engine.pass();
+      await shares.leave().catch(noteFailure("replica.leave_failed"));
       await store.close();
     },
   };

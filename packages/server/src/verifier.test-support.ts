@@ -14,14 +14,15 @@ export class ScriptedVerifier {
   alive = true;
   records: Map<string, KeyRecord> = new Map();
   sightings: Sighting[] = [];
-  readonly #authority: TestAuthority;
+  /** Whom it speaks to; any process that shares the database will do. */
+  authority: TestAuthority;
   readonly #newBoot: () => string;
   readonly path: string;
   readonly token: string;
   readonly instance: string;
 
   constructor(authority: TestAuthority, apiId: string, token: string, instance: string, newBoot: () => string) {
-    this.#authority = authority;
+    this.authority = authority;
     this.#newBoot = newBoot;
     this.path = `/v1/apis/${apiId}`;
     this.token = token;
@@ -29,7 +30,7 @@ export class ScriptedVerifier {
   }
 
   call(method: string, path: string, body?: unknown): Promise<Answer> {
-    return this.#authority.call(method, this.path + path, body, { token: this.token });
+    return this.authority.call(method, this.path + path, body, { token: this.token });
   }
 
   /** A new boot. It has applied nothing yet. */
@@ -71,7 +72,7 @@ export class ScriptedVerifier {
 
   /** Saw this version of the key, now, unless `change` says otherwise. */
   see(key: string, version: number, change: Partial<Sighting> = {}): this {
-    const now = this.#authority.now();
+    const now = this.authority.now();
     this.sightings.push({
       key,
       version,
@@ -88,7 +89,7 @@ export class ScriptedVerifier {
 
   /** The next report: what was seen, from where the last one ended to now. */
   async report(change: Record<string, unknown> = {}): Promise<Answer> {
-    const to = this.#authority.now();
+    const to = this.authority.now();
     const { boot, applied, sightings } = this;
     const report = { boot, n: this.n + 1, from: this.coveredTo, to, applied, sightings, ...change };
     const answer = await this.call("POST", "/reports", report);
@@ -106,7 +107,7 @@ export class ScriptedVerifier {
     expect((await this.ack()).status).toBe(200);
     const answer = await this.report();
     expect(answer.status, answer.text).toBe(200);
-    await this.#authority.clock.advance(0);
+    await this.authority.clock.advance(0);
   }
 
   async close(): Promise<Answer> {

@@ -21,7 +21,7 @@ import {
   type Welcome,
   type World,
 } from "@keyover/core";
-import { type Answer, AuthorityCalls, type Refusal } from "./authority-calls.ts";
+import { type Answer, AuthorityCalls, hostOf, type Refusal } from "./authority-calls.ts";
 import type { DiskHead, ReplicaDisk } from "./disk.ts";
 import { Follower } from "./follower.ts";
 import { AuthorityClock, Lease } from "./lease.ts";
@@ -35,7 +35,7 @@ import { type Caller, Sightings } from "./sightings.ts";
 export interface PresentedAsk extends Ask, Caller {}
 
 export interface ApiOptions {
-  url: string;
+  urls: readonly string[];
   token: string;
   api: string;
   environment: string | undefined;
@@ -49,6 +49,8 @@ export interface ApiOptions {
 export interface ApiStatus {
   api: string;
   phase: string;
+  /** The host, and port, of the authority that calls go to. */
+  authority: string;
   /** Every feed entry up to here is applied. */
   seq: number;
   /** Entries that the authority has and this replica lacks, as far as is known. */
@@ -97,11 +99,12 @@ export class ApiReplica {
     this.#calls = new AuthorityCalls(world, options);
     this.#clock = new AuthorityClock(world.clock);
     this.#sightings = new Sightings(world.clock.elapsed());
-    this.#misses = new Misses(world, this.#calls);
+    this.#misses = new Misses(world, this.#calls, () => this.#follower?.reconciling === true);
     this.#reporter = new Reporter({
       world,
       calls: this.#calls,
       clock: this.#clock,
+      lease: this.#lease,
       sightings: (timeOf) => this.#sightings.drain(this.#replica, world.clock.elapsed(), timeOf),
       applied: () => this.#follower?.acknowledged ?? 0,
       onGrant: (answer) => this.#granted(answer),
@@ -168,7 +171,11 @@ export class ApiReplica {
     const digest = new Int32Array(8);
     digestKeyText(text, digest);
     const outcome = await this.#misses.ask(digest);
-    if (outcome.code === "record") this.#replica.put(outcome.record);
+    if (outcome.code === "record") {
+      this.#replica.put(outcome.record);
+      // Of a verifier that is cut off nobody knows whether the feed's numbers are still the same ones.
+      if (this.#lease.standing(this.#world.clock.elapsed()) === "fresh") this.#keeper?.holdsToo(outcome.record);
+    }
     // Decided afresh: the feed may have brought the key meanwhile, or the lease may have run out.
     const verdict = this.verifyNow(text, digest, ask);
     if (verdict !== undefined) return verdict;
@@ -182,6 +189,7 @@ export class ApiReplica {
     return {
       api: this.#options.api,
       phase: this.#closed ? "closed" : (this.#follower?.phase ?? "starting"),
+      authority: hostOf(this.#calls.url),
       seq: this.#replica.seq,
       lag: this.#follower?.lag ?? 0,
       keys: this.#replica.size,
@@ -231,8 +239,7 @@ export class ApiReplica {
     }
     if (this.#apiId !== undefined && this.#apiId !== welcome.api.id) {
       // Another api under the name of one that is gone. Its feed counts from 1 again; nothing of the old one may stay.
-      this.#replica.keepEnvironments([]);
-      this.#replica.settle(0, new Set(), true);
+      this.#replica.clear();
     }
     this.#serves(welcome);
     this.#reporter.begin(boot, welcome.now, this.#options.reportEveryMs ?? welcome.reportEveryMs);
@@ -256,11 +263,11 @@ export class ApiReplica {
   }
 
   #failed(refusal: Refusal): void {
-    const { url, api } = this.#options;
+    const { api } = this.#options;
     const passing = refusal.status < 400 || refusal.status >= 500 || [408, 409, 410, 429].includes(refusal.status);
     if (!passing && !this.#registered) {
       this.#refuse(
-        `the authority at ${url} refuses this verifier for the api "${api}": ${refusal.detail} (${refusal.code})`,
+        `the authority at ${this.#calls.url} refuses this verifier for the api "${api}": ${refusal.detail} (${refusal.code})`,
       );
       return;
     }

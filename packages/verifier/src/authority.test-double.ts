@@ -1,6 +1,9 @@
 /**
- * The world of the tests: a clock that moves when it is told to, and an authority in memory behind `fetch`. It speaks
- * wire.ts and nothing more, keeps what it was told, and can be cut off, lose answers, cut snapshots, go silent.
+ * An authority in memory behind `fetch`. It speaks wire.ts and nothing more, keeps what it was told, and can be cut off, lose
+ * answers, cut snapshots, go silent, be restored from a backup.
+ *
+ * It is as many processes on one database as there are hosts that it is called by. Each can be killed, stopped (it takes
+ * connections and says nothing) and started again, and has a clock of its own.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -13,6 +16,7 @@ import {
   makeKeyText,
   problemBody,
   type Registration,
+  type Remembered,
   type Report,
   type StalenessPolicy,
   sha256Text,
@@ -21,73 +25,26 @@ import {
 } from "@keyover/core";
 
 const random = (length: number): Uint8Array => randomBytes(length);
-export const START = 1_750_000_000_000;
-
-export class VirtualClock implements Clock {
-  at = 0;
-  #timers: { at: number; run: () => void }[] = [];
-
-  now(): number {
-    return START + this.at;
-  }
-
-  elapsed(): number {
-    return this.at;
-  }
-
-  after(delayMs: number, run: () => void): () => void {
-    const timer = { at: this.at + Math.max(0, delayMs), run };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((each) => each !== timer);
-    };
-  }
-
-  /** Lets `ms` pass, everything that falls due in order. */
-  async pass(ms: number): Promise<void> {
-    const end = this.at + ms;
-    await settle();
-    for (;;) {
-      const next = this.#timers.filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
-      if (next === undefined) break;
-      this.#timers = this.#timers.filter((timer) => timer !== next);
-      this.at = Math.max(this.at, next.at);
-      next.run();
-      await settle();
-    }
-    this.at = end;
-  }
-
-  /** Another look at the same time: a machine whose wall clock is wrong. */
-  skewed(wallMs: () => number): Clock {
-    return {
-      now: () => this.now() + wallMs(),
-      elapsed: () => this.elapsed() + 77_777,
-      after: (delayMs, run) => this.after(delayMs, run),
-    };
-  }
-}
-
-/** Until promises, streams and the real disk have nothing more to do: on a busy machine a write may take its time. */
-export async function settle(): Promise<void> {
-  for (let idle = 0; idle < 12; idle = diskIsBusy() ? 0 : idle + 1)
-    await new Promise((resolve) => setImmediate(resolve));
-}
-
-function diskIsBusy(): boolean {
-  return process.getActiveResourcesInfo().some((name) => /^(FSReq|FileHandleCloseReq)/i.test(name));
-}
-
 interface BootState {
   instance: string;
   replaces: string | undefined;
+  holds: Registration["holds"];
   coveredTo: number;
   n: number;
   applied: number;
   closed: boolean;
 }
 
+/** One process of the authority. */
+interface Host {
+  name: string;
+  state: "up" | "killed" | "stopped";
+  /** How far its clock is from the tests' clock. */
+  aheadMs: number;
+}
+
 interface Follower {
+  host: Host;
   send(text: string): void;
   end(): void;
   abort(): void;
@@ -104,8 +61,21 @@ export class AuthorityDouble {
   log: FeedEntry[] = [];
   readonly boots = new Map<string, BootState>();
   readonly reports: Report[] = [];
+  /** Those of them that were not refused, each once. */
+  readonly counted: Report[] = [];
   readonly calls: string[] = [];
   readonly missed: string[] = [];
+  readonly remembered: Remembered[] = [];
+  /** What the last registration that was refused said to hold. */
+  refusedHolds: Registration["holds"];
+  epoch = "epoch-1";
+  /** The database is restored: this is what every refusal carries. */
+  reconciling: { after: number; epoch?: string } | undefined;
+  /** How far all its clocks are from the tests' clock. */
+  aheadMs = 0;
+  beats = true;
+  /** A follower that has caught up is told so at once, and not at the next second. */
+  beatsAtOnce = true;
 
   /** No connection at all. */
   down = false;
@@ -125,6 +95,7 @@ export class AuthorityDouble {
   beforeMissAnswer: (() => Promise<void>) | undefined;
   latencyMs = 0;
   #followers = new Set<Follower>();
+  #hosts = new Map<string, Host>();
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -137,6 +108,55 @@ export class AuthorityDouble {
 
   get followers(): number {
     return this.#followers.size;
+  }
+
+  host(name: string): Host {
+    const known = this.#hosts.get(name);
+    if (known !== undefined) return known;
+    const host: Host = { name, state: "up", aheadMs: 0 };
+    this.#hosts.set(name, host);
+    return host;
+  }
+
+  /** As `kill -9` does: connections break, new ones are refused. */
+  kill(name: string): void {
+    this.host(name).state = "killed";
+    for (const follower of this.#followersOf(name)) follower.abort();
+  }
+
+  /** As SIGSTOP does: connections are taken and stay open, and nothing is said. */
+  stop(name: string): void {
+    this.host(name).state = "stopped";
+  }
+
+  /** A new process in its place; whoever was still connected to the old one is not any more. */
+  start(name: string): void {
+    for (const follower of this.#followersOf(name)) follower.abort();
+    this.host(name).state = "up";
+  }
+
+  /** All that a backup holds. */
+  backup(): () => void {
+    const { seq, log } = this;
+    const [records, kept] = [structuredClone([...this.records]), structuredClone(log)];
+    return () => {
+      this.seq = seq;
+      this.log = structuredClone(kept);
+      this.records.clear();
+      for (const [key, record] of structuredClone(records)) this.records.set(key, record);
+      this.boots.clear();
+      this.hangUp();
+    };
+  }
+
+  /** Ends the comparison: a new epoch, numbers beyond all that was heard of, and these records written anew. */
+  reconcile(epoch: string, records: Omit<KeyRecord, "seq">[]): void {
+    this.reconciling = undefined;
+    this.epoch = epoch;
+    const marks = [this.seq, ...this.remembered.map(({ seq }) => seq)];
+    this.seq = Math.max(...marks) + 1_000;
+    this.log = [];
+    for (const record of records) this.write(record);
   }
 
   /** Writes a key; its secrets' texts are the caller's. */
@@ -163,29 +183,57 @@ export class AuthorityDouble {
     this.#followers.clear();
   }
 
+  #followersOf(name: string): Follower[] {
+    const all = [...this.#followers].filter((follower) => follower.host.name === name);
+    for (const follower of all) this.#followers.delete(follower);
+    return all;
+  }
+
+  #now(host: Host): number {
+    return this.clock.now() + this.aheadMs + host.aheadMs;
+  }
+
   #send(follower: Follower, event: string, data: object): void {
-    if (!this.silent && !this.down) follower.send(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    if (!this.silent && !this.down && follower.host.state === "up")
+      follower.send(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   }
 
   #beat(): void {
     this.clock.after(1_000, () => {
-      for (const each of this.#followers) this.#send(each, "beat", { seq: this.seq, now: this.clock.now() });
+      for (const each of this.#followers) this.#beatFor(each);
       this.#beat();
     });
   }
 
-  fetch: typeof globalThis.fetch = async (input, init) => {
+  #beatFor(follower: Follower): void {
+    if (this.beats) this.#send(follower, "beat", { seq: this.seq, now: this.#now(follower.host) });
+  }
+
+  /** A caller that gives up hears nothing more; what it asked for may be done all the same. */
+  fetch: typeof globalThis.fetch = (input, init) => {
+    const gaveUp = new Promise<never>((_, refuse) => {
+      init?.signal?.addEventListener("abort", () => refuse(new DOMException("aborted", "AbortError")));
+    });
+    const answer = this.#answer(input, init);
+    answer.catch(() => undefined);
+    return Promise.race([gaveUp, answer]);
+  };
+
+  #answer: typeof globalThis.fetch = async (input, init) => {
     const url = new URL(input as string);
+    const host = this.host(url.hostname);
     const name = url.pathname.split("/").at(-1) as string;
+    const signal = init?.signal ?? undefined;
     this.calls.push(name);
-    const wait = () =>
-      this.latencyMs === 0 ? undefined : new Promise<void>((go) => this.clock.after(this.latencyMs, go));
-    await wait();
-    if (this.down) throw new TypeError("fetch failed", { cause: { code: "ECONNREFUSED" } });
+    await this.#travel(host, "ECONNREFUSED");
     if (this.refuse !== undefined) return problem(this.refuse.code);
     const body = typeof init?.body === "string" ? JSON.parse(init.body) : undefined;
-    const response = await this.#handle(name, url, body, init?.signal ?? undefined);
-    await wait();
+    if (this.reconciling !== undefined && name !== "remembered") {
+      if (name === "verifiers") this.refusedHolds = (body as Registration).holds;
+      return problem("reconciling", this.reconciling);
+    }
+    const response = await this.#handle(host, name, url, body, signal);
+    await this.#travel(host, "ECONNRESET");
     if (init?.method === "POST" && this.lostAnswers > 0) {
       this.lostAnswers--;
       throw new TypeError("fetch failed", { cause: { code: "ECONNRESET" } });
@@ -193,38 +241,46 @@ export class AuthorityDouble {
     return response;
   };
 
-  async #handle(name: string, url: URL, body: unknown, signal: AbortSignal | undefined): Promise<Response> {
+  async #travel(host: Host, code: string): Promise<void> {
+    if (this.latencyMs > 0) await new Promise<void>((go) => this.clock.after(this.latencyMs, go));
+    if (host.state === "stopped") await new Promise(() => {});
+    if (this.down || host.state === "killed") throw new TypeError("fetch failed", { cause: { code } });
+  }
+
+  async #handle(host: Host, name: string, url: URL, body: unknown, signal: AbortSignal | undefined): Promise<Response> {
     if (name === "verifiers" && this.full) throw new TypeError("fetch failed");
-    if (name === "verifiers") return this.#register(body as Registration);
-    if (name === "snapshot") return this.#snapshot();
-    if (name === "feed") return this.#feed(url, signal);
-    if (name === "acks") return this.#ack(body as Ack);
-    if (name === "reports") return this.#report(body as Report);
-    if (name === "misses") return await this.#miss((body as { sha256: string }).sha256);
-    return problem("not_found");
+    if (name === "verifiers") return this.#register(host, body as Registration);
+    if (name === "snapshot") return this.#snapshot(host);
+    if (name === "feed") return this.#feed(host, url, signal);
+    if (name === "acks") return this.#ack(host, body as Ack);
+    if (name === "reports") return this.#report(host, body as Report);
+    if (name === "misses") return await this.#miss(host, (body as { sha256: string }).sha256);
+    if (name === "remembered") this.remembered.push(body as Remembered);
+    return name === "remembered" ? Response.json({}) : problem("not_found");
   }
 
-  #grant() {
-    return { now: this.clock.now(), ...this.policy };
+  #grant(host: Host) {
+    return { now: this.#now(host), ...this.policy };
   }
 
-  #register({ boot, instance, replaces }: Registration): Response {
-    const now = this.clock.now();
-    this.boots.set(boot, { instance, replaces, coveredTo: now, n: 0, applied: -1, closed: false });
+  #register(host: Host, { boot, instance, replaces, holds }: Registration): Response {
+    const now = this.#now(host);
+    this.boots.set(boot, { instance, replaces, holds, coveredTo: now, n: 0, applied: -1, closed: false });
     const api = { id: this.id, name: "market", prefix: this.prefix };
-    return Response.json({ ...this.#grant(), api, environments: this.environments, reportEveryMs: 1_000 });
+    const { environments, epoch } = this;
+    return Response.json({ ...this.#grant(host), api, environments, epoch, reportEveryMs: 1_000 });
   }
 
-  #snapshot(): Response {
+  #snapshot(host: Host): Response {
     const records = [...this.records.values()];
-    const lines = [{ seq: this.seq, now: this.clock.now() }, ...records, { end: this.endsAt ?? records.length }];
+    const lines = [{ seq: this.seq, now: this.#now(host) }, ...records, { end: this.endsAt ?? records.length }];
     this.endsAt = undefined;
     const sent = this.cutAfter === undefined ? lines : lines.slice(0, this.cutAfter);
     this.cutAfter = undefined;
     return new Response(sent.map((line) => `${JSON.stringify(line)}\n`).join(""));
   }
 
-  #feed(url: URL, signal: AbortSignal | undefined): Response {
+  #feed(host: Host, url: URL, signal: AbortSignal | undefined): Response {
     const boot = this.boots.get(url.searchParams.get("boot") ?? "");
     const after = Number(url.searchParams.get("after"));
     if (boot === undefined || boot.closed) return problem("unknown_boot");
@@ -236,6 +292,7 @@ export class AuthorityDouble {
     const stream = new ReadableStream<Uint8Array>({
       start: (controller) => {
         follower = {
+          host,
           send: (text) => controller.enqueue(encoder.encode(text)),
           end: () => controller.close(),
           abort: () => controller.error(new Error("aborted")),
@@ -249,41 +306,46 @@ export class AuthorityDouble {
       follower.abort();
     });
     for (const entry of this.log) if (entry.seq > after) this.#send(follower!, "entry", entry);
+    if (this.beatsAtOnce) this.#beatFor(follower!);
     return new Response(stream);
   }
 
-  #ack({ boot, applied }: Ack): Response {
+  #ack(host: Host, { boot, applied }: Ack): Response {
     const state = this.boots.get(boot);
     if (state === undefined || state.closed) return problem("unknown_boot");
+    if (applied > this.seq) return problem("feed_ahead");
     state.applied = Math.max(state.applied, applied);
-    return Response.json(this.#grant());
+    return Response.json(this.#grant(host));
   }
 
-  #report(report: Report): Response {
+  #report(host: Host, report: Report): Response {
     const state = this.boots.get(report.boot);
     if (state === undefined || state.closed) return problem("unknown_boot");
     this.reports.push(report);
-    if (report.n === state.n) return Response.json(this.#grant());
+    if (report.applied > this.seq) return problem("feed_ahead");
+    if (report.n === state.n) return Response.json(this.#grant(host));
+    if (report.to > this.#now(host) + 2_000) return problem("unknown_boot");
     if (report.n !== state.n + 1 || report.from !== state.coveredTo || report.to < report.from)
       return problem("report_gap");
+    this.counted.push(report);
     state.n = report.n;
     state.coveredTo = report.to;
     state.applied = Math.max(state.applied, report.applied);
     state.closed = report.final === true;
-    return Response.json(this.#grant());
+    return Response.json(this.#grant(host));
   }
 
-  async #miss(sha256: string): Promise<Response> {
+  async #miss(host: Host, sha256: string): Promise<Response> {
     this.missed.push(sha256);
     const found = [...this.records.values()].find((each) => each.versions.some((version) => version.sha256 === sha256));
     const record = found === undefined ? null : structuredClone(found);
     await this.beforeMissAnswer?.();
-    return Response.json({ now: this.clock.now(), record });
+    return Response.json({ now: this.#now(host), record });
   }
 }
 
-function problem(code: Parameters<typeof problemBody>[0]): Response {
-  const body = problemBody(code);
+function problem(code: Parameters<typeof problemBody>[0], members: object = {}): Response {
+  const body = problemBody(code, undefined, { ...members });
   return Response.json(body, { status: body.status });
 }
 

@@ -4,20 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KeyRecord } from "@keyover/core";
 import { afterEach, describe, expect, test } from "vitest";
-import {
-  AuthorityDouble,
-  keyRecord,
-  newText,
-  settle,
-  VirtualClock,
-  version,
-  worldOf,
-} from "./authority.test-double.ts";
+import { AuthorityDouble, keyRecord, newText, version, worldOf } from "./authority.test-double.ts";
 import type { ReplicaDisk } from "./disk.ts";
 import { createVerifier, fileDisk, type Verifier } from "./verifier.ts";
+import { settle, VirtualClock } from "./virtual-clock.test-support.ts";
 
 const folders: string[] = [];
-afterEach(() => {
+const disks: ReplicaDisk[] = [];
+afterEach(async () => {
+  // Whom nobody closed had its files open.
+  for (const disk of disks.splice(0)) await (await disk.lock())();
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
 
@@ -74,8 +70,10 @@ function stage(policy: Partial<AuthorityDouble["policy"]> = {}): Stage {
       let dead = false;
       const fetch = world.fetch;
       world.fetch = (input, init) => (dead ? new Promise(() => {}) : fetch(input, init));
+      const real = fileDisk(dataDir, world.log);
+      disks.push(real);
       const disk = killable(
-        fileDisk(dataDir, world.log),
+        real,
         () => dead,
         () => slow,
       );
@@ -210,6 +208,94 @@ describe("a restart without the authority", () => {
     }
   });
 
+  test("while it reconciles a restored database: goes on, and tells what the disk remembers", async () => {
+    const { clock, authority, text, start } = stage();
+    const first = await start();
+    const restore = authority.backup();
+    authority.write(keyRecord("key_1", [version(text)], { status: "revoked" }));
+    await files();
+    await clock.pass(3_000);
+    await files();
+    first.kill();
+    restore();
+    authority.reconciling = { after: 1 };
+    const second = await start();
+    await second.verifier.ready;
+    expect(second.code(text)).toBe("revoked");
+    expect(authority.remembered).toMatchObject([{ epoch: "epoch-1", seq: 2, records: [{ key: "key_1", seq: 2 }] }]);
+  });
+
+  test("holds the epoch that it took a snapshot in, and no later one", async () => {
+    const { clock, authority, text, slow, start } = stage();
+    const first = await start();
+    await clock.pass(3_000);
+    await files();
+    first.kill();
+    authority.reconcile("epoch-2", [keyRecord("key_1", [version(text)], { status: "revoked" })]);
+    slow.save = true;
+    const second = await start();
+    expect(second.code(text)).toBe("revoked");
+    second.kill();
+    slow.save = false;
+    const third = await start();
+    expect(authority.live.holds?.epoch).toBe("epoch-1");
+    third.kill();
+    await start();
+    expect(authority.live.holds).toEqual({ epoch: "epoch-2", seq: authority.seq });
+  });
+
+  test("from a file of before there were epochs holds the empty one", async () => {
+    const { clock, authority, dataDir, text, start } = stage();
+    const first = await start();
+    await clock.pass(3_000);
+    await files();
+    first.kill();
+    const disk = fileDisk(dataDir, () => {});
+    disks.push(disk);
+    const state = (await disk.load("market"))!;
+    const { epoch: _, ...head } = state.head;
+    await disk.save("market", head as typeof state.head, state.records);
+    const second = await start();
+    expect(authority.live.holds).toEqual({ epoch: "", seq: 1 });
+    expect(second.code(text)).toBe("ok");
+  });
+
+  test("from a history that the authority's database no longer has, it does not believe that database", async () => {
+    const { clock, authority, text, start } = stage();
+    const first = await start();
+    const restore = authority.backup();
+    const fresh = newText();
+    authority.write(keyRecord("key_1", [version(text)], { status: "suspended" }));
+    authority.write(keyRecord("key_2", [version(fresh)]));
+    await files();
+    await clock.pass(3_000);
+    await files();
+    first.kill();
+    restore();
+    while (authority.seq < 6) authority.write(keyRecord(`key_n${authority.seq}`, [version(newText())]));
+    const second = await start();
+    expect([second.code(text), second.code(fresh)]).toEqual(["suspended", "ok"]);
+    expect(second.events).toContain("follower.authority_behind");
+    await clock.pass(16_000);
+    expect(second.verifier.status()[0]?.stale).toBe(true);
+  });
+
+  test("from a time that the authority's database lacks, is not made fresh by it", async () => {
+    const { clock, authority, text, start } = stage();
+    const first = await start();
+    const restore = authority.backup();
+    authority.write(keyRecord("key_1", [version(text)], { status: "suspended" }));
+    await files();
+    await clock.pass(3_000);
+    await files();
+    first.kill();
+    restore();
+    await clock.pass(20_000);
+    const second = await start();
+    expect(second.verifier.verifyNow(text, {})).toMatchObject({ code: "suspended", stale: true });
+    expect(second.events).toContain("follower.authority_behind");
+  });
+
   test("a write that fails takes away the leave to go on", async () => {
     const { clock, authority, dataDir, text, start } = stage();
     const first = await start();
@@ -296,6 +382,7 @@ describe("the files themselves", () => {
     environments: ["live"],
     boot: "boo_1",
     instance: "a",
+    epoch: "epoch-1",
     seq: 2,
   };
 

@@ -30,6 +30,8 @@ export interface DiskHead {
   environments: string[];
   boot: string;
   instance: string;
+  /** What `seq` means something in. */
+  epoch: string;
   seq: number;
 }
 
@@ -240,7 +242,8 @@ function parseSnapshot(bytes: Buffer): DiskState | string {
     end = bytes.indexOf(10, at);
     const parsed = parseJson(bytes.toString("utf8", at, end));
     if (head === undefined) {
-      head = parsed as DiskHead;
+      // Files of before there were epochs have none.
+      head = { epoch: "", ...(parsed as Omit<DiskHead, "epoch">) };
       continue;
     }
     const record = asRecord(parsed);

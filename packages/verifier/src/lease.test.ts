@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { START, VirtualClock } from "./authority.test-double.ts";
 import { AuthorityClock, Lease } from "./lease.ts";
+import { START, VirtualClock } from "./virtual-clock.test-support.ts";
 
 describe("the authority's clock", () => {
   test("lies between the two bounds, whatever the network does and however the crystals drift", () => {
@@ -40,6 +40,70 @@ describe("the authority's clock", () => {
     clock.heard(1_000_000 - 3_600_000, 100, 110);
     expect(clock.earliest(110)).toBeCloseTo(1_000_000 - 3_600_000, 0);
     expect(clock.latest(110)).toBeCloseTo(1_000_010 - 3_600_000, 0);
+  });
+});
+
+describe("a step of the authority's clock", () => {
+  const exchange = fc.record({
+    pause: fc.integer({ min: 0, max: 60_000 }),
+    there: fc.integer({ min: 0, max: 3_000 }),
+    back: fc.integer({ min: 0, max: 3_000 }),
+  });
+
+  test("is not found where there was none, whatever the network does and however the crystals drift", () => {
+    fc.assert(
+      fc.property(
+        fc.array(exchange, { minLength: 2, maxLength: 20 }),
+        fc.integer({ min: -200, max: 200 }),
+        (all, ppm) => {
+          const local = new VirtualClock();
+          const clock = new AuthorityClock(local);
+          const marks: ReturnType<typeof clock.mark>[] = [];
+          for (const { pause, there, back } of all) {
+            const sentAt = local.at + pause;
+            local.at = sentAt + there + back;
+            clock.heard(START + (sentAt + there) * (1 + ppm / 1e6), sentAt, local.at);
+            for (const mark of marks) expect(clock.steppedSince(mark)).toBe(0);
+            marks.push(clock.mark());
+          }
+        },
+      ),
+    );
+  });
+
+  test("is found as soon as an answer tells of it, unless it is small or what the answers took hides it", () => {
+    fc.assert(
+      fc.property(exchange, exchange, fc.integer({ min: -3_600_000, max: 3_600_000 }), (before, after, stepMs) => {
+        const local = new VirtualClock();
+        const clock = new AuthorityClock(local);
+        const hear = ({ pause, there, back }: typeof before, stepped: number) => {
+          const sentAt = local.at + pause;
+          local.at = sentAt + there + back;
+          clock.heard(START + stepped + sentAt + there, sentAt, local.at);
+        };
+        hear(before, 0);
+        const mark = clock.mark();
+        hear(after, stepMs);
+        const hidden = before.there + before.back + after.there + after.back;
+        const found = clock.steppedSince(mark);
+        if (Math.abs(stepMs) <= 1_000) expect(found).toBe(0);
+        if (Math.abs(stepMs) > 1_200 + hidden) expect(Math.sign(found)).toBe(Math.sign(stepMs));
+      }),
+    );
+  });
+
+  test("takes the meaning from a beat of the new time, until an answer tells how it was set", () => {
+    const local = new VirtualClock();
+    const clock = new AuthorityClock(local);
+    clock.heard(START, 0, 0);
+    local.at = 5_000;
+    expect(clock.localOf(START + 4_000)).toBeCloseTo(4_000, -1);
+    expect(clock.localOf(START + 4_000)).toBeLessThanOrEqual(4_000);
+    // As little ahead as two authorities may be: not later than it was heard.
+    expect(clock.localOf(START + 5_900)).toBe(5_000);
+    expect(clock.localOf(START + 3_600_000)).toBe(Number.NEGATIVE_INFINITY);
+    clock.heard(START + 3_600_000, 4_990, 5_000);
+    expect(clock.localOf(START + 3_600_000)).toBeCloseTo(4_990, 0);
   });
 });
 

@@ -3,7 +3,9 @@
  *
  * `AuthorityClock`: what time is it at the authority? Each answer carries the authority's `now`, stamped after the
  * request was sent and before the answer was received, so the difference to the local monotonic clock lies between two
- * bounds. Bounds of several answers are intersected; between answers they widen by what two crystals may drift.
+ * bounds. Bounds of several answers are intersected; between answers they widen by what two crystals may drift. Where an answer
+ * contradicts the bounds, the authority's clock was set, or another authority speaks, whose clock is another: its word is taken.
+ * Time that such a step skips or repeats has not passed: `steppedSince` finds it.
  *
  * `Lease`: may this verifier still answer?
  *
@@ -12,12 +14,25 @@
  *     over     after that: every answer is `stale_replica`
  *
  * A grant alone does not make a verifier fresh: one whose reports arrive while its feed is stuck would accept what was
- * revoked. Both times are taken from before the authority can have said its word, so the lease ends here first.
+ * revoked. Only a beat, or a snapshot, says that the replica is whole: an entry may have been long on its way, with a revocation
+ * behind it. Both times are taken from before the authority can have said its word, so the lease ends here first.
  */
 import type { Clock, StalenessPolicy } from "@keyover/core";
 
 /** Ten times what a plain quartz drifts, and as fast as NTP slews a clock. */
 const DRIFT = 500e-6;
+/** Clocks of several authorities, or of one that has been corrected, may differ by this much. */
+const STEP_MS = 1_000;
+
+const NEVER = Number.NEGATIVE_INFINITY;
+
+/** What the authority's clock was taken to show. */
+export interface ClockMark {
+  /** Monotonic. */
+  at: number;
+  earliest: number;
+  latest: number;
+}
 
 export class AuthorityClock {
   readonly #clock: Clock;
@@ -64,15 +79,39 @@ export class AuthorityClock {
     return at + this.#upper + DRIFT * (at - this.#asOf);
   }
 
-  /** The local monotonic time, no later than the true one, at which the authority's clock showed `now`. */
+  /**
+   * The local monotonic time, no later than the true one, at which the authority's clock showed `now`, as it was just said. Never,
+   * if by all we know it does not show that yet: its clock was set, and until an answer tells how, nobody knows when this was.
+   */
   localOf(now: number): number {
-    return now - this.#upper;
+    const at = this.#clock.elapsed();
+    const local = now - this.#upper - DRIFT * (at - this.#asOf);
+    if (local > at + STEP_MS) return NEVER;
+    return Math.min(local, at);
+  }
+
+  mark(): ClockMark {
+    const at = this.#clock.elapsed();
+    return { at, earliest: this.earliest(at), latest: this.latest(at) };
+  }
+
+  /**
+   * By how much more the authority's time has moved on since `mark` than time has passed here; 0 where what was uncertain
+   * then and is now, drift, and small corrections can explain it.
+   */
+  steppedSince(mark: ClockMark): number {
+    const now = this.mark();
+    const passed = now.at - mark.at;
+    const tolerated = STEP_MS + 2 * DRIFT * passed;
+    // The true time was between the bounds at both ends.
+    const most = now.latest - mark.earliest - passed;
+    const least = now.earliest - mark.latest - passed;
+    if (least > tolerated) return least;
+    return most < -tolerated ? most : 0;
   }
 }
 
 export type Standing = "fresh" | "static" | "over";
-
-const NEVER = Number.NEGATIVE_INFINITY;
 
 /** All times are monotonic milliseconds. */
 export class Lease {

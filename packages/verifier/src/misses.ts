@@ -4,7 +4,7 @@
  * `PER_SECOND` on average, and a "no" is remembered for `NO_MS`.
  *
  * `unknown` is said only on the authority's word. Without it (unreachable, too slow, over budget) the answer is `unavailable`,
- * and the caller's answer is 503: nobody's good key is called a bad one.
+ * and the caller's answer is 503: nobody's good key is called a bad one. Of several authorities each is asked for its part of the time.
  */
 import { digestText, type KeyRecord, type World } from "@keyover/core";
 import type { AuthorityCalls } from "./authority-calls.ts";
@@ -26,6 +26,7 @@ const UNAVAILABLE: MissOutcome = { code: "unavailable" };
 export class Misses {
   readonly #world: World;
   readonly #calls: AuthorityCalls;
+  readonly #closed: () => boolean;
   /** When each "no" is forgotten (monotonic), oldest first. */
   #no = new Map<string, number>();
   #inFlight = new Map<string, Promise<MissOutcome>>();
@@ -36,9 +37,11 @@ export class Misses {
   /** Not asked, for want of budget. */
   dropped = 0;
 
-  constructor(world: World, calls: AuthorityCalls) {
+  /** `closed`: for now nothing is to be asked. */
+  constructor(world: World, calls: AuthorityCalls, closed: () => boolean) {
     this.#world = world;
     this.#calls = calls;
+    this.#closed = closed;
     this.#filledAt = world.clock.elapsed();
   }
 
@@ -64,7 +67,7 @@ export class Misses {
 
   async #ask(sha256: string): Promise<MissOutcome> {
     this.asked++;
-    const answer = await this.#calls.post("misses", { sha256 }, TIMEOUT_MS);
+    const answer = await this.#calls.ask("misses", { sha256 }, TIMEOUT_MS);
     const parsed = answer.ok ? asMissAnswer(answer.body) : undefined;
     if (parsed === undefined) {
       this.#pausedUntil = this.#world.clock.elapsed() + PAUSE_MS;
@@ -87,6 +90,7 @@ export class Misses {
 
   #mayAsk(): boolean {
     const now = this.#world.clock.elapsed();
+    if (this.#closed()) return false;
     if (now < this.#pausedUntil || this.#inFlight.size >= IN_FLIGHT_MAX) return false;
     this.#tokens = Math.min(PER_SECOND, this.#tokens + ((now - this.#filledAt) * PER_SECOND) / 1_000);
     this.#filledAt = now;

@@ -7,7 +7,7 @@
  * behind: the file lacks something that was or will be acknowledged, so its lease is taken away first: a process that
  *         restarts now waits for the authority.
  */
-import type { FeedEntry, StalenessPolicy, Welcome, World } from "@keyover/core";
+import type { FeedEntry, KeyRecord, StalenessPolicy, Welcome, World } from "@keyover/core";
 import type { DiskLease, DiskState, JournalLine, ReplicaDisk } from "./disk.ts";
 import type { AuthorityClock, Lease } from "./lease.ts";
 import type { Replica } from "./replica.ts";
@@ -35,6 +35,8 @@ export class ReplicaKeeper {
   #closed = false;
   #welcome: Welcome | undefined;
   #boot = "";
+  #epoch = "";
+  #aside = 0;
   #leaseAt = Number.NEGATIVE_INFINITY;
   #waiting: JournalLine[] = [];
   #writing: Promise<void> | undefined;
@@ -43,11 +45,28 @@ export class ReplicaKeeper {
     this.#parts = parts;
   }
 
+  /** Of the snapshot that the replica began with: what its numbers mean something in. */
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  /** The highest number held: of the feed, or of a record that came by the side. */
+  get newest(): number {
+    return Math.max(this.#parts.replica.seq, this.#aside);
+  }
+
+  /** A record of our epoch came by the side, maybe before the feed brings it. */
+  holdsToo(record: KeyRecord): void {
+    this.#aside = Math.max(this.#aside, record.seq);
+  }
+
   /** Fills the replica with what is on disk; false if it may not be used without the authority. */
   restore(state: DiskState): boolean {
     const { replica, lease, clock, world } = this.#parts;
     for (const record of state.records) replica.put(record);
-    replica.settle(state.head.seq, new Set(state.records.map((record) => record.key)), false);
+    replica.settle(state.head.seq, new Set(state.records.map((record) => record.key)));
+    for (const record of state.records) this.holdsToo(record);
+    this.#epoch = state.head.epoch;
     const whole = state.entries.every((entry) => replica.apply(entry) !== "gap");
     if (state.lease === null || !whole) return false;
     const remaining = remainingMs(state.lease, world.clock.now());
@@ -87,8 +106,10 @@ export class ReplicaKeeper {
     return seq;
   }
 
-  /** The replica is whole by a snapshot from the authority. */
-  snapshotTaken(): void {
+  /** The replica is whole by a snapshot from the authority, and follows its feed in this epoch from now on. */
+  snapshotTaken(epoch: string): void {
+    if (epoch !== this.#epoch) this.#aside = 0;
+    this.#epoch = epoch;
     void this.#save();
   }
 
@@ -128,7 +149,8 @@ export class ReplicaKeeper {
     if (disk === undefined || this.#saving || this.#closed || this.#welcome === undefined) return;
     this.#saving = true;
     const { environments } = this.#welcome;
-    const head = { api: this.#welcome.api, environments, boot: this.#boot, instance, seq: replica.seq };
+    const [boot, epoch] = [this.#boot, this.#epoch];
+    const head = { api: this.#welcome.api, environments, boot, instance, epoch, seq: replica.seq };
     try {
       await disk.save(api, head, replica.records());
       this.#level = true;

@@ -28,6 +28,8 @@ export interface Replica {
   readonly seq: number;
   /** Keys held. */
   readonly size: number;
+  /** The number of the key's record, if it is held. */
+  seqOf(key: string): number | undefined;
   /** `LINE` words per slot, the last seven for the counters of sightings.ts. Another array after any change. */
   readonly lines: Int32Array;
   /** The slot of a version, or -1. Good until the next change. */
@@ -43,12 +45,13 @@ export interface Replica {
   put(record: KeyRecord): boolean;
   /**
    * After a snapshot that began at `seq`: follow from there. `present` names the keys it held; a key that it lacks and that
-   * no later entry brought is gone, or no longer ours to see. Lower than before only if `back` says that
-   * the authority itself went back; records stay as new as they are even then.
+   * no later entry brought is gone, or no longer ours to see.
    */
-  settle(seq: number, present: ReadonlySet<string>, back: boolean): void;
+  settle(seq: number, present: ReadonlySet<string>): void;
   /** Forgets the keys of other environments than these. */
   keepEnvironments(environments: readonly string[]): void;
+  /** Forgets everything: it was another api's, whose numbers say nothing of this one's. */
+  clear(): void;
   records(): IterableIterator<KeyRecord>;
 }
 
@@ -79,6 +82,10 @@ export class TableReplica implements Replica {
 
   get size(): number {
     return this.#keys.size;
+  }
+
+  seqOf(key: string): number | undefined {
+    return this.#keys.get(key)?.record.seq;
   }
 
   get lines(): Int32Array {
@@ -145,17 +152,22 @@ export class TableReplica implements Replica {
     return true;
   }
 
-  settle(seq: number, present: ReadonlySet<string>, back: boolean): void {
+  settle(seq: number, present: ReadonlySet<string>): void {
     for (const [key, held] of this.#keys) {
       if (held.record.seq <= seq && !present.has(key)) this.#drop(key, held);
     }
-    this.#seq = back ? seq : Math.max(this.#seq, seq);
+    this.#seq = Math.max(this.#seq, seq);
   }
 
   keepEnvironments(environments: readonly string[]): void {
     for (const [key, held] of this.#keys) {
       if (!environments.includes(held.record.environment)) this.#drop(key, held);
     }
+  }
+
+  clear(): void {
+    for (const [key, held] of this.#keys) this.#drop(key, held);
+    this.#seq = 0;
   }
 
   *records(): IterableIterator<KeyRecord> {

@@ -9,21 +9,23 @@
  * interval covers all of the time since: a lost connection of an hour ends with one report of an hour, without a hole. An
  * interval with more sightings than a report may carry is sent as several; all but the first cover no time.
  *
- * What the authority answers `unknown_boot` or `report_gap` to belongs to a boot that is over. Its sightings are not lost:
- * they go out with the first report of the next boot (late ones are welcome, see `foldSighting`).
+ * What the authority answers `unknown_boot`, `report_gap` or `reconciling` to belongs to a boot that is over. Its sightings are
+ * not lost: they go out with the first report of the next boot (late ones are welcome, see `foldSighting`).
+ *
+ * An interval claims that time has passed in which nothing else was seen. When the authority's clock was set, the time between the
+ * last interval's end and now never passed, or was there twice. Nobody may take that for silence: the boot ends, and the next
+ * begins where the authority's clock is now. What lies between is a hole.
  */
-import { jittered, type Report, SIGHTINGS_PER_REPORT_MAX, type Sighting, sleep, type World } from "@keyover/core";
+import { type Report, SIGHTINGS_PER_REPORT_MAX, type Sighting, type World } from "@keyover/core";
 import type { Answer, AuthorityCalls, Refusal } from "./authority-calls.ts";
-import type { AuthorityClock } from "./lease.ts";
-
-const TIMEOUT_MS = 5_000;
-const BACKOFF_MIN_MS = 50;
-const BACKOFF_MAX_MS = 5_000;
+import type { AuthorityClock, ClockMark, Lease } from "./lease.ts";
+import { Tries } from "./tries.ts";
 
 export interface ReporterParts {
   world: World;
   calls: AuthorityCalls;
   clock: AuthorityClock;
+  lease: Lease;
   /** Takes what was seen since the last call, its times translated. */
   sightings: (timeOf: (at: number) => number) => Sighting[];
   /** Every entry up to here is applied, and on disk if there is one. */
@@ -36,9 +38,12 @@ export interface ReporterParts {
 
 export class Reporter {
   readonly #parts: ReporterParts;
+  readonly #tries: Tries;
   #boot: string | undefined;
   #n = 0;
   #coveredTo = 0;
+  /** At the last cut. */
+  #mark: ClockMark | undefined;
   #waiting: Report[] = [];
   /** Of an earlier boot, or more than one report takes. */
   #left: Sighting[] = [];
@@ -48,6 +53,7 @@ export class Reporter {
 
   constructor(parts: ReporterParts) {
     this.#parts = parts;
+    this.#tries = new Tries(parts.world, parts.calls, parts.lease);
   }
 
   get pending(): number {
@@ -61,6 +67,7 @@ export class Reporter {
     this.#boot = boot;
     this.#n = 0;
     this.#coveredTo = from;
+    this.#mark = this.#parts.clock.mark();
     this.#cancelTimer?.();
     this.#arm(everyMs);
   }
@@ -71,7 +78,9 @@ export class Reporter {
     this.#cancelTimer?.();
     await this.#sending;
     if (this.#boot === undefined) return;
-    this.#cut(true);
+    // Where time was set, this is the last report and yet not a whole farewell: it covers no time.
+    const stepped = this.#clockStepped();
+    this.#cut(stepped ? this.#coveredTo : this.#timeNow(), !stepped);
     await this.#send();
   }
 
@@ -79,19 +88,33 @@ export class Reporter {
     this.#cancelTimer = this.#parts.world.clock.after(everyMs, () => {
       this.#arm(everyMs);
       if (this.#sending !== undefined) return;
-      this.#cut(false);
+      if (this.#clockStepped()) return this.#bootOver("clock_stepped");
+      this.#cut(this.#timeNow(), false);
       this.#sending = this.#send().finally(() => {
         this.#sending = undefined;
       });
     });
   }
 
-  #cut(final: boolean): void {
+  #clockStepped(): boolean {
+    const { clock, world } = this.#parts;
+    const byMs = this.#mark === undefined ? 0 : clock.steppedSince(this.#mark);
+    if (byMs !== 0) world.log("warn", "report.clock_stepped", { boot: this.#boot, byMs: Math.round(byMs) });
+    return byMs !== 0;
+  }
+
+  /** The authority's; not before the last interval's end, where small corrections set it back. */
+  #timeNow(): number {
+    return Math.max(this.#coveredTo, Math.floor(this.#parts.clock.earliest()));
+  }
+
+  /** An interval up to `to`. */
+  #cut(to: number, final: boolean): void {
     const { clock, sightings, applied } = this.#parts;
     const boot = this.#boot as string;
     const all = [...this.#left, ...sightings((at) => clock.latest(at))];
     this.#left = [];
-    const to = Math.max(this.#coveredTo, Math.floor(clock.earliest()));
+    this.#mark = clock.mark();
     let from = this.#coveredTo;
     for (let at = 0; at === 0 || at < all.length; at += SIGHTINGS_PER_REPORT_MAX) {
       const part = all.slice(at, at + SIGHTINGS_PER_REPORT_MAX);
@@ -106,44 +129,51 @@ export class Reporter {
 
   /** Until nothing waits, or the boot is over. */
   async #send(): Promise<void> {
-    const { world, calls, onGrant, onBootOver } = this.#parts;
-    let delayMs = BACKOFF_MIN_MS;
+    const { calls, onGrant } = this.#parts;
     for (let report = this.#waiting[0]; report !== undefined; report = this.#waiting[0]) {
-      const answer = await calls.post("reports", report, TIMEOUT_MS);
+      const answer = await calls.post("reports", report, this.#tries.patience.callMs);
       if (report.boot !== this.#boot) continue;
       if (answer.ok) {
         this.#waiting.shift();
-        delayMs = BACKOFF_MIN_MS;
+        this.#tries.succeeded();
         onGrant(answer);
         continue;
       }
-      if (endsBoot(answer)) {
-        this.#giveUp(answer);
-        onBootOver(report.boot, answer.code);
-        return;
-      }
-      if (this.#closed && answer.code !== "unreachable") return;
-      await sleep(world.clock, jittered(delayMs, 0.5, world.random));
-      delayMs = Math.min(2 * delayMs, BACKOFF_MAX_MS);
+      if (endsBoot(answer)) return this.#refused(answer);
+      if (this.#closed && !answer.elsewhere && answer.code !== "unreachable") return;
+      await this.#tries.next(answer.elsewhere);
     }
   }
 
-  #giveUp(answer: Refusal): void {
-    const over = ["unknown_boot", "report_gap", "feed_ahead"].includes(answer.code);
-    if (over) for (const report of this.#waiting) this.#left.push(...report.sightings);
-    else this.#parts.world.log("error", "report.refused", { code: answer.code, detail: answer.detail });
+  #refused({ code, detail }: Refusal): void {
+    if (!BOOT_IS_OVER.includes(code)) {
+      this.#parts.world.log("error", "report.refused", { code, detail });
+      this.#waiting = [];
+    }
+    this.#bootOver(code);
+  }
+
+  /** What was seen goes with the next boot. */
+  #bootOver(code: string): void {
+    const boot = this.#boot as string;
+    for (const report of this.#waiting) this.#left.push(...report.sightings);
     this.#waiting = [];
     this.#boot = undefined;
     this.#cancelTimer?.();
+    this.#parts.onBootOver(boot, code);
   }
 }
+
+/** About the boot, not about the report. */
+const BOOT_IS_OVER = ["unknown_boot", "report_gap", "reconciling"];
 
 /**
  * A report that is refused for what it is will be refused again: its boot ends, with a hole in the evidence, rather than
  * hang for ever. A refusal for another reason (the token, too many requests, the server's trouble) may pass.
  */
 function endsBoot({ code, status }: Refusal): boolean {
-  // `conflict`: the same report, sent before, is just being written.
-  if (code === "unreachable" || code === "conflict" || status >= 500) return false;
+  if (BOOT_IS_OVER.includes(code)) return true;
+  // `conflict`: the same report, sent before, is just being written. `feed_ahead`: the follower waits for the same thing.
+  if (["unreachable", "conflict", "feed_ahead"].includes(code) || status >= 500) return false;
   return status !== 401 && status !== 403 && status !== 408 && status !== 429;
 }

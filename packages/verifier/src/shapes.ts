@@ -50,10 +50,16 @@ export function asWelcome(value: unknown): Welcome | undefined {
   const grant = asGrant(value);
   if (grant === undefined || !isObject(value) || !isObject(value.api)) return undefined;
   const { id, name, prefix } = value.api;
-  const { environments, reportEveryMs } = value;
+  const { environments, reportEveryMs, epoch } = value;
   if (typeof id !== "string" || typeof name !== "string" || typeof prefix !== "string") return undefined;
   if (!isTexts(environments) || !isTime(reportEveryMs)) return undefined;
-  return { ...grant, api: { id, name, prefix }, environments, reportEveryMs: reportEveryMs as number };
+  return {
+    ...grant,
+    api: { id, name, prefix },
+    environments,
+    reportEveryMs: reportEveryMs as number,
+    epoch: typeof epoch === "string" ? epoch : "",
+  };
 }
 
 export function asSnapshotHead(value: unknown): SnapshotHead | undefined {

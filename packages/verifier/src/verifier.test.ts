@@ -1,43 +1,8 @@
 import { describe, expect, test } from "vitest";
-import {
-  AuthorityDouble,
-  type Events,
-  keyRecord,
-  newText,
-  START,
-  settle,
-  VirtualClock,
-  version,
-  worldOf,
-} from "./authority.test-double.ts";
-import { createVerifier, type Verifier, type VerifierOptions } from "./verifier.ts";
-
-interface Stage {
-  clock: VirtualClock;
-  authority: AuthorityDouble;
-  verifier: Verifier;
-  events: Events["events"];
-  /** The text of `key_1`'s only version. */
-  text: string;
-  code: (text: string, ask?: object) => string | undefined;
-}
-
-async function stage(
-  options: Partial<VerifierOptions> = {},
-  prepare?: (authority: AuthorityDouble) => void,
-): Promise<Stage> {
-  const clock = new VirtualClock();
-  const authority = new AuthorityDouble(clock);
-  const text = newText();
-  authority.write(keyRecord("key_1", [version(text)]));
-  prepare?.(authority);
-  const { world, events } = worldOf(authority);
-  const verifier = createVerifier({ url: "https://keys.test", token: "t", apis: ["market"], world, ...options });
-  await settle();
-  return { clock, authority, verifier, events, text, code: (shown, ask = {}) => verifier.verifyNow(shown, ask)?.code };
-}
-
-const status = (verifier: Verifier) => verifier.status()[0]!;
+import { AuthorityDouble, keyRecord, newText, version, worldOf } from "./authority.test-double.ts";
+import { stage, status } from "./verifier.test-support.ts";
+import { createVerifier } from "./verifier.ts";
+import { START, settle, VirtualClock } from "./virtual-clock.test-support.ts";
 
 describe("deciding", () => {
   test("a known key is decided at once; the same frozen verdict each time", async () => {
@@ -111,7 +76,7 @@ describe("starting", () => {
     });
     await clock.pass(30_000);
     expect(code(text)).toBe("stale_replica");
-    expect(authority.calls.length).toBeLessThan(20);
+    expect(authority.calls.length).toBeLessThan(25);
     authority.down = false;
     await clock.pass(8_000);
     await verifier.ready;
@@ -189,24 +154,6 @@ describe("following", () => {
     expect(status(verifier)).toMatchObject({ seq: 3, keys: 2, stale: false, lag: 0 });
   });
 
-  test("an authority that went back is followed, but no record goes back with it", async () => {
-    const { authority, clock, text, code, verifier } = await stage();
-    const before = structuredClone(authority.records.get("key_1")!);
-    authority.write(keyRecord("key_1", [version(text)], { status: "revoked" }));
-    await settle();
-    authority.seq = 1;
-    authority.log = authority.log.slice(0, 1);
-    authority.records.set("key_1", before);
-    authority.hangUp();
-    await clock.pass(5_000);
-    expect(code(text)).toBe("revoked");
-    const fresh = newText();
-    authority.write(keyRecord("key_2", [version(fresh)]));
-    await clock.pass(1_000);
-    expect(code(fresh)).toBe("ok");
-    expect(status(verifier).seq).toBe(2);
-  });
-
   test("a boot that the authority forgot is over at once, and the next begins with its sightings", async () => {
     const { authority, clock, text, code, verifier } = await stage();
     await clock.pass(3_500);
@@ -219,6 +166,19 @@ describe("following", () => {
     expect(reports[0]?.n).toBe(1);
     expect(reports.flatMap((report) => report.sightings)).toMatchObject([{ key: "key_1", accepted: 1 }]);
     expect(status(verifier)).toMatchObject({ stale: false, phase: "following" });
+  });
+
+  test("boots that the authority forgets again and again are made with pauses between", async () => {
+    const { authority, clock, world } = await stage();
+    const { fetch } = authority;
+    const refuse = () => Promise.resolve(Response.json({ code: "unknown_boot" }, { status: 409 }));
+    world.fetch = (input, init) => ((input as string).includes("/feed") ? refuse() : fetch(input, init));
+    authority.hangUp();
+    await clock.pass(1_000);
+    const before = authority.boots.size;
+    expect(before).toBeGreaterThan(1);
+    for (let i = 0; i < 20; i++) await settle(); // no time passes
+    expect(authority.boots.size).toBe(before);
   });
 
   test("another api under the same name leaves nothing of the old one", async () => {
@@ -295,6 +255,22 @@ describe("the lease", () => {
     await clock.pass(7_500);
     expect(authority.reports.length).toBeGreaterThan(7);
     expect(code(text)).toBe("stale_replica");
+  });
+
+  test("nor do entries: each may have been long on its way, with a revocation behind it", async () => {
+    const { authority, clock, code, text } = await stage({}, (each) => {
+      each.policy = { leaseMs: 6_000, onStale: "closed", staticMs: 0 };
+    });
+    await clock.pass(2_000);
+    authority.beats = false;
+    for (let i = 0; i < 7; i++) {
+      expect(code(text)).toBe(i < 6 ? "ok" : "stale_replica");
+      authority.write(keyRecord("key_2", [version(newText())]));
+      await clock.pass(1_000);
+    }
+    authority.beats = true;
+    await clock.pass(1_000);
+    expect(code(text)).toBe("ok");
   });
 
   test("a verifier an hour off decides the same, and reports in the authority's time", async () => {
@@ -416,6 +392,16 @@ describe("reports", () => {
     const calls = authority.calls.length;
     await clock.pass(60_000);
     expect(authority.calls.length).toBe(calls);
+  });
+
+  test("close: a welcome that comes after it is not taken up", async () => {
+    const { authority, clock, verifier } = await stage({}, (each) => {
+      each.latencyMs = 500;
+    });
+    verifier.ready.catch(() => undefined);
+    await verifier.close();
+    await clock.pass(60_000);
+    expect(authority.calls).toEqual(["verifiers"]);
   });
 
   test("close waits no longer than two seconds for an authority that is away", async () => {

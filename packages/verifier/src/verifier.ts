@@ -19,8 +19,11 @@ export type { DiskHead, DiskLease, DiskState, JournalLine, ReplicaDisk } from ".
 export { fileDisk } from "./disk.ts";
 
 export interface VerifierOptions {
-  /** The authority's address, such as `https://keys.example.com`. */
-  url: string;
+  /**
+   * The authority's address, such as `https://keys.example.com`. Where it is several processes, each one's: a verifier then goes on
+   * without a gap when one of them is dead or stands still.
+   */
+  url: string | readonly string[];
   /** A token of the role `verifier`. */
   token: string;
   /** Send the token over http:// to another machine. Only where nobody else can listen. */
@@ -76,12 +79,13 @@ class ReplicaVerifier implements Verifier {
   constructor(options: VerifierOptions) {
     const world = options.world ?? realWorld();
     if (options.apis.length === 0) throw new TypeError("createVerifier: name at least one api in `apis`");
-    const problem = authorityUrlProblem(options.url, options.allowPlainHttp);
+    const urls = typeof options.url === "string" ? [options.url] : options.url;
+    const problem = urlsProblem(urls, options.allowPlainHttp);
     if (problem !== undefined) throw new TypeError(`createVerifier: ${problem}`);
-    const { dataDir, environment, instance, reportEveryMs, url, token } = options;
+    const { dataDir, environment, instance, reportEveryMs, token } = options;
     const disk = options.disk ?? (dataDir === undefined ? undefined : fileDisk(dataDir, world.log));
     const fallbackInstance = `${hostName()}-${randomName(world)}`;
-    const shared = { url, token, environment, instance, fallbackInstance, reportEveryMs, disk, software: software() };
+    const shared = { urls, token, environment, instance, fallbackInstance, reportEveryMs, disk, software: software() };
     this.docsUrl = options.docsUrl ?? docsUrl("key_retired");
     this.#apis = options.apis.map((api) => new ApiReplica(world, { ...shared, api }));
     this.#starting = this.#start(disk);
@@ -149,6 +153,15 @@ class ReplicaVerifier implements Verifier {
     await this.#starting.catch(() => undefined);
     await this.#unlock?.();
   }
+}
+
+function urlsProblem(urls: readonly string[], allowPlainHttp: boolean | undefined): string | undefined {
+  if (urls.length === 0) return "name at least one address of the authority in `url`";
+  for (const [i, url] of urls.entries()) {
+    const problem = authorityUrlProblem(url, allowPlainHttp);
+    if (problem !== undefined) return urls.length === 1 ? problem : `url[${i}] of ${urls.length}: ${problem}`;
+  }
+  return undefined;
 }
 
 function randomName(world: World): string {

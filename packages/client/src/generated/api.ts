@@ -156,6 +156,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/apis/{api}/reconciliation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How an api stands after a restore */
+        get: operations["getReconciliation"];
+        put?: never;
+        /**
+         * Choose between a restored database and what verifiers remember
+         * @description Put on record at once, and carried out by and by; the api is served when its state is `served`. What is known to be compromised or revoked stays refused either way, unless `revive` says otherwise.
+         */
+        post: operations["reconcile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apis/{api}/reconciliation/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What verifiers remember, key by key */
+        get: operations["listDifferences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apis/{api}/remembered": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a restored database lacks
+         * @description Records newer than `after` of the `reconciling` that a registration was answered with, in parts.
+         */
+        post: operations["tellRemembered"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/apis/{api}/reports": {
         parameters: {
             query?: never;
@@ -923,6 +981,84 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        Reconciliation: {
+            /** @description The feed's head in the backup; what has a higher number is compared. */
+            after: number | null;
+            api: string;
+            /** @description The last that the backup knows of. */
+            asOf: number | null;
+            /** @description By environment: how far the former feed was compared. */
+            compared: {
+                [key: string]: number;
+            };
+            epoch: string;
+            /** @description Keys that verifiers have told of, whether or not they differ. */
+            keys: number;
+            marks: {
+                /** @description Epoch milliseconds. */
+                at: number;
+                /** @description It has told all that it knows. */
+                complete: boolean;
+                environments: string[];
+                epoch: string;
+                instance: string;
+                /** @description Records that it may not speak of, or that were ill-formed. */
+                passedOver: number;
+                seq: number;
+            }[];
+            reconciledAt: number | null;
+            restoredAt: number | null;
+            /** @description Names this state; send it with the choice. */
+            seen: string;
+            /**
+             * @description held: not served. late: served, while a verifier that came later knows more than was compared.
+             * @enum {string}
+             */
+            state: "never restored" | "held" | "being carried out" | "served" | "late";
+            /** @description Verifiers that ran when the backup was made, and have not been heard of since the restore. */
+            unheard: {
+                boot: string;
+                coveredTo: number;
+                instance: string;
+                software: string;
+            }[];
+        };
+        RestoreDifference: {
+            /** @description Null: the key was made after the backup. */
+            backup: components["schemas"]["RestoreSide"] | null;
+            /** @description Since the backup, in words; empty if both sides are alike. */
+            changes: string[];
+            consumer: string;
+            /** @description What others remember under the same number. Then say whose word counts. */
+            contradicts: {
+                instances: string[];
+                verifiers: components["schemas"]["RestoreSide"];
+            }[];
+            environment: string;
+            /** @description Who remembers it so; the first few. */
+            instances: string[];
+            key: string;
+            verifiers: components["schemas"]["RestoreSide"];
+        };
+        RestoreSide: {
+            current: number;
+            rotation: {
+                from: number;
+                id: string;
+                /** @enum {string} */
+                phase: "planned" | "propagating" | "offered" | "overlapping" | "retired" | "completed" | "cancelled" | "rolled-back";
+                to: number;
+            } | null;
+            /** @enum {string} */
+            status: "active" | "suspended" | "revoked";
+            versions: {
+                compromised: boolean;
+                fenced: boolean;
+                number: number;
+                /** @enum {string} */
+                state: "pending" | "active" | "retiring" | "retired" | "destroyed";
+            }[];
+        };
         Rotation: {
             api: string;
             claimedAt: number | null;
@@ -1142,6 +1278,7 @@ export interface components {
                 prefix: string;
             };
             environments: string[];
+            epoch: string;
             leaseMs: number;
             now: number;
             /** @enum {string} */
@@ -1311,6 +1448,8 @@ export interface operations {
                 };
                 content: {
                     "application/json": {
+                        /** @description Apis that are not served, because their database was restored. */
+                        reconciling?: number;
                         /** @enum {string} */
                         status: "ready";
                     };
@@ -1651,6 +1790,222 @@ export interface operations {
             };
         };
     };
+    getReconciliation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                api: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reconciliation"];
+                };
+            };
+        };
+    };
+    reconcile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                api: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description verifiers: what was in force. backup: what the restored database says.
+                     * @enum {string}
+                     */
+                    choose: "verifiers" | "backup";
+                    /**
+                     * @description Keys for which something else is chosen.
+                     * @default []
+                     */
+                    keys?: {
+                        /**
+                         * @description verifiers: what was in force. backup: what the restored database says.
+                         * @enum {string}
+                         */
+                        choose: "verifiers" | "backup";
+                        /** @description Where verifiers contradict each other: whose word counts. */
+                        instance?: string;
+                        key: string;
+                    }[];
+                    /** @description For the audit log: why. */
+                    reason: string;
+                    /**
+                     * @description With backup: also accept again what verifiers know to be compromised or revoked.
+                     * @default false
+                     */
+                    revive?: boolean;
+                    /** @description Refuses the choice if verifiers have told more since. */
+                    seen?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reconciliation"];
+                };
+            };
+        };
+    };
+    listDifferences: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                api: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["RestoreDifference"][];
+                        next: string | null;
+                    };
+                };
+            };
+        };
+    };
+    tellRemembered: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                api: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    epoch: string;
+                    instance: string;
+                    last: boolean;
+                    n: number;
+                    /** @description As the feed brought them. */
+                    records: {
+                        [key: string]: unknown;
+                    }[];
+                    seq: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        records: number;
+                    };
+                };
+            };
+        };
+    };
     report: {
         parameters: {
             query?: never;
@@ -1813,6 +2168,10 @@ export interface operations {
             content: {
                 "application/json": {
                     boot: string;
+                    holds?: {
+                        epoch: string;
+                        seq: number;
+                    };
                     instance: string;
                     replaces?: string;
                     software: string;

@@ -62,7 +62,7 @@ function collect(stream: PassThrough): () => string {
 
 export async function startRig(): Promise<Rig> {
   const world = realWorld(createLogger("silent"));
-  const store = openMemoryStore();
+  const store = openMemoryStore({ now: () => world.clock.now() });
   const authority = await createAuthority(world, store, {
     masterKey: new Uint8Array(32).fill(7),
     logger: false,

@@ -1,8 +1,8 @@
 /** The command line: what there is, and how it ends. */
-import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { apiCommands } from "./api-commands.ts";
 import { auditCommands } from "./audit-commands.ts";
+import { backupCommand } from "./backup.ts";
 import { consumerCommands } from "./consumer-commands.ts";
 import { doctorCommand } from "./doctor.ts";
 import { type ExitCode, exitCodes, exitMeanings } from "./exit-codes.ts";
@@ -10,10 +10,14 @@ import { endingOf } from "./failures.ts";
 import { initCommand } from "./init.ts";
 import { type Io, processIo, remark } from "./io.ts";
 import { keyCommands } from "./key-commands.ts";
+import { migrateCommand } from "./migrate.ts";
+import { reconcileCommand } from "./reconcile.ts";
+import { restoreCommand } from "./restore.ts";
 import { rotationCommands } from "./rotation-commands.ts";
 import { serveCommand } from "./serve.ts";
 import { tokenCommands } from "./token-commands.ts";
 import { verifyCommand } from "./verify-command.ts";
+import { versionOf } from "./version.ts";
 import { watchCommand } from "./watch.ts";
 
 /** Runs one command line (`argv` as in process.argv) and answers its exit code. */
@@ -39,6 +43,10 @@ export function programOn(io: Io): Command {
     .addHelpText("after", () => `\n${environmentText}\n\n${exitCodeText()}`);
   serveCommand(program, io);
   initCommand(program, io);
+  migrateCommand(program, io);
+  backupCommand(program, io);
+  restoreCommand(program, io);
+  reconcileCommand(program, io);
   apiCommands(program, io);
   consumerCommands(program, io);
   keyCommands(program, io);
@@ -70,6 +78,7 @@ const environmentText = `Environment:
   KEYOVER_URL              the authority (otherwise http://127.0.0.1:7700)
   KEYOVER_TOKEN            the token, or KEYOVER_TOKEN_FILE: a file of mode 0600 that holds it
   KEYOVER_ALLOW_PLAIN_HTTP 1: send tokens over http:// to another machine, where nobody else can listen
+  DATABASE_URL             PostgreSQL instead of SQLite, for serve, init, migrate and doctor
   NODE_EXTRA_CA_CERTS      certificate to trust besides the well-known ones
   NO_COLOR                 no colours`;
 
@@ -78,9 +87,4 @@ function exitCodeText(): string {
     ([name, code]) => `  ${code}  ${exitMeanings[name as keyof typeof exitCodes]}`,
   );
   return `Exit codes:\n${lines.join("\n")}`;
-}
-
-function versionOf(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -2,12 +2,12 @@
  * How a command reaches the authority. A token never comes from the command line, where every user of the machine could read it
  * in the process list, and never from a file that others can read.
  */
-import { readFileSync, statSync } from "node:fs";
 import { type Api, createApi } from "@keyover/client/api";
 import { authorityUrlProblem } from "@keyover/core";
 import type { Command } from "commander";
-import { UnsafeConfigurationError, UsageError } from "./exit-codes.ts";
+import { UsageError } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
+import { readPrivateFile } from "./private-file.ts";
 
 export interface ConnectionOptions {
   url?: string | undefined;
@@ -66,36 +66,6 @@ function tokenFrom(text: string | undefined, source: string): string | undefined
   if (!/^[\x21-\x7e]{1,200}$/.test(token))
     throw new UsageError(`${source} holds no token; a token is one word that begins with kot_`);
   return token;
-}
-
-/** Reads a small file that holds a secret, and refuses one that others can read. */
-function readPrivateFile(path: string, what: string): string {
-  let mode: number;
-  try {
-    mode = statSync(path).mode & 0o777;
-  } catch (error) {
-    throw new UsageError(`the ${what} ${path} can't be read: ${reasonOf(error)}`);
-  }
-  if ((mode & 0o077) !== 0) {
-    throw new UnsafeConfigurationError(
-      `the ${what} ${path} can be read by others (mode ${mode.toString(8).padStart(4, "0")}). If nobody has read it, run: chmod 600 ${path}`,
-    );
-  }
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new UsageError(`the ${what} ${path} can't be read: ${reasonOf(error)}`);
-  }
-}
-
-function reasonOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  const reasons: Record<string, string> = {
-    ENOENT: "there is no such file",
-    EACCES: "permission denied",
-    EISDIR: "it is a folder",
-  };
-  return reasons[String(code)] ?? (error instanceof Error ? error.message : String(error));
 }
 
 /** Connects with a token; without one there is no call to make. */

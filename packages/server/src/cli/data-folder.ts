@@ -1,20 +1,17 @@
 /** The data folder: database, lock, master key. Made private on first use; refused if others can read it. */
 import { existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { RandomBytes } from "@keyover/core";
-import { type Custody, createCustody } from "../custody/custody.ts";
-import { loadMasterKey, MasterKeyError } from "../custody/master-key.ts";
-import type { Secret } from "../custody/secret.ts";
-import type { Sealed } from "../store/entities.ts";
+import type { World } from "@keyover/core";
+import { loadMasterKey } from "../custody/master-key.ts";
 import { FolderInUseError, openSqliteStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
 import { UnsafeConfigurationError } from "./exit-codes.ts";
+import { refuseForeignKey, refuseLostKey } from "./master-key-check.ts";
 
-export interface OpenFolder {
+/** A database that is open, and the key to what is sealed in it. */
+export interface Opened {
   store: Store;
   masterKey: Uint8Array;
-  /** True if this call made the master key. */
-  created: boolean;
 }
 
 /** What SQLite may leave beside the database, and the lock. */
@@ -23,10 +20,9 @@ const FILES = ["keyover.sqlite", "keyover.sqlite-wal", "keyover.sqlite-shm", "ke
 /** Opens a folder that is fit, or makes one. If that fails, what it made is gone again. */
 export async function openDataFolder(
   folder: string,
-  masterKeyFile: string | undefined,
-  random: RandomBytes,
-): Promise<OpenFolder> {
-  const keyPath = masterKeyFile ?? join(folder, "master.key");
+  keyPath: string,
+  { clock, random }: Pick<World, "clock" | "random">,
+): Promise<Opened> {
   refuseUnfit(folder);
   // An unsafe master key is refused before anything is made or opened.
   const known = existsSync(keyPath) ? loadMasterKey(keyPath, random) : undefined;
@@ -35,14 +31,12 @@ export async function openDataFolder(
   let store: Store | undefined;
   let keyIsOurs = false;
   try {
-    store = openSqliteStore(folder);
-    if (known !== undefined) {
-      await refuseForeignKey(store, known.key, keyPath);
-      return { store, masterKey: known.key, created: false };
-    }
-    await refuseLostKey(store, keyPath);
+    store = openSqliteStore(folder, () => clock.now());
+    if (known === undefined) await refuseLostKey(store, keyPath);
     keyIsOurs = !existsSync(keyPath);
-    return { store, masterKey: loadMasterKey(keyPath, random).key, created: true };
+    const { key } = known ?? loadMasterKey(keyPath, random);
+    await refuseForeignKey(store, key, keyPath);
+    return { store, masterKey: key };
   } catch (error) {
     await store?.close();
     if (error instanceof FolderInUseError) throw error;
@@ -54,7 +48,7 @@ export async function openDataFolder(
 }
 
 /** The first folder that had to be made. (Node's own `recursive` never returns where the kernel says ENOENT, as under /proc.) */
-function makeFolder(folder: string): string | undefined {
+export function makeFolder(folder: string): string | undefined {
   if (existsSync(folder)) return undefined;
   const first = makeFolder(dirname(folder));
   try {
@@ -67,7 +61,7 @@ function makeFolder(folder: string): string | undefined {
   return first ?? folder;
 }
 
-function refuseUnfit(folder: string): void {
+export function refuseUnfit(folder: string): void {
   const stat = statSync(folder, { throwIfNoEntry: false });
   if (stat === undefined) return;
   if (!stat.isDirectory()) throw new UnsafeConfigurationError(`${folder} is not a folder; name one with --data`);
@@ -75,40 +69,5 @@ function refuseUnfit(folder: string): void {
   const mode = (stat.mode & 0o777).toString(8).padStart(4, "0");
   throw new UnsafeConfigurationError(
     `the data folder ${folder} is open to others (mode ${mode}). Run: chmod 700 ${folder}`,
-  );
-}
-
-/** A new master key beside an old database would leave what is sealed there closed for good, and say nothing. */
-async function refuseLostKey(store: Store, keyPath: string): Promise<void> {
-  if ((await store.count("token", {})) === 0) return;
-  throw new MasterKeyError(
-    `there is no master key at ${keyPath}, though the database was sealed under one. Name the right file with --master-key-file, or restore it from your backup`,
-  );
-}
-
-/** One look is enough: everything that waits is sealed under the same master key. */
-async function refuseForeignKey(store: Store, masterKey: Uint8Array, keyPath: string): Promise<void> {
-  const [sealed] = await store.list("sealed", {}, { limit: 1 });
-  if (sealed === undefined) return;
-  try {
-    openSealed(
-      createCustody(masterKey, () => new Uint8Array()),
-      sealed.value,
-    );
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new MasterKeyError(
-      `the master key ${keyPath} does not belong to this database (${why}). Name the right file with --master-key-file, or restore it from your backup`,
-    );
-  }
-}
-
-/** A waiting secret, for the rows of keys and of tokens alike. */
-export function openSealed(custody: Custody, { id, keyId, version, envelope }: Sealed): Secret {
-  return custody.open(
-    envelope,
-    keyId === null
-      ? { owner: id, version: 1, purpose: "token" }
-      : { owner: keyId, version: version ?? 0, purpose: "claim" },
   );
 }

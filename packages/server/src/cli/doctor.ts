@@ -11,25 +11,26 @@ import {
   tokenOf,
   urlOf,
 } from "./connection.ts";
+import { examineDatabase } from "./doctor-database.ts";
 import { examineFolder } from "./doctor-folder.ts";
 import { examineFleet, examineKeys, examineRotations } from "./doctor-inventory.ts";
 import { RefusedError } from "./exit-codes.ts";
 import { causeOf } from "./failures.ts";
 import { bad, type Finding, findingText, good, note } from "./finding.ts";
-import { type FolderOptions, folderOf, folderOptions } from "./folder-options.ts";
 import { type Io, painterOf, say, sayJson } from "./io.ts";
+import { namesPlace, type Place, type PlaceOptions, placeOf, placeOptions } from "./place.ts";
 import { roughly } from "./render.ts";
 
-interface DoctorOptions extends ConnectionOptions, FolderOptions {
+interface DoctorOptions extends ConnectionOptions, PlaceOptions {
   json?: boolean | undefined;
 }
 
 export function doctorCommand(program: Command, io: Io): void {
   const command = connectionOptions(
-    folderOptions(
+    placeOptions(
       program
         .command("doctor")
-        .description("check the authority, and with --data its folder; exit 1 if anything is bad"),
+        .description("check the authority, and what --data or DATABASE_URL names; exit 1 if anything is bad"),
     ),
   );
   withExamples(command, [
@@ -48,17 +49,23 @@ export function doctorCommand(program: Command, io: Io): void {
 }
 
 async function examine(options: DoctorOptions, io: Io): Promise<Finding[]> {
-  const offline = options.data === undefined ? [] : await examineFolder(folderOf(options, io));
+  const offline = namesPlace(options, io) ? await examinePlace(placeOf(options, io), io) : undefined;
   const asked =
     options.url ?? io.env.KEYOVER_URL ?? options.tokenFile ?? io.env.KEYOVER_TOKEN ?? io.env.KEYOVER_TOKEN_FILE;
-  // A folder alone, perhaps a restored backup, has no authority that runs.
-  if (options.data !== undefined && asked === undefined) {
+  // A folder or a database alone, perhaps a restored backup, has no authority that runs.
+  if (offline !== undefined && asked === undefined) {
     return [
       ...offline,
-      note("authority", "not asked, because only a folder was named", "name it with --url to have it checked too"),
+      note("authority", "not asked, because only its data was named", "name it with --url to have it checked too"),
     ];
   }
-  return [...offline, ...(await examineAuthority(options, io))];
+  return [...(offline ?? []), ...(await examineAuthority(options, io))];
+}
+
+function examinePlace(place: Place, io: Io): Promise<Finding[]> {
+  return place.database === undefined
+    ? examineFolder(place, () => io.world.clock.now())
+    : examineDatabase(place.database, place, io);
 }
 
 async function examineAuthority(options: ConnectionOptions, io: Io): Promise<Finding[]> {

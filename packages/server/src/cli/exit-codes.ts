@@ -14,7 +14,7 @@ export const exitMeanings: Record<keyof typeof exitCodes, string> = {
   ok: "done",
   refused: "the authority refused, or what was asked about is not so (a key that is not valid, a doctor with findings)",
   usage: "the command line is wrong, or a confirmation is missing; nothing was done",
-  unreachable: "the authority can't be reached",
+  unreachable: "the authority, or its database, can't be reached",
   configuration: "the configuration is unsafe or the data folder unusable; nothing was started",
   defect: "the program itself failed; please report it",
 };

@@ -2,8 +2,14 @@
 import { ApiError } from "@keyover/client/api";
 import { CommanderError } from "commander";
 import { MasterKeyError } from "../custody/master-key.ts";
-import { FolderInUseError, SchemaError } from "../store/sqlite.ts";
-import { StorageFullError } from "../store/store.ts";
+import { FolderInUseError } from "../store/sqlite.ts";
+import {
+  OutcomeUnknownError,
+  SchemaError,
+  StorageFullError,
+  StoreConfigurationError,
+  StoreUnavailableError,
+} from "../store/store.ts";
 import { type ExitCode, exitCodes, RefusedError, UnsafeConfigurationError, UsageError } from "./exit-codes.ts";
 import { clean } from "./render.ts";
 
@@ -20,6 +26,8 @@ export function endingOf(error: unknown): Ending {
   if (error instanceof UsageError) return { code: exitCodes.usage, sentence: error.message };
   if (error instanceof RefusedError) return { code: exitCodes.refused, sentence: error.message };
   if (error instanceof ApiError) return apiEnding(error);
+  if (error instanceof StoreUnavailableError || error instanceof OutcomeUnknownError)
+    return { code: exitCodes.unreachable, sentence: error.message };
   const configuration = configurationSentence(error);
   if (configuration !== undefined) return { code: exitCodes.configuration, sentence: configuration };
   return {
@@ -101,6 +109,7 @@ const SQLITE: [code: RegExp, sentence: string][] = [
 function configurationSentence(error: unknown): string | undefined {
   if (error instanceof UnsafeConfigurationError || error instanceof MasterKeyError) return error.message;
   if (error instanceof FolderInUseError || error instanceof SchemaError) return error.message;
+  if (error instanceof StoreConfigurationError) return error.message;
   if (error instanceof StorageFullError) return "the disk is full; free some space and start again";
   if (!(error instanceof Error) || !("code" in error)) return undefined;
   const code = String(error.code);

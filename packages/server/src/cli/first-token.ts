@@ -3,12 +3,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Secret } from "../custody/secret.ts";
 import { type Io, painterOf, say } from "./io.ts";
+import type { Place } from "./place.ts";
 import { type ReservedFile, reserveSecretFile } from "./secret-file.ts";
 
-/** The place for it. Beside a database that exists, a file that exists is from the first start and stays as it is. */
-export function firstTokenFile(path: string | undefined, data: string): ReservedFile | undefined {
+/** The place for it. Where everything was set up before, a file that exists is from the first start and stays as it is. */
+export function firstTokenFile(path: string | undefined, place: Place): ReservedFile | undefined {
   if (path === undefined) return undefined;
-  if (existsSync(path) && existsSync(join(data, "keyover.sqlite"))) return undefined;
+  const before = place.database === undefined ? join(place.data, "keyover.sqlite") : place.masterKeyPath;
+  if (existsSync(path) && existsSync(before)) return undefined;
   return reserveSecretFile(path);
 }
 

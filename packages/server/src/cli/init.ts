@@ -4,19 +4,19 @@ import { createAuthority } from "../authority.ts";
 import type { Secret } from "../custody/secret.ts";
 import { createLogger, realWorld } from "../world.ts";
 import { withExamples } from "./command-group.ts";
-import { openDataFolder } from "./data-folder.ts";
 import { RefusedError } from "./exit-codes.ts";
 import { firstTokenFile, handOver } from "./first-token.ts";
-import { type FolderOptions, folderOf, folderOptions } from "./folder-options.ts";
 import { type Io, say, sayJson } from "./io.ts";
+import { openPlace } from "./open-place.ts";
+import { type Place, type PlaceOptions, placeName, placeOf, placeOptions } from "./place.ts";
 
-interface InitOptions extends FolderOptions {
+interface InitOptions extends PlaceOptions {
   adminTokenFile?: string;
   json?: boolean;
 }
 
 export function initCommand(program: Command, io: Io): void {
-  const command = folderOptions(
+  const command = placeOptions(
     program
       .command("init")
       .description("make data folder, master key and first token without serving; a second time it changes nothing"),
@@ -28,11 +28,11 @@ export function initCommand(program: Command, io: Io): void {
 }
 
 async function init(options: InitOptions, io: Io): Promise<void> {
-  const { data, masterKeyFile } = folderOf(options, io);
-  const reserved = firstTokenFile(options.adminTokenFile, data);
+  const place = placeOf(options, io);
+  const reserved = firstTokenFile(options.adminTokenFile, place);
   let token: Secret | undefined;
   try {
-    token = await firstToken(data, masterKeyFile);
+    token = await firstToken(place);
   } catch (error) {
     reserved?.release();
     throw error;
@@ -42,12 +42,12 @@ async function init(options: InitOptions, io: Io): Promise<void> {
     if (reserved !== undefined) {
       const instead = `keyover token create administrator --role admin --secret-file ${options.adminTokenFile}`;
       throw new RefusedError(
-        `${data} was set up before, and its first token was handed over then; make another with: ${instead}`,
+        `${placeName(place)} was set up before, and its first token was handed over then; make another with: ${instead}`,
       );
     }
     return options.json
       ? sayJson(io, { adminToken: null })
-      : say(io, `${data} was set up before; nothing was changed.`);
+      : say(io, `${placeName(place)} was set up before; nothing was changed.`);
   }
   if (options.json) {
     const inFile = reserved?.write(io, token.reveal()) === true;
@@ -55,14 +55,14 @@ async function init(options: InitOptions, io: Io): Promise<void> {
   }
   say(
     io,
-    `${data} is ready; start the authority with: keyover serve${options.data === undefined ? "" : ` --data ${data}`}`,
+    `${placeName(place)} is ready; start the authority with: keyover serve${options.data === undefined ? "" : ` --data ${place.data}`}`,
   );
   handOver(io, token, reserved);
 }
 
-async function firstToken(data: string, masterKeyFile: string | undefined): Promise<Secret | undefined> {
+async function firstToken(place: Place): Promise<Secret | undefined> {
   const world = realWorld(createLogger("warn"));
-  const { store, masterKey } = await openDataFolder(data, masterKeyFile, world.random);
+  const { store, masterKey } = await openPlace(place, world);
   const authority = await createAuthority(world, store, { masterKey, logger: false, trustProxy: false });
   try {
     return await authority.firstToken();

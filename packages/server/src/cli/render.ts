@@ -55,6 +55,16 @@ function spread(ms: number, parts: number): string[] {
   return found;
 }
 
+// ---- sizes ------------------------------------------------------------------------------------------------------------
+
+/** `840 bytes`, `1.2 MiB`. */
+export function byteCount(bytes: number): string {
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  let [size, unit] = [bytes, -1];
+  while (size >= 1024 && unit + 1 < units.length) [size, unit] = [size / 1024, unit + 1];
+  return unit < 0 ? `${bytes} bytes` : `${size.toFixed(1)} ${units[unit]}`;
+}
+
 // ---- times ------------------------------------------------------------------------------------------------------------
 
 const two = (value: number) => String(value).padStart(2, "0");

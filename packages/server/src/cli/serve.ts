@@ -8,16 +8,18 @@ import { createSecureContext } from "node:tls";
 import type { World } from "@keyover/core";
 import type { Command } from "commander";
 import { type Authority, createAuthority, TICK_MS } from "../authority.ts";
+import { SchemaError, type Store } from "../store/store.ts";
 import { createLogger, realWorld } from "../world.ts";
 import { withExamples } from "./command-group.ts";
-import { openDataFolder } from "./data-folder.ts";
 import { exitCodes, UnsafeConfigurationError } from "./exit-codes.ts";
 import { firstTokenFile, handOver } from "./first-token.ts";
-import { type FolderOptions, folderOf, folderOptions } from "./folder-options.ts";
 import { type Io, say } from "./io.ts";
+import { openPlace } from "./open-place.ts";
+import { type Place, type PlaceOptions, placeOf, placeOptions } from "./place.ts";
 import { roughly } from "./render.ts";
+import { versionOf } from "./version.ts";
 
-interface ServeOptions extends FolderOptions {
+interface ServeOptions extends PlaceOptions {
   listen?: string;
   adminTokenFile?: string;
   tlsCert?: string;
@@ -32,7 +34,7 @@ const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 const DRAIN_MS_MAX = 10_000;
 
 export function serveCommand(program: Command, io: Io): void {
-  const command = folderOptions(
+  const command = placeOptions(
     program.command("serve").description("run the authority; makes the data folder and the first token on first start"),
   )
     .option("--listen <host:port>", `address (KEYOVER_LISTEN; otherwise ${LISTEN_DEFAULT})`)
@@ -44,6 +46,7 @@ export function serveCommand(program: Command, io: Io): void {
   withExamples(command, [
     "keyover serve",
     "keyover serve --data /var/lib/keyover --listen 0.0.0.0:7700 --tls-cert cert.pem --tls-key key.pem",
+    "keyover serve --database-url-file database.url --master-key-file /etc/keyover/master.key",
   ]);
   command.action((options: ServeOptions) => serve(options, io));
 }
@@ -53,43 +56,56 @@ async function serve(options: ServeOptions, io: Io): Promise<void> {
   const { host, port } = parseListen(options.listen ?? (io.env.KEYOVER_LISTEN || LISTEN_DEFAULT));
   const tls = readTls(options);
   refuseUnsafe(host, tls !== undefined, options.behindTlsProxy === true);
-  const { data, masterKeyFile } = folderOf(options, io);
+  const place = placeOf(options, io);
   const logger = createLogger(logLevelOf(options, io));
   const world = realWorld(logger);
   await refuseTaken(host, port);
-  const reserved = firstTokenFile(options.adminTokenFile, data);
-  const authority = await start();
+  const reserved = firstTokenFile(options.adminTokenFile, place);
+  if (place.database?.inTheClear) logger.warn({ event: "store.in_the_clear", database: place.database.name });
+  const { authority, outdated } = await start();
   const bound = authority.app.server.address();
   const url = urlOf(host, typeof bound === "object" && bound !== null ? bound.port : port, tls !== undefined);
-  // Only now: a token that was made by a start that failed would never have been shown.
-  const firstToken = await authority.firstToken();
-  if (firstToken === undefined) reserved?.release();
-  else handOver(io, firstToken, reserved);
+  try {
+    // Only now: a token that was made by a start that failed would never have been shown.
+    const firstToken = await authority.firstToken();
+    if (firstToken === undefined) reserved?.release();
+    else handOver(io, firstToken, reserved);
+  } catch (error) {
+    reserved?.release();
+    await authority.close();
+    throw error;
+  }
   logger.info({
     event: "server.listening",
     host,
     port: typeof bound === "object" ? bound?.port : port,
     tls: tls !== undefined,
+    database: place.database?.name ?? "sqlite",
   });
   say(
     io,
-    `Keyover listens on ${url} (reference: ${url}/docs), data in ${data}. Ready in ${roughly(world.clock.elapsed() - begun)}; stop it with Ctrl-C or SIGTERM.`,
+    `Keyover listens on ${url} (reference: ${url}/docs), ${whereOf(place)}. Ready in ${roughly(world.clock.elapsed() - begun)}; stop it with Ctrl-C or SIGTERM.`,
   );
   tickForever(authority, world);
-  await drainOnSignal(authority, world);
+  await drained(authority, world, outdated);
 
-  async function start(): Promise<Authority> {
+  async function start(): Promise<{ authority: Authority; outdated: Promise<SchemaError> }> {
     try {
-      const { store, masterKey } = await openDataFolder(data, masterKeyFile, world.random);
-      const made = await createAuthority(world, store, {
+      const { store, masterKey } = await openPlace(place, world);
+      const { watched, outdated } = watchSchema(store);
+      const made = await createAuthority(world, watched, {
         masterKey,
         logger,
         trustProxy: options.behindTlsProxy === true,
         tls,
+        software: `keyover/${versionOf()}`,
+      }).catch(async (error: unknown) => {
+        await store.close();
+        throw error;
       });
       try {
         await made.app.listen({ host, port });
-        return made;
+        return { authority: made, outdated };
       } catch (error) {
         await made.close();
         throw error;
@@ -99,6 +115,27 @@ async function serve(options: ServeOptions, io: Io): Promise<void> {
       throw error;
     }
   }
+}
+
+function whereOf({ data, database }: Place): string {
+  return database === undefined ? `data in ${data}` : `database ${database.name}`;
+}
+
+/** Resolves once the database has been brought to a schema that this program can't work with: it must stop then. */
+function watchSchema(store: Store): { watched: Store; outdated: Promise<SchemaError> } {
+  let resolve: (error: SchemaError) => void = () => {};
+  const outdated = new Promise<SchemaError>((done) => {
+    resolve = done;
+  });
+  const share: Store["share"] = async (...given) => {
+    try {
+      return await store.share(...given);
+    } catch (error) {
+      if (error instanceof SchemaError) resolve(error);
+      throw error;
+    }
+  };
+  return { watched: { ...store, share }, outdated };
 }
 
 function logLevelOf(options: ServeOptions, io: Io): string {
@@ -161,38 +198,37 @@ function refuseTaken(host: string, port: number): Promise<void> {
 
 function tickForever(authority: Authority, world: World): void {
   const tick = () => {
-    authority
-      .tick()
-      .catch((error: unknown) => world.log("error", "server.tick_failed", { error: String(error) }))
-      .finally(() => world.clock.after(TICK_MS, tick));
+    authority.tick().catch((error: unknown) => world.log("error", "server.tick_failed", { error: String(error) }));
+    world.clock.after(TICK_MS, tick);
   };
   tick();
 }
 
-function drainOnSignal(authority: Authority, world: World): Promise<void> {
-  return new Promise((resolve) => {
-    let draining = false;
-    const drain = (signal: string) => {
+/** Resolves when the authority has ended, after a signal; rejects if it ended because it is outdated. */
+async function drained(authority: Authority, world: World, outdated: Promise<SchemaError>): Promise<void> {
+  const signal = new Promise<undefined>((resolve) => {
+    let asked = false;
+    const hear = (name: string) => {
       // A second signal of an impatient operator: no more waiting.
-      if (draining) process.exit(exitCodes.refused);
-      draining = true;
-      world.log("info", "server.draining", { signal });
-      world.clock.after(DRAIN_MS_MAX, () => {
-        world.log("error", "server.drain_timed_out");
-        process.exit(exitCodes.defect);
-      });
-      authority.close().then(
-        () => {
-          world.log("info", "server.stopped");
-          resolve();
-        },
-        (error: unknown) => {
-          world.log("error", "server.stop_failed", { error: String(error) });
-          process.exit(exitCodes.defect);
-        },
-      );
+      if (asked) process.exit(exitCodes.refused);
+      asked = true;
+      world.log("info", "server.draining", { signal: name });
+      resolve(undefined);
     };
-    process.on("SIGTERM", () => drain("SIGTERM"));
-    process.on("SIGINT", () => drain("SIGINT"));
+    process.on("SIGTERM", () => hear("SIGTERM"));
+    process.on("SIGINT", () => hear("SIGINT"));
   });
+  const error = await Promise.race([signal, outdated]);
+  world.clock.after(DRAIN_MS_MAX, () => {
+    world.log("error", "server.drain_timed_out");
+    process.exit(exitCodes.defect);
+  });
+  try {
+    await authority.close();
+    world.log("info", "server.stopped");
+  } catch (failure) {
+    world.log("error", "server.stop_failed", { error: String(failure) });
+    process.exit(exitCodes.defect);
+  }
+  if (error !== undefined) throw error;
 }

@@ -37,8 +37,8 @@ interface Envelope {
 /** Custody under one 32-byte master key held in memory. */
 export function createCustody(masterKey: Uint8Array, random: RandomBytes): Custody {
   if (masterKey.length !== 32) throw new CustodyError("the master key must have 32 bytes");
-  const wrappingKey = new Uint8Array(hkdfSync("sha256", masterKey, "", "keyover data key wrapping v1", 32));
-  const master = createHmac("sha256", wrappingKey).update("keyover master key id").digest("base64url").slice(0, 12);
+  const wrappingKey = wrappingKeyOf(masterKey);
+  const master = masterKeyId(masterKey);
   return {
     seal(secret, belongsTo) {
       const dataKey = random(32);
@@ -65,6 +65,16 @@ export function createCustody(masterKey: Uint8Array, random: RandomBytes): Custo
       return new Secret(decrypt(dataKey, envelope.text, bound).toString("utf8"));
     },
   };
+}
+
+/** Tells master keys apart, and says nothing of them. */
+export function masterKeyId(masterKey: Uint8Array): string {
+  const mac = createHmac("sha256", wrappingKeyOf(masterKey)).update("keyover master key id");
+  return mac.digest("base64url").slice(0, 12);
+}
+
+function wrappingKeyOf(masterKey: Uint8Array): Uint8Array {
+  return new Uint8Array(hkdfSync("sha256", masterKey, "", "keyover data key wrapping v1", 32));
 }
 
 function parse(text: string): Envelope {

@@ -1,6 +1,15 @@
 import { isAccepted, type KeyRecord, type Phase } from "@keyover/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Answer, DAY, HOUR, MINUTE, type Options, SECOND, TestAuthority } from "../authority.test-support.ts";
+import {
+  type Answer,
+  DAY,
+  HOUR,
+  MINUTE,
+  type Options,
+  SECOND,
+  TestAuthority,
+  TestClock,
+} from "../authority.test-support.ts";
 import { openMemoryStore } from "../store/sqlite.ts";
 import { unhurried } from "../store/store.test-support.ts";
 import { bot, type ScriptedVerifier } from "../verifier.test-support.ts";
@@ -177,7 +186,8 @@ test("what can't be is refused: no reason, no such version, unknown scopes, a su
 
 test("a kill while others change the same key is never undone by an older picture of it", async () => {
   await keyover.close();
-  await begin({ store: unhurried(openMemoryStore()) });
+  const clock = new TestClock();
+  await begin({ clock, store: unhurried(openMemoryStore({ now: () => clock.at })) });
   for (let round = 0; round < 20; round++) {
     key = await keyover.key({ api, consumer: { id: key.consumer } });
     await keyover.ok("POST", `/v1/keys/${key.id}/rotations`, {});

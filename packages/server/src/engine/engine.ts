@@ -8,18 +8,20 @@
  *                                                              └──────────── again, until nothing changes
  *
  * The agenda is a map from rotation to the time when it is worth looking again. It is rebuilt at start and can be wrong only
- * by looking too early or, after a bug, a minute late.
+ * by looking too early or, after a bug, half a minute late. Where several processes share a database each has its part of the rotations
+ * (shares.ts), and the store takes a commit of the engine only from the process whose part it is.
  */
 import { deadlinePassed, decide, type Rotation, type RotationEvent, type Sighting, type World } from "@keyover/core";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { Fleet } from "../feed/fleet.ts";
 import type { KeyDesk } from "../keys/key-desk.ts";
 import { accept, type Outcome, refuse } from "../outcome.ts";
-import type { Store } from "../store/store.ts";
+import type { Fence, Store } from "../store/store.ts";
 import { gatherFacts, nextEvent, nextLook } from "./facts.ts";
+import type { Shares } from "./shares.ts";
 
 export interface Engine {
-  /** Puts every rotation that has not ended on the agenda. */
+  /** Puts every rotation of ours that has not ended on the agenda. */
   load(): Promise<void>;
   /** Look at this rotation as soon as possible. */
   wake(rotationId: string): void;
@@ -29,8 +31,8 @@ export interface Engine {
   seen(sightings: readonly Sighting[]): void;
   /** Visits everything that is due. */
   pass(): Promise<void>;
-  /** How many rotations have not ended. */
-  live(): number;
+  /** What passed unseen while bells got lost: rotations of ours that are not on the agenda, successors in use. Every few seconds. */
+  reconcile(): Promise<void>;
 }
 
 export interface EngineDeps {
@@ -39,6 +41,9 @@ export interface EngineDeps {
   desk: KeyDesk;
   fleet: Fleet;
   evidence: Evidence;
+  shares: Shares;
+  /** True while an api is held after a restore: none of its rotations moves. */
+  isHeld(apiId: string): Promise<boolean>;
   /** Called for each event that moved a rotation. */
   onStep(event: string): void;
 }
@@ -46,11 +51,15 @@ export interface EngineDeps {
 /** More events than this in one visit mean that two of them undo each other. */
 const EVENTS_PER_VISIT_MAX = 8;
 const AFTER_FAILURE_MS = 2_000;
+/** Whether it is still held. */
+const HELD_LOOK_MS = 1_000;
+/** Most of a visit is waiting for the database, where that is another process. */
+const VISITS_AT_ONCE = 8;
 /** Versions whose first use is remembered, so that each use after it costs one look-up in memory. */
 const NOTICED_MAX = 500_000;
 
 export function createEngine(deps: EngineDeps): Engine {
-  const { world, store, desk } = deps;
+  const { world, store, desk, shares } = deps;
   const agenda = new Map<string, number>();
   const noticed = new Set<string>();
   /** Woken while they are being visited: what the visit found out may be old already. */
@@ -59,26 +68,40 @@ export function createEngine(deps: EngineDeps): Engine {
   let passing: Promise<void> | undefined;
   let scheduled = false;
 
+  const forget = (rotationId: string) => {
+    agenda.delete(rotationId);
+    woken.delete(rotationId);
+    heldAtDeadline.delete(rotationId);
+  };
+
   /** One step; true if there may be another. */
   const step = async (rotationId: string): Promise<boolean> => {
     woken.delete(rotationId);
+    if (!shares.holds(rotationId)) {
+      forget(rotationId);
+      return false;
+    }
     const rotation = (await store.get("rotation", rotationId))?.value;
     const key = rotation === undefined ? undefined : (await store.get("key", rotation.keyId))?.value;
     if (rotation === undefined || key === undefined || rotation.endedAt !== null) {
-      agenda.delete(rotationId);
-      woken.delete(rotationId);
-      heldAtDeadline.delete(rotationId);
+      forget(rotationId);
       return false;
     }
     const now = world.clock.now();
+    if (await deps.isHeld(rotation.apiId)) {
+      agenda.set(rotationId, now + HELD_LOOK_MS);
+      return false;
+    }
     const facts = await gatherFacts(deps, key, rotation);
     const event = nextEvent(rotation, facts, now);
     if (event === undefined) {
-      agenda.set(rotationId, woken.has(rotationId) ? 0 : nextLook(rotation, facts, now));
+      agenda.set(rotationId, woken.has(rotationId) ? 0 : nextLook(rotation, facts, now, store.shared));
       tellIfHeld(rotation, now);
       return false;
     }
-    const outcome = await observe(desk, rotation, event);
+    const outcome = await observe(desk, rotation, event, shares.fenceOf(rotationId));
+    // Another process's by now; it looks at the same facts.
+    if (!outcome.ok && !shares.holds(rotationId)) return false;
     if (!outcome.ok) throw new Error(`${event.type}: ${outcome.code} ${outcome.detail ?? ""}`);
     deps.onStep(event.type);
     world.log("info", "rotation.moved", {
@@ -112,15 +135,17 @@ export function createEngine(deps: EngineDeps): Engine {
     agenda.set(rotationId, world.clock.now() + AFTER_FAILURE_MS);
   };
 
+  const visitAll = async (queue: string[]) => {
+    for (let id = queue.shift(); id !== undefined; id = queue.shift()) await visit(id);
+  };
+
   const visitDue = async () => {
     for (;;) {
       const now = world.clock.now();
       const due = [...agenda].filter(([, at]) => at <= now).map(([id]) => id);
       if (due.length === 0) return;
-      for (const id of due) {
-        agenda.set(id, now + AFTER_FAILURE_MS);
-        await visit(id);
-      }
+      for (const id of due) agenda.set(id, now + AFTER_FAILURE_MS);
+      await Promise.all(Array.from({ length: VISITS_AT_ONCE }, () => visitAll(due)));
     }
   };
 
@@ -132,6 +157,7 @@ export function createEngine(deps: EngineDeps): Engine {
   };
 
   const wake = (rotationId: string) => {
+    if (!shares.holds(rotationId)) return;
     agenda.set(rotationId, 0);
     woken.add(rotationId);
     if (scheduled) return;
@@ -146,7 +172,10 @@ export function createEngine(deps: EngineDeps): Engine {
   const noticeUse = async (keyId: string, version: number) => {
     const key = (await store.get("key", keyId))?.value;
     if (key === undefined) return;
-    if (key.rotationId !== null) wake(key.rotationId);
+    if (key.rotationId !== null) {
+      wake(key.rotationId);
+      if (!shares.holds(key.rotationId)) store.ring(`use ${key.rotationId}`);
+    }
     await desk.change(keyId, { actor: "engine" }, (change) => {
       change.eraseProvenSecret(version);
       return accept(undefined);
@@ -155,12 +184,12 @@ export function createEngine(deps: EngineDeps): Engine {
 
   return {
     async load() {
-      let after: string | undefined;
-      do {
-        const page = await store.list("rotation", { equals: { ended: false } }, { after, limit: 1_000 });
-        for (const { value } of page) agenda.set(value.id, 0);
-        after = page.at(-1)?.value.id;
-      } while (after !== undefined);
+      for (const id of await store.liveRotations()) if (shares.holds(id)) agenda.set(id, 0);
+    },
+    async reconcile() {
+      for (const id of await store.liveRotations()) if (!agenda.has(id)) wake(id);
+      for (const id of await store.usedSuccessors()) wake(id);
+      for (const { keyId, version } of await store.provenSecrets()) await noticeUse(keyId, version);
     },
     wake,
     fleetMoved(apiId) {
@@ -184,13 +213,17 @@ export function createEngine(deps: EngineDeps): Engine {
       }
     },
     pass,
-    live: () => agenda.size,
   };
 }
 
 /** Tells a rotation what the world did, and commits what follows. */
-function observe(desk: KeyDesk, seen: Rotation, event: RotationEvent): Promise<Outcome<Rotation>> {
-  return desk.change<Rotation>(seen.keyId, { actor: "engine" }, (change) => {
+function observe(
+  desk: KeyDesk,
+  seen: Rotation,
+  event: RotationEvent,
+  fence: Fence | undefined,
+): Promise<Outcome<Rotation>> {
+  return desk.change<Rotation>(seen.keyId, { actor: "engine", fence }, (change) => {
     const rotation = change.rotation;
     if (rotation === undefined || rotation.id !== seen.id)
       return refuse("conflict", "the rotation has ended meanwhile");

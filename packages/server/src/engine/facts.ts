@@ -6,7 +6,7 @@ import type { Store } from "../store/store.ts";
 
 export interface Facts {
   key: Key;
-  /** Verifiers that may answer and do not hold the key's newest record. */
+  /** While the successor propagates: verifiers that may answer and do not hold the key's newest record. */
   laggards: FleetMember[];
   /** The successor was used. */
   used: boolean;
@@ -19,9 +19,11 @@ export async function gatherFacts(
   rotation: Rotation,
 ): Promise<Facts> {
   const seq = (await store.recordOfKey(key.id))?.seq ?? 0;
+  // Read after the number: a verifier that registered before that commit is in the view, and one that came later has the entry.
+  const laggards = rotation.phase === "propagating" ? (await fleet.view(key.apiId)).laggards(seq) : [];
   return {
     key,
-    laggards: fleet.laggards(key.apiId, seq),
+    laggards,
     used: rotation.usedAt !== null || (await evidence.used(key.id, rotation.to)),
     quiet: await evidence.quiet(key, rotation),
   };
@@ -33,7 +35,7 @@ export function nextEvent(rotation: Rotation, facts: Facts, now: number): Rotati
   if (facts.key.status === "revoked") events.push({ type: "abandon" });
   events.push({ type: "begin" });
   if (facts.used) events.push({ type: "used" });
-  if (facts.laggards.length === 0) events.push({ type: "acknowledged" });
+  if (rotation.phase === "propagating" && facts.laggards.length === 0) events.push({ type: "acknowledged" });
   events.push({ type: "assessed", evidence: facts.quiet });
   return events.find((event) => {
     const decision = decide(rotation, event, now);
@@ -46,8 +48,14 @@ const SOONEST_MS = 200;
 /** And at the latest after this, whatever was forgotten. */
 const LATEST_MS = 60_000;
 
-/** When something could have changed by the passing of time alone. Everything else wakes the rotation. */
-export function nextLook(rotation: Rotation, facts: Facts, now: number): number {
+/** A bell that another process rang may be lost; a successor that everybody holds should not wait for long. */
+const PROPAGATING_LOOK_MS = 1_000;
+
+/**
+ * When something could have changed by the passing of time alone. Everything else wakes the rotation; `shared`: unless another
+ * process heard of it and its bell was lost.
+ */
+export function nextLook(rotation: Rotation, facts: Facts, now: number, shared: boolean): number {
   const times: number[] = [];
   switch (rotation.phase) {
     case "planned":
@@ -55,6 +63,7 @@ export function nextLook(rotation: Rotation, facts: Facts, now: number): number 
       break;
     case "propagating":
       times.push(...facts.laggards.map((laggard) => laggard.answersUntil));
+      if (shared) times.push(now + PROPAGATING_LOOK_MS);
       break;
     case "offered":
     case "overlapping":

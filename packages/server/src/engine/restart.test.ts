@@ -174,7 +174,7 @@ test("a process that died between a report and the engine's look at it loses not
         longestGapMs: 0,
       },
     ],
-    boots: [],
+    reports: [],
   });
   await keyover.crash();
   await keyover.tick();

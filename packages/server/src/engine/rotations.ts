@@ -134,7 +134,8 @@ export function createRotations(deps: RotationsDeps): Rotations {
         emergency.mode === "contain" && emergency.fence?.networks === undefined
           ? await networksOf(deps, keyId, emergency)
           : undefined;
-      return desk.change(keyId, command, (change, { api }) => {
+      // Never held back: it only refuses more.
+      return desk.change(keyId, { ...command, whileHeld: true }, (change, { api }) => {
         const unknown = scopesProblem(api, emergency.fence?.scopes ?? []);
         if (unknown !== undefined) return unknown;
         const version = targetOf(change, emergency);
@@ -237,7 +238,13 @@ function targetOf(change: KeyChange, emergency: Emergency) {
 }
 
 /** The emergency itself: through the running rotation if the version is part of it, else by a rotation that starts with it. */
-function strike(change: KeyChange, version: number, emergency: Emergency, fence: Fence, by: string): Outcome<Rotation> {
+export function strike(
+  change: KeyChange,
+  version: number,
+  emergency: Emergency,
+  fence: Fence,
+  by: string,
+): Outcome<Rotation> {
   const { rotation } = change;
   const { mode, reason } = emergency;
   if (rotation !== undefined && (version === rotation.from || version === rotation.to)) {

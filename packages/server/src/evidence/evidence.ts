@@ -31,19 +31,19 @@ export interface VersionShare {
 }
 
 /** `watermarkOf`: how far all verifiers of an api have reported. */
-export function createEvidence(store: Store, watermarkOf: (apiId: string) => Watermark, clock: Clock): Evidence {
+export function createEvidence(
+  store: Store,
+  watermarkOf: (apiId: string) => Promise<Watermark>,
+  clock: Clock,
+): Evidence {
   return {
     async quiet(key, rotation) {
       const question = quietQuestion(rotation) ?? { version: rotation.from, countsFrom: 0 };
       // A key that is suspended or has expired says nothing by its silence; the time starts again once it is accepted.
       const countsFrom = Math.max(question.countsFrom, key.statusChangedAt);
-      const verdict = judgeQuiet(
-        question.version,
-        await store.uses(key.id),
-        watermarkOf(key.apiId),
-        countsFrom,
-        rotation.policy,
-      );
+      // The watermark first: what was seen up to it is in the store by now, because a report's uses and its coverage come together.
+      const mark = await watermarkOf(key.apiId);
+      const verdict = judgeQuiet(question.version, await store.uses(key.id), mark, countsFrom, rotation.policy);
       const accepted = key.status === "active" && !isExpired(key, clock.now());
       // A gap times a margin is no whole number, and the API's times are.
       return { ...verdict, quiet: verdict.quiet && accepted, quietAt: Math.ceil(verdict.quietAt) };

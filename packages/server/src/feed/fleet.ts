@@ -2,44 +2,59 @@
  * The fleet: every verifier that may answer a request, how far it has applied the feed, and how far it has reported.
  *
  * A *boot* is one start of one verifier for one api. It may answer until its lease, and the static time after it, are over:
- * `answersUntil` is written to the store before the lease is granted, so that a restarted authority never believes a
- * verifier gone that is not. How far it has applied is held in memory alone; after a restart the next report says it again.
- * A report is answered once it is on the disk (report-queue.ts).
+ * `answersUntil` is in the store before the lease is granted, so that no process ever believes a verifier gone that is
+ * not. A report is answered once it is durable, and changes the boot's row only if nobody else has: it counts once, whichever
+ * process hears it (report-queue.ts).
+ *
+ *     verifier ──ack──▶ process that hosts it: memory ──least of all, folded──▶ store ─┐
+ *        └─────report──▶ any process ──▶ the boot's row, its host ────────────────────┴─▶ view: who lags, how far all have reported
+ *
+ * Acknowledgements stay in the memory of the process that a boot speaks to, its *host*; for the other processes each host folds them into
+ * one row per api: the least number that all of its boots have applied (fold.ts). Losing them costs time and no more: the next report says it again.
  *
  * Acknowledgements of an old boot, a removed verifier or a stranger's token count for nothing (I13).
  */
-import type {
-  Ack,
-  Coverage,
-  Grant,
-  Hole,
-  ProblemCode,
-  Registration,
-  Report,
-  Sighting,
-  StalenessPolicy,
-  Watermark,
-  Welcome,
+import {
+  type Ack,
+  type Coverage,
+  effectiveStaleness,
+  type Grant,
+  mayAnswer,
+  type ProblemCode,
+  type Registration,
+  type Report,
+  type Sighting,
+  type StalenessPolicy,
+  type Watermark,
+  type Welcome,
+  watermark,
 } from "@keyover/core";
-import { effectiveStaleness, mayAnswer, watermark } from "@keyover/core";
 import type { Api, Boot } from "../store/entities.ts";
+import type { FleetRows, Held } from "../store/store.ts";
+import { createFolds } from "./folds.ts";
 import { createReportQueue, type ReportQueueDeps } from "./report-queue.ts";
 
-export interface FleetMember extends Boot {
-  /** Every feed entry up to this number is applied, as far as we have been told since this process started. */
-  applied: number;
-}
+/** A boot, and how far it has applied as far as anybody knows. */
+export type FleetMember = Boot;
 
 /** Who speaks: the token's handle. */
 type Speaker = string;
 
 export type FleetAnswer<T> = { ok: true; value: T } | { ok: false; code: ProblemCode; detail: string };
 
+/** An api's verifiers as of `readAt`: a boot that registered later has nothing to say about the time before. */
+export interface FleetView {
+  readAt: number;
+  /** Those that may answer. */
+  live: FleetMember[];
+  /** Those of them that have not applied entry `seq`. */
+  laggards(seq: number): FleetMember[];
+  watermark: Watermark;
+}
+
 export interface Fleet {
-  /** Reads the boots that the store remembers. Before anything else. */
-  load(): Promise<void>;
   register(api: Api, registration: Registration, speaker: Speaker): Promise<FleetAnswer<Grant>>;
-  ack(api: Api, ack: Ack, head: number, speaker: Speaker): FleetAnswer<Grant>;
+  ack(api: Api, ack: Ack, head: number, speaker: Speaker): Promise<FleetAnswer<Grant>>;
   /** `environments`: those whose keys the speaker may testify about; empty: all. */
   report(
     api: Api,
@@ -48,97 +63,203 @@ export interface Fleet {
     speaker: Speaker,
     environments: readonly string[],
   ): Promise<FleetAnswer<Grant>>;
-  /** An operator's word that this boot is gone for good. */
+  /** An operator's word that this boot is gone for good. False if there is no such boot, or it has ended. */
   remove(apiId: string, boot: string): Promise<boolean>;
   /** Uses that the authority itself has seen; resolves when they are durable. */
   sight(sightings: Sighting[]): Promise<void>;
-  members(apiId: string): FleetMember[];
-  /** Those that may answer and have not applied entry `seq`. */
-  laggards(apiId: string, seq: number): FleetMember[];
-  watermark(apiId: string): Watermark;
+  /** Read from the store after this call: knows every boot that may lack an entry that the caller has seen. */
+  view(apiId: string): Promise<FleetView>;
+  /** The same, or one that is at most `VIEW_AGE_MS` old: for the watermark, which is then that much older. */
+  recentView(apiId: string): Promise<FleetView>;
+  /** For an operator's eye: the newest boots of an api, ended ones too. */
+  list(apiId: string): Promise<FleetMember[]>;
+  /** Lets go of boots that ended, or speak to another process. Once a second or so. */
+  tidy(): Promise<void>;
 }
 
 export interface FleetDeps extends ReportQueueDeps {
-  /** Called after an acknowledgement moved an api's fleet forward. */
+  /** This process. */
+  replica: string;
+  /** True while no other process needs to know what this one is told. */
+  alone: () => boolean;
+  /** Called when all boots that this process hosts, or those of another, have applied more of an api's feed. */
   onApplied: (apiId: string) => void;
 }
 
 const REPORT_EVERY_MS = 1_000;
 /** A report may end this far ahead of our clock; more means that one of the clocks was set, and the boot starts anew. */
 const CLOCK_TOLERANCE_MS = 2_000;
-/** Ended boots of one api that are kept in memory, and for how long one that vanished may still come back to its name. */
-const ENDED_MAX = 200;
-const LOST_KEPT_MS = 86_400_000;
 /** Boots of one api that may answer at the same time. */
 const LIVE_MAX = 5_000;
+const LISTED_MAX = 1_000;
+const VIEW_AGE_MS = 200;
+/** Others may rewrite a boot's row meanwhile; so often we look again. */
+const ATTEMPTS_MAX = 5;
+
+/** A boot that speaks to this process. */
+interface Hosted {
+  row: Held<Boot>;
+  applied: number;
+  adoption: number;
+}
 
 export function createFleet(deps: FleetDeps): Fleet {
   const { store, clock, log } = deps;
-  const members = new Map<string, FleetMember>();
+  const hosted = new Map<string, Hosted>();
   const queue = createReportQueue(deps);
+  const folds = createFolds({ ...deps, appliedBy: (apiId) => leastApplied(ofApi(apiId)) });
   /** Boots whose report is on its way to the disk: until it is there nothing of it counts, and it can't count twice. */
   const writing = new Set<string>();
+  let adoptions = 0;
 
-  /** Where the holes of forgotten boots end, by api. */
-  const forgottenHole = new Map<string, Hole>();
+  const ofApi = (apiId: string) => [...hosted.values()].filter(({ row }) => row.value.apiId === apiId);
 
-  /** Boots that ended are kept for the eye of an operator; of many, only where their holes end. */
-  const forgetEnded = (apiId: string, now: number) => {
-    const ended = ofApi(apiId).filter((member) => !mayAnswer(coverageOf(member), now - LOST_KEPT_MS));
-    if (ended.length <= ENDED_MAX) return;
-    ended.sort((a, b) => a.registeredAt - b.registeredAt);
-    for (const member of ended.slice(0, ended.length - ENDED_MAX)) {
-      const [hole] = watermark([coverageOf(member)], now).holes;
-      if (hole !== undefined && hole.to > (forgottenHole.get(apiId)?.to ?? 0)) forgottenHole.set(apiId, hole);
-      members.delete(member.boot);
-    }
+  const adopt = (row: Held<Boot>): Hosted => {
+    const member = { row, applied: row.value.applied, adoption: ++adoptions };
+    hosted.set(row.value.boot, member);
+    folds.adopted(row.value.apiId, member.adoption);
+    return member;
   };
 
-  const ofApi = (apiId: string) => [...members.values()].filter((member) => member.apiId === apiId);
+  /** The boot that speaks, adopted if it spoke to another process before. */
+  const speaking = async (apiId: string, boot: string, speaker: Speaker): Promise<Hosted | undefined> => {
+    let member = hosted.get(boot);
+    if (member === undefined) {
+      const row = await store.boot(boot);
+      // Another request of the same boot may have been faster.
+      member = hosted.get(boot) ?? (row !== undefined && !hasEnded(row.value) ? adopt(row) : undefined);
+    }
+    const known = member?.row.value;
+    return known?.apiId === apiId && known.tokenId === speaker ? member : undefined;
+  };
 
-  const known = (apiId: string, boot: string, speaker: Speaker): FleetMember | undefined => {
-    const member = members.get(boot);
-    if (member === undefined || member.apiId !== apiId || member.tokenId !== speaker) return undefined;
-    return member.closed || member.replacedAt !== null || member.removedAt !== null ? undefined : member;
+  /** Lets go of a boot whose row another process has changed meanwhile. */
+  const isOutdated = async ({ row }: Hosted): Promise<boolean> => {
+    const current = store.shared ? await store.boot(row.value.boot) : row;
+    if (current?.rev === row.rev) return false;
+    hosted.delete(row.value.boot);
+    return true;
+  };
+
+  const moved = (apiId: string) => {
+    folds.moved(apiId);
+    deps.onApplied(apiId);
   };
 
   /**
-   * The fleet has moved only if this member was its last: while another that may answer is no further than this one was,
-   * nothing that waits for all of them can go on. Without this, each of 50 acknowledgements would have every waiting
-   * rotation visited.
+   * The fleet has moved only if this member was its last: while another is no further than this one was, nothing that waits for all of
+   * them can go on. Without this, each of 50 acknowledgements would have every waiting rotation visited.
    */
-  const applied = (member: FleetMember, to: number) => {
+  const applied = (member: Hosted, to: number) => {
     const before = member.applied;
     if (to <= before) return;
     member.applied = to;
-    const now = clock.now();
-    for (const other of members.values()) {
-      if (other.apiId === member.apiId && other.applied <= before && mayAnswer(coverageOf(other), now)) return;
+    const { apiId } = member.row.value;
+    if (!ofApi(apiId).some((other) => other.applied <= before)) moved(apiId);
+  };
+
+  const viewOf = (rows: FleetRows, readAt: number): FleetView => {
+    const appliedBy = ({ boot, applied: reported, host, adoption }: Boot) => {
+      const own = hosted.get(boot)?.applied ?? 0;
+      const fold = rows.folds.find((each) => each.replica === host);
+      return Math.max(reported, own, fold !== undefined && fold.adoption >= adoption ? fold.applied : 0);
+    };
+    const live = rows.live
+      .map(({ value }) => ({ ...value, applied: appliedBy(value) }))
+      .filter((boot) => mayAnswer(boot, readAt));
+    return {
+      readAt,
+      live,
+      laggards: (seq) => live.filter((boot) => boot.applied < seq),
+      watermark: watermark([...rows.live.map(({ value }) => value), ...rows.holes].map(coverageOf), readAt),
+    };
+  };
+
+  const readView = async (apiId: string): Promise<FleetView> => {
+    const readAt = clock.now();
+    return viewOf(await store.fleet(apiId, readAt), readAt);
+  };
+
+  const recent = new Map<string, { asOf: number; view: Promise<FleetView> }>();
+  const recentView = (apiId: string): Promise<FleetView> => {
+    const asOf = clock.elapsed();
+    const known = recent.get(apiId);
+    if (known !== undefined && asOf - known.asOf < VIEW_AGE_MS) return known.view;
+    const view = readView(apiId);
+    recent.set(apiId, { asOf, view });
+    view.catch(() => recent.delete(apiId));
+    return view;
+  };
+
+  /** Changes the row of a boot that has not ended, however often others do so meanwhile. */
+  const end = async (row: Held<Boot>, how: Partial<Boot>): Promise<boolean> => {
+    let current: Held<Boot> | undefined = row;
+    for (let i = 0; i < ATTEMPTS_MAX && current !== undefined && !hasEnded(current.value); i++) {
+      const boot: Boot = { ...current.value, ...how };
+      const { lost } = await store.record({ rows: [], reports: [{ boot, expect: current.rev, rows: [] }] });
+      hosted.delete(boot.boot);
+      if (lost.length === 0) return true;
+      current = await store.boot(boot.boot);
     }
-    deps.onApplied(member.apiId);
+    return false;
+  };
+
+  /** Hosts a new boot, and only then makes its row: no fold may leave out a boot whose row names this host. */
+  const enter = async (boot: Boot): Promise<boolean> => {
+    if (hosted.has(boot.boot)) return false;
+    writing.add(boot.boot);
+    boot.adoption = adopt({ value: boot, rev: 1 }).adoption;
+    let entered = false;
+    try {
+      entered = (await store.record({ rows: [], reports: [{ boot, expect: 0, rows: [] }] })).lost.length === 0;
+      return entered;
+    } finally {
+      writing.delete(boot.boot);
+      if (!entered) hosted.delete(boot.boot);
+    }
+  };
+
+  /** Writes what a report says; undefined if somebody else has changed the boot's row. */
+  const write = async (
+    member: Hosted,
+    api: Api,
+    report: Report,
+    environments: readonly string[],
+  ): Promise<Grant | undefined> => {
+    const grant = grantOf(api, clock.now());
+    const { value, rev } = member.row;
+    // Counted already, and its answer was lost: only the lease is renewed.
+    const repeated = report.n === value.reportNumber;
+    const covered = repeated ? {} : { reportNumber: report.n, coveredTo: report.to, closed: report.final === true };
+    const boot: Boot = {
+      ...value,
+      ...covered,
+      applied: Math.max(value.applied, member.applied),
+      answersUntil: Math.max(value.answersUntil, answersUntil(grant)),
+      host: deps.replica,
+      adoption: member.adoption,
+    };
+    const scope = { apiId: api.id, environments };
+    if (!(await queue.report(boot, rev, repeated ? [] : report.sightings, scope))) {
+      hosted.delete(boot.boot);
+      return undefined;
+    }
+    member.row = { value: boot, rev: rev + 1 };
+    if (boot.closed) {
+      hosted.delete(boot.boot);
+      moved(api.id);
+    }
+    return grant;
   };
 
   return {
-    async load() {
-      for (const boot of await store.boots()) members.set(boot.boot, { ...boot, applied: 0 });
-      for (const apiId of new Set([...members.values()].map((member) => member.apiId))) forgetEnded(apiId, clock.now());
-    },
-
     async register(api, registration, speaker) {
       const now = clock.now();
-      if (members.has(registration.boot))
-        return refusal("invalid_request", "a boot registers once; make a new handle for each start");
-      if (ofApi(api.id).filter((member) => mayAnswer(coverageOf(member), now)).length >= LIVE_MAX)
+      const { live, holes } = await store.fleet(api.id, now);
+      if (live.length >= LIVE_MAX)
         return refusal("conflict", `${LIVE_MAX} verifiers of this api may answer already; remove those that are gone`);
-      const replaced = ofApi(api.id).filter(
-        (member) =>
-          !member.closed &&
-          member.replacedAt === null &&
-          member.removedAt === null &&
-          (member.instance === registration.instance || member.boot === registration.replaces),
-      );
       const grant = grantOf(api, now);
-      const member: FleetMember = {
+      const boot: Boot = {
         boot: registration.boot,
         apiId: api.id,
         tokenId: speaker,
@@ -148,104 +269,104 @@ export function createFleet(deps: FleetDeps): Fleet {
         coveredTo: now,
         answersUntil: answersUntil(grant),
         reportNumber: 0,
+        applied: 0,
+        host: deps.replica,
+        adoption: 0,
         closed: false,
         replacedAt: null,
         removedAt: null,
-        applied: 0,
       };
-      const over = replaced.map((old) => ({ ...old, replacedAt: now }));
-      await store.record({ rows: [], boots: [...over, member].map(bootOf) });
-      for (const changed of [...over, member]) members.set(changed.boot, changed);
-      forgetEnded(api.id, now);
-      if (over.length > 0) deps.onApplied(api.id);
-      log("info", "verifier.registered", {
-        api: api.id,
-        boot: member.boot,
-        instance: member.instance,
-        replaced: over.map((old) => old.boot),
-      });
+      if (!(await enter(boot)))
+        return refusal("invalid_request", "a boot registers once; make a new handle for each start");
+      const isReplaced = (old: Boot) =>
+        !hasEnded(old) && (old.instance === registration.instance || old.boot === registration.replaces);
+      const replaced: string[] = [];
+      for (const old of [...live.map(({ value }) => value), ...holes].filter(isReplaced)) {
+        const row = await store.boot(old.boot);
+        if (row !== undefined && (await end(row, { replacedAt: now }))) replaced.push(old.boot);
+      }
+      if (replaced.length > 0) moved(api.id);
+      log("info", "verifier.registered", { api: api.id, boot: boot.boot, instance: boot.instance, replaced });
       return { ok: true, value: grant };
     },
 
-    ack(api, ack, head, speaker) {
-      const member = known(api.id, ack.boot, speaker);
+    async ack(api, ack, head, speaker) {
+      const member = await speaking(api.id, ack.boot, speaker);
       if (member === undefined) return unknownBoot(ack.boot);
       if (ack.applied > head) return refusal("feed_ahead", `the feed has reached ${head}`);
       applied(member, ack.applied);
       // What is left of the lease: only a report, which is durable before it is answered, renews it.
       const grant = grantOf(api, clock.now());
-      const left = member.answersUntil - answersUntil({ ...grant, leaseMs: 0 });
+      const left = member.row.value.answersUntil - answersUntil({ ...grant, leaseMs: 0 });
       return { ok: true, value: { ...grant, leaseMs: Math.min(grant.leaseMs, Math.max(0, left)) } };
     },
 
     async report(api, report, head, speaker, environments) {
-      const member = known(api.id, report.boot, speaker);
-      if (member === undefined) return unknownBoot(report.boot);
-      const now = clock.now();
-      const wrong = reportProblem(member, report, head, now);
-      if (wrong !== undefined) return wrong;
-      const grant = grantOf(api, now);
-      const current = () => members.get(member.boot) ?? member;
-      // As it stands when it is written: the boot may be replaced while the report waits its turn.
-      const row = (covered: Partial<Boot>, granted: Grant) => () => ({
-        ...bootOf(current()),
-        ...covered,
-        answersUntil: Math.max(current().answersUntil, answersUntil(granted)),
-      });
-      applied(member, report.applied);
-      if (report.n === member.reportNumber) {
-        // Counted already; its answer was lost. The verifier asks for the same once more.
-        await queue.add(row({}, grant), [], undefined);
-      } else {
-        if (writing.has(member.boot))
-          return refusal("conflict", "a report of this boot is being written; send it again");
-        writing.add(member.boot);
-        try {
-          const covered = { reportNumber: report.n, coveredTo: report.to, closed: report.final === true };
-          await queue.add(row(covered, grant), report.sightings, { apiId: api.id, environments });
-          Object.assign(current(), covered);
-        } finally {
-          writing.delete(member.boot);
+      if (writing.has(report.boot)) return refusal("conflict", "a report of this boot is being written; send it again");
+      writing.add(report.boot);
+      try {
+        for (let i = 0; i < ATTEMPTS_MAX; i++) {
+          const member = await speaking(api.id, report.boot, speaker);
+          if (member === undefined) return unknownBoot(report.boot);
+          const wrong = reportProblem(member.row.value, report, head, clock.now());
+          if (wrong !== undefined && !(await isOutdated(member))) return wrong;
+          if (wrong !== undefined) continue;
+          applied(member, report.applied);
+          const grant = await write(member, api, report, environments);
+          if (grant !== undefined) return { ok: true, value: grant };
         }
+        return refusal("conflict", "this boot speaks to several servers at once; send the report again");
+      } finally {
+        writing.delete(report.boot);
       }
-      const after = current();
-      after.answersUntil = Math.max(after.answersUntil, answersUntil(grant));
-      if (after.closed) deps.onApplied(api.id);
-      return { ok: true, value: grant };
     },
 
     async remove(apiId, boot) {
-      const member = members.get(boot);
-      if (member === undefined || member.apiId !== apiId || member.removedAt !== null) return false;
-      const removed = { ...member, removedAt: clock.now() };
-      await store.record({ rows: [], boots: [bootOf(removed)] });
-      members.set(boot, removed);
-      deps.onApplied(apiId);
+      const row = await store.boot(boot);
+      if (row === undefined || row.value.apiId !== apiId || !(await end(row, { removedAt: clock.now() }))) return false;
+      moved(apiId);
       return true;
     },
 
-    sight: (sightings) => queue.add(undefined, sightings, undefined),
-
-    members: ofApi,
-    laggards(apiId, seq) {
-      const now = clock.now();
-      return ofApi(apiId).filter((member) => mayAnswer(coverageOf(member), now) && member.applied < seq);
+    sight: (sightings) => queue.sight(sightings),
+    view: readView,
+    recentView,
+    async list(apiId) {
+      const boots = await store.boots(apiId, LISTED_MAX);
+      const { live } = await readView(apiId);
+      const now = new Map(live.map((boot) => [boot.boot, boot]));
+      return boots.map((boot) => now.get(boot.boot) ?? boot).reverse();
     },
-    watermark(apiId) {
-      const mark = watermark(ofApi(apiId).map(coverageOf), clock.now());
-      const forgotten = forgottenHole.get(apiId);
-      return forgotten === undefined ? mark : { ...mark, holes: [forgotten, ...mark.holes] };
+
+    async tidy() {
+      for (const apiId of new Set([...hosted.values()].map(({ row }) => row.value.apiId))) {
+        const { live } = await store.fleet(apiId, clock.now() - GONE_FOR_SURE_MS);
+        const rows = new Map(live.map((row) => [row.value.boot, row]));
+        for (const { row } of ofApi(apiId)) {
+          const { boot } = row.value;
+          const found = rows.get(boot);
+          if (found?.value.host === deps.replica || writing.has(boot)) continue;
+          // What was read may be from before this boot's last report, which made us its host.
+          if (found === undefined || found.rev >= row.rev) hosted.delete(boot);
+        }
+      }
     },
   };
 }
 
-function coverageOf(member: FleetMember): Coverage {
-  const { boot, instance, coveredTo, answersUntil, closed, replacedAt, removedAt } = member;
-  return { boot, instance, coveredTo, answersUntil, closed, replacedAt, removedAt };
+/** A boot is let go of this long after its time, so that no other process, by a clock a little behind, still counts it as hosted here. */
+const GONE_FOR_SURE_MS = 5_000;
+
+function leastApplied(members: readonly Hosted[]): number {
+  return members.reduce((least, { applied }) => Math.min(least, applied), Number.MAX_SAFE_INTEGER);
 }
 
-function bootOf({ applied: _applied, ...boot }: FleetMember): Boot {
-  return boot;
+function hasEnded({ closed, replacedAt, removedAt }: Boot): boolean {
+  return closed || replacedAt !== null || removedAt !== null;
+}
+
+function coverageOf({ boot, instance, coveredTo, answersUntil, closed, replacedAt, removedAt }: Boot): Coverage {
+  return { boot, instance, coveredTo, answersUntil, closed, replacedAt, removedAt };
 }
 
 function grantOf(api: Api, now: number): Grant {
@@ -256,7 +377,7 @@ function answersUntil(grant: StalenessPolicy & { now: number }): number {
   return grant.now + grant.leaseMs + (grant.onStale === "static" ? grant.staticMs : 0);
 }
 
-function reportProblem(member: FleetMember, report: Report, head: number, now: number) {
+function reportProblem(member: Boot, report: Report, head: number, now: number) {
   if (report.applied > head) return refusal("feed_ahead", `the feed has reached ${head}`);
   if (report.n === member.reportNumber && report.n > 0) return undefined;
   if (report.n !== member.reportNumber + 1) {
@@ -292,11 +413,12 @@ function unknownBoot(boot: string) {
 }
 
 /** What a registered verifier is told. */
-export function welcomeOf(api: Api, environments: readonly string[], grant: Grant): Welcome {
+export function welcomeOf(api: Api, environments: readonly string[], grant: Grant, epoch: string): Welcome {
   return {
     ...grant,
     api: { id: api.id, name: api.name, prefix: api.prefix },
     environments: environments.length === 0 ? api.environments : [...environments],
     reportEveryMs: REPORT_EVERY_MS,
+    epoch,
   };
 }

@@ -2,8 +2,15 @@
  * Hands new feed entries to everybody who follows an api. An entry is turned into text once and written to all. A
  * subscriber that is behind, because it has just come or because entries overtook each other, catches up from the store
  * and is live from there; it never sees a number twice or out of order.
+ *
+ *     own commit ──publish──▶ ┌ the next number: written to all ┐
+ *     another process's ─────▶│ a gap, or merely heard of: pull │──store──▶ the same, in order
+ *                             └──────────── line ───────────────┘
+ *
+ * A *beat* tells a follower "you had everything at that time". So the time is taken first, then the feed's head is read from the
+ * store, and only a line that has reached that head beats: whatever another process had committed by then is in what was written.
  */
-import type { FeedEntry, Log } from "@keyover/core";
+import type { Clock, FeedEntry, Log } from "@keyover/core";
 import type { Store } from "../store/store.ts";
 
 /** One open stream. `write` answers how many bytes wait to be sent. */
@@ -26,14 +33,18 @@ export interface Reader {
 
 export interface Hub {
   publish(entries: { apiId: string; entry: FeedEntry }[]): void;
+  /** Reads what these apis' feeds have that was not published here. */
+  pull(apiIds: readonly string[]): Promise<void>;
   /** Starts after `seq`. The answer ends the subscription. */
   subscribe(apiId: string, seq: number, reader: Reader, sink: Sink): () => void;
   /** The tokens whose streams are open. */
   tokens(): Set<string>;
   /** Ends the streams of a token that is not valid any more. */
   expel(tokenId: string): void;
-  /** Tells every follower that the line is alive. */
-  beat(now: number): void;
+  /** Ends the streams of an api: its followers come again, and are told why not, or where to begin. */
+  cutOff(apiId: string): void;
+  /** Tells every follower that has everything that the line is alive. */
+  beat(): Promise<void>;
   subscribers(apiId?: string): number;
   close(): void;
 }
@@ -47,21 +58,38 @@ interface Subscriber {
   catchingUp: boolean;
 }
 
+/** One api's feed, as far as it was published here. */
+interface Line {
+  /** Every entry up to here was written to all who are live; -1 before anybody was. */
+  level: number;
+  /** The highest number heard of. */
+  newest: number;
+  subscribers: Set<Subscriber>;
+  pulling: Promise<void> | undefined;
+}
+
 /** A live follower that lets this much pile up is cut off; it comes back and resumes where it was. */
 const BACKLOG_BYTES_MAX = 8 * 1024 * 1024;
 /** One that catches up is sent a page, and the next when that is on its way: as fast as it reads, and no more in memory. */
 const CATCH_UP_PAGE = 100;
+const PULL_PAGE = 1_000;
 
-export function createHub(store: Store, log: Log): Hub {
-  const byApi = new Map<string, Set<Subscriber>>();
-  /** The number of the newest entry published here, by api. */
-  const newest = new Map<string, number>();
+export function createHub(store: Store, clock: Clock, log: Log): Hub {
+  const lines = new Map<string, Line>();
   let closed = false;
 
-  const follows = (subscriber: Subscriber) => byApi.get(subscriber.apiId)?.has(subscriber) === true;
+  const follows = (subscriber: Subscriber) => lines.get(subscriber.apiId)?.subscribers.has(subscriber) === true;
+  const everybody = () => [...lines.values()].flatMap(({ subscribers }) => [...subscribers]);
 
   const drop = (subscriber: Subscriber) => {
-    byApi.get(subscriber.apiId)?.delete(subscriber);
+    const line = lines.get(subscriber.apiId);
+    line?.subscribers.delete(subscriber);
+    if (line?.subscribers.size === 0) lines.delete(subscriber.apiId);
+  };
+
+  const end = (subscriber: Subscriber) => {
+    drop(subscriber);
+    subscriber.sink.end();
   };
 
   const send = (subscriber: Subscriber, seq: number, chunk: string) => {
@@ -73,90 +101,138 @@ export function createHub(store: Store, log: Log): Hub {
     }
   };
 
-  const isBehind = ({ apiId, seq }: Subscriber) => seq < (newest.get(apiId) ?? 0);
+  /** The next entry, to all who are live. */
+  const broadcast = (line: Line, entry: FeedEntry) => {
+    line.level = entry.seq;
+    line.newest = Math.max(line.newest, entry.seq);
+    const whole = entryChunk(entry);
+    const bare = entryChunk({ seq: entry.seq });
+    for (const subscriber of line.subscribers) {
+      // Whoever catches up reads this entry from the store, and some have read it there already.
+      if (subscriber.catchingUp || subscriber.seq >= entry.seq) continue;
+      send(subscriber, entry.seq, covered(entry, subscriber.environments) ? whole : bare);
+    }
+  };
 
-  const catchUp = async (subscriber: Subscriber) => {
-    if (subscriber.catchingUp) return;
+  const pullLine = async (apiId: string, line: Line): Promise<void> => {
+    while (line.level >= 0 && line.level < line.newest && lines.get(apiId) === line) {
+      const entries = await store.feedAfter(apiId, line.level, PULL_PAGE);
+      for (const entry of entries) if (entry.seq === line.level + 1) broadcast(line, entry);
+      // The next number is gone: it was pruned, or leapt over. Who comes again is told to begin with a snapshot.
+      if (line.level < (entries[0]?.seq ?? 0) || entries.length === 0) return cutOff(apiId);
+    }
+  };
+
+  const cutOff = (apiId: string): void => {
+    const line = lines.get(apiId);
+    if (line === undefined) return;
+    lines.delete(apiId);
+    for (const { sink } of line.subscribers) sink.end();
+  };
+
+  const pullUp = (apiId: string, line: Line): Promise<void> => {
+    line.pulling ??= pullLine(apiId, line)
+      .catch((error: unknown) => log("error", "feed.pull_failed", { api: apiId, error: String(error) }))
+      .finally(() => {
+        line.pulling = undefined;
+      });
+    return line.pulling;
+  };
+
+  /** Until it has what the line has: from then on it gets what the line gets. */
+  const catchUp = async (subscriber: Subscriber, line: Line) => {
     subscriber.catchingUp = true;
     try {
       let entries: FeedEntry[];
+      let now: number;
       do {
+        now = clock.now();
         entries = await store.feedAfter(subscriber.apiId, subscriber.seq, CATCH_UP_PAGE);
         for (const entry of entries) {
           subscriber.seq = entry.seq;
           subscriber.sink.write(chunkFor(entry, subscriber.environments));
         }
         await subscriber.sink.drained();
+        // What it lacks was leapt over: it comes again, and is told to begin with a snapshot.
+        if (entries.length === 0 && subscriber.seq < (await store.feedFloor(subscriber.apiId))) return end(subscriber);
         // An entry that was published while the store was read is not in what was read.
-      } while (follows(subscriber) && (entries.length > 0 || isBehind(subscriber)));
+      } while (follows(subscriber) && (entries.length > 0 || subscriber.seq < line.newest));
+      if (line.level < 0) line.level = subscriber.seq;
+      // At once: a verifier that came from another process has been without a beat for a while.
+      subscriber.sink.write(beatChunk(subscriber.seq, now));
     } catch (error) {
       log("error", "feed.catch_up_failed", { api: subscriber.apiId, error: String(error) });
-      drop(subscriber);
-      subscriber.sink.end();
+      end(subscriber);
     } finally {
       subscriber.catchingUp = false;
     }
   };
 
+  const pull = async (apiIds: readonly string[]): Promise<Map<string, number>> => {
+    const followed = apiIds.filter((apiId) => lines.has(apiId));
+    const heads = await store.feedHeads(followed);
+    const behind = followed.flatMap((apiId) => {
+      const line = lines.get(apiId);
+      if (line === undefined) return [];
+      line.newest = Math.max(line.newest, heads.get(apiId) ?? 0);
+      return line.level >= 0 && line.level < line.newest ? [pullUp(apiId, line)] : [];
+    });
+    await Promise.all(behind);
+    return heads;
+  };
+
   return {
     publish(entries) {
       for (const { apiId, entry } of entries) {
-        newest.set(apiId, Math.max(entry.seq, newest.get(apiId) ?? 0));
-        const whole = entryChunk(entry);
-        const bare = entryChunk({ seq: entry.seq });
-        for (const subscriber of byApi.get(apiId) ?? []) {
-          if (subscriber.catchingUp) continue; // it reads this entry from the store
-          if (subscriber.seq >= entry.seq) continue;
-          if (subscriber.seq + 1 === entry.seq)
-            send(subscriber, entry.seq, covered(entry, subscriber.environments) ? whole : bare);
-          else void catchUp(subscriber);
-        }
+        const line = lines.get(apiId);
+        if (line === undefined) continue;
+        line.newest = Math.max(line.newest, entry.seq);
+        if (line.level < 0) continue; // nobody is live yet
+        if (entry.seq === line.level + 1) broadcast(line, entry);
+        else if (entry.seq > line.level) void pullUp(apiId, line);
       }
     },
+    async pull(apiIds) {
+      await pull(apiIds);
+    },
     subscribe(apiId, seq, { tokenId, environments }, sink) {
-      const subscriber: Subscriber = {
-        apiId,
-        tokenId,
-        seq,
-        environments: new Set(environments),
-        sink,
-        catchingUp: false,
-      };
       if (closed) {
         sink.end();
         return () => {};
       }
-      const all = byApi.get(apiId) ?? new Set();
-      byApi.set(apiId, all.add(subscriber));
-      void catchUp(subscriber);
+      const subscriber = { apiId, tokenId, seq, environments: new Set(environments), sink, catchingUp: false };
+      const line = lines.get(apiId) ?? { level: -1, newest: 0, subscribers: new Set(), pulling: undefined };
+      lines.set(apiId, line);
+      line.subscribers.add(subscriber);
+      void catchUp(subscriber, line);
       return () => drop(subscriber);
     },
-    tokens: () => new Set([...byApi.values()].flatMap((all) => [...all].map(({ tokenId }) => tokenId))),
+    tokens: () => new Set(everybody().map(({ tokenId }) => tokenId)),
     expel(tokenId) {
-      for (const subscriber of [...byApi.values()].flatMap((all) => [...all])) {
-        if (subscriber.tokenId !== tokenId) continue;
-        drop(subscriber);
-        subscriber.sink.end();
+      for (const subscriber of everybody()) {
+        if (subscriber.tokenId === tokenId) end(subscriber);
       }
     },
-    beat(now) {
-      for (const subscribers of byApi.values()) {
-        for (const subscriber of subscribers) {
-          // A beat says "you have everything up to now": not to one that is still catching up.
-          if (subscriber.catchingUp) continue;
-          if (isBehind(subscriber)) void catchUp(subscriber);
-          else subscriber.sink.write(`event: beat\ndata: ${JSON.stringify({ seq: subscriber.seq, now })}\n\n`);
+    cutOff,
+    async beat() {
+      const now = clock.now();
+      const heads = await pull([...lines.keys()]);
+      for (const [apiId, { subscribers }] of lines) {
+        const head = heads.get(apiId) ?? 0;
+        for (const { sink, seq, catchingUp } of subscribers) {
+          if (catchingUp || seq < head) continue;
+          sink.write(beatChunk(seq, now));
         }
       }
     },
     subscribers(apiId) {
-      if (apiId !== undefined) return byApi.get(apiId)?.size ?? 0;
-      return [...byApi.values()].reduce((sum, all) => sum + all.size, 0);
+      if (apiId !== undefined) return lines.get(apiId)?.subscribers.size ?? 0;
+      return everybody().length;
     },
     close() {
       closed = true;
-      for (const subscribers of byApi.values()) for (const { sink } of subscribers) sink.end();
-      byApi.clear();
+      for (const { sink } of everybody()) sink.end();
+      lines.clear();
     },
   };
 }
@@ -167,6 +243,10 @@ function covered(entry: FeedEntry, environments: ReadonlySet<string>): boolean {
 
 function chunkFor(entry: FeedEntry, environments: ReadonlySet<string>): string {
   return entryChunk(covered(entry, environments) ? entry : { seq: entry.seq });
+}
+
+function beatChunk(seq: number, now: number): string {
+  return `event: beat\ndata: ${JSON.stringify({ seq, now })}\n\n`;
 }
 
 function entryChunk(entry: FeedEntry): string {

@@ -23,13 +23,20 @@ export interface ReportQueueDeps {
 /** Reports that come within this time are written together. */
 const GATHER_MS = 5;
 
+export interface ReportQueue {
+  /** Uses that the authority itself has seen. Resolves when they are durable. */
+  sight(sightings: readonly Sighting[]): Promise<void>;
+  /** A boot's new row and what it saw. Resolves when both are durable, or with false if the row had changed: then neither is written. */
+  report(boot: Boot, expect: number, sightings: readonly Sighting[], scope: Scope): Promise<boolean>;
+}
+
 /** Gathers what comes within a few milliseconds into one transaction. */
-export function createReportQueue({ store, clock, onUse, log }: ReportQueueDeps) {
+export function createReportQueue({ store, clock, onUse, log }: ReportQueueDeps): ReportQueue {
   interface Waiting {
-    boot: (() => Boot) | undefined;
+    boot: { boot: Boot; expect: number } | undefined;
     rows: UsageRow[];
-    sightings: Sighting[];
-    done: () => void;
+    sightings: readonly Sighting[];
+    done: (written: boolean) => void;
     failed: (error: unknown) => void;
   }
   let waiting: Waiting[] = [];
@@ -55,41 +62,39 @@ export function createReportQueue({ store, clock, onUse, log }: ReportQueueDeps)
     scheduled = false;
     const batch = waiting;
     waiting = [];
-    const boots = new Map<string, Boot>();
-    for (const { boot } of batch) {
-      const row = boot?.();
-      if (row !== undefined) boots.set(row.boot, row);
-    }
+    const rows = batch.flatMap(({ boot, rows }) => (boot === undefined ? rows : []));
+    const reports = batch.flatMap(({ boot, rows }) => (boot === undefined ? [] : [{ ...boot, rows }]));
     try {
-      await store.record({ rows: batch.flatMap(({ rows }) => rows), boots: [...boots.values()] });
+      const lost = new Set((await store.record({ rows, reports })).lost);
+      const written = batch.filter(({ boot }) => boot === undefined || !lost.has(boot.boot.boot));
+      for (const each of batch) each.done(written.includes(each));
+      const seen = written.flatMap(({ sightings }) => sightings);
+      if (seen.length > 0) onUse(seen);
     } catch (error) {
       for (const { failed } of batch) failed(error);
-      return;
     }
-    for (const { done } of batch) done();
-    const seen = batch.flatMap(({ sightings }) => sightings);
-    if (seen.length > 0) onUse(seen);
   };
 
+  const add = (boot: Waiting["boot"], sightings: readonly Sighting[]) =>
+    new Promise<boolean>((done, failed) => {
+      const rows = sightings.map((sighting) => usageRow(sighting, clock.now()));
+      waiting.push({ boot, rows, sightings, done, failed });
+      if (scheduled) return;
+      scheduled = true;
+      clock.after(GATHER_MS, () => void flush());
+    });
+
   return {
-    async add(boot: (() => Boot) | undefined, sightings: Sighting[], scope: Scope | undefined): Promise<void> {
+    async sight(sightings) {
+      await add(undefined, sightings);
+    },
+    async report(boot, expect, sightings, scope) {
       const own: Sighting[] = [];
       for (const sighting of sightings) {
-        if (scope === undefined || (await belongs(sighting, scope))) own.push(sighting);
+        if (await belongs(sighting, scope)) own.push(sighting);
         else log("warn", "verifier.foreign_sighting", { api: scope.apiId, key: sighting.key });
       }
-      await new Promise<void>((done, failed) => {
-        waiting.push({
-          boot,
-          rows: own.map((sighting) => usageRow(sighting, clock.now())),
-          sightings: own,
-          done,
-          failed,
-        });
-        if (scheduled) return;
-        scheduled = true;
-        clock.after(GATHER_MS, () => void flush());
-      });
+      return add({ boot, expect }, own);
     },
   };
 }

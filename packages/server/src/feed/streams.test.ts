@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import type { FeedEntry, KeyRecord } from "@keyover/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Answer, HOUR, type Options, SECOND, TestAuthority } from "../authority.test-support.ts";
+import { type Answer, HOUR, type Options, random, SECOND, TestAuthority, TestClock } from "../authority.test-support.ts";
+import { markRestored } from "../restore/mark.ts";
 import { openMemoryStore } from "../store/sqlite.ts";
 import { unhurried } from "../store/store.test-support.ts";
 
@@ -92,7 +93,8 @@ const upTo = (head: number, from = 0) => Array.from({ length: head - from }, (_,
 describe("followers", () => {
   test("get every entry once and in order, whatever is committed at once and whenever they come", async () => {
     await keyover.close();
-    await begin({ store: unhurried(openMemoryStore()) });
+    const clock = new TestClock();
+    await begin({ clock, store: unhurried(openMemoryStore({ now: () => clock.at })) });
     const keys = await Promise.all(Array.from({ length: 5 }, () => key()));
     const followers = [await new Follower().follow(0), await new Follower().follow(3)];
     for (let round = 0; round < 12; round++) {
@@ -114,9 +116,42 @@ describe("followers", () => {
     }
   });
 
+  test("live or catching up, are sent away when the feed leaps: what they lack is gone", async () => {
+    await key();
+    const live = await new Follower().follow(0);
+    await until(() => live.seqs().length === 1);
+    await keyover.tick();
+    const audit = [{ at: keyover.now(), actor: "system", action: "test", subjects: [api.id], details: {} }];
+    await keyover.store.commit({ writes: [], audit, feed: [], feedBehind: { apiId: api.id, seq: 1_000 } });
+    await keyover.clock.advance(2 * SECOND);
+    await keyover.tick();
+    await until(() => live.ended);
+    expect(live.seqs()).toEqual([1]);
+    await keyover.refused("feed_compacted", ...feed(1));
+    const next = await new Follower().follow(1_000);
+    await key();
+    await until(() => next.seqs().length === 1);
+    await keyover.store.commit({ writes: [], audit, feed: [], feedBehind: { apiId: api.id, seq: 2_000 } });
+    await key();
+    await until(() => next.ended);
+    expect(next.seqs()).toEqual([1_001]);
+  });
+
+  test("are sent away when the database is marked as restored", async () => {
+    await key();
+    const live = await new Follower().follow(0);
+    await until(() => live.seqs().length === 1);
+    await markRestored(keyover.store, { now: keyover.now(), random });
+    await keyover.clock.advance(2 * SECOND);
+    await keyover.tick();
+    await until(() => live.ended);
+    await keyover.refused("reconciling", ...feed(1));
+  });
+
   test("that come while something is committed miss nothing, though nothing follows it", async () => {
     await keyover.close();
-    await begin({ store: unhurried(openMemoryStore()) });
+    const clock = new TestClock();
+    await begin({ clock, store: unhurried(openMemoryStore({ now: () => clock.at })) });
     const { id } = await key();
     for (let round = 2; round < 32; round++) {
       const [follower] = await Promise.all([

@@ -1,6 +1,6 @@
 /** What verifiers send. Lenient: a member that a newer verifier adds is passed over, so the two can be upgraded in any order. */
-import type { Ack, Miss, Registration, Report } from "@keyover/core";
-import { SIGHTINGS_PER_REPORT_MAX } from "@keyover/core";
+import type { Ack, KeyRecord, Miss, Registration, Report } from "@keyover/core";
+import { phases, REMEMBERED_PER_CALL_MAX, SIGHTINGS_PER_REPORT_MAX } from "@keyover/core";
 import { z } from "zod";
 
 const boot = z.string().regex(/^boo_[0-9A-Za-z]{22}$/, "a boot's handle: boo_ and 22 letters and digits");
@@ -12,6 +12,7 @@ export const registration = z.object({
   boot,
   instance: z.string().min(1).max(100),
   replaces: boot.optional(),
+  holds: z.object({ epoch: z.string().max(100), seq: z.int().min(1) }).optional(),
   software: z.string().max(200),
 }) satisfies z.ZodType<Registration>;
 
@@ -43,6 +44,67 @@ export const report = z.object({
 
 export const miss = z.object({ sha256: z.string().regex(/^[A-Za-z0-9_-]{43}$/) }) satisfies z.ZodType<Miss>;
 
+const version = z.int().min(1).max(1_000_000_000);
+const texts = (count: number, length: number) => z.array(z.string().max(length)).max(count);
+const handleOf = (prefix: string) => z.string().regex(new RegExp(`^${prefix}_[0-9A-Za-z]{22}$`));
+const VERSIONS_MAX = 1_000;
+
+/** Each record by itself: what one verifier can't say well must not keep the rest of what it knows from being heard. */
+export const keyRecord = z
+  .object({
+    seq: z.int().min(1),
+    key: handleOf("key"),
+    consumer: handleOf("con"),
+    environment: z.string().regex(/^[a-z0-9]{1,20}$/),
+    status: z.enum(["active", "suspended", "revoked"]),
+    scopes: texts(200, 100),
+    networks: texts(200, 50),
+    expiresAt: moment.int().optional(),
+    current: version,
+    versions: z
+      .array(
+        z.object({
+          number: version,
+          state: z.enum(["pending", "active", "retiring", "retired"]),
+          sha256: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+          compromised: z.boolean(),
+          fence: z.object({ scopes: texts(200, 100).optional(), networks: texts(500, 50).optional() }).optional(),
+          scopes: texts(200, 100).optional(),
+          retiredAt: moment.int().optional(),
+        }),
+      )
+      .max(VERSIONS_MAX),
+    rotation: z
+      .object({
+        id: handleOf("rot"),
+        phase: z.enum(phases),
+        from: version,
+        to: version,
+        since: moment.int().optional(),
+        endsAt: moment.int().optional(),
+      })
+      .optional(),
+  })
+  .refine(isConsistent, "the record contradicts itself") satisfies z.ZodType<KeyRecord>;
+
+/** Else it could never be put into force. */
+function isConsistent({ versions, current, rotation }: Pick<KeyRecord, "versions" | "current" | "rotation">): boolean {
+  const numbers = versions.map(({ number }) => number);
+  const named = rotation === undefined ? [current] : [current, rotation.from, rotation.to];
+  if (new Set(numbers).size < numbers.length || new Set(versions.map(({ sha256 }) => sha256)).size < numbers.length)
+    return false;
+  return named.every((number) => numbers.includes(number)) && (rotation === undefined || rotation.from !== rotation.to);
+}
+
+export const remembered = z.object({
+  instance: z.string().min(1).max(100),
+  epoch: z.string().max(100),
+  seq: number,
+  n: z.int().min(1),
+  last: z.boolean(),
+  records: z.array(z.looseObject({})).max(REMEMBERED_PER_CALL_MAX).describe("As the feed brought them."),
+});
+
 export const grant = z
   .object({ now: moment, leaseMs: z.number(), onStale: z.enum(["closed", "static"]), staticMs: z.number() })
   .meta({ id: "Grant" });
@@ -52,6 +114,7 @@ export const welcome = grant
     api: z.object({ id: z.string(), name: z.string(), prefix: z.string() }),
     environments: z.array(z.string()),
     reportEveryMs: z.number(),
+    epoch: z.string(),
   })
   .meta({ id: "Welcome" });
 

@@ -49,7 +49,16 @@ export function useIdempotency(app: FastifyInstance, store: Store, custody: Cust
     if (known.request !== fingerprint) return sendProblem(reply, "idempotency_mismatch");
     return replay(reply, known, store, custody);
   });
+  // Another process was faster with the same request: its answer is the answer.
+  app.addHook("onSend", async ({ idempotency }, reply, payload) => {
+    if (idempotency === undefined || reply.statusCode !== CONFLICT) return payload;
+    const known = await store.idempotency(idempotency.id);
+    if (known?.request !== idempotency.request) return payload;
+    return JSON.stringify(await replayed(reply, known, store, custody));
+  });
 }
+
+const CONFLICT = 409;
 
 /** Notes that this id is being answered; the answer ends that. */
 function begin(underWay: Map<string, Promise<void>>, id: string): () => void {
@@ -70,6 +79,17 @@ async function replay(
   store: Store,
   custody: Custody,
 ): Promise<FastifyReply> {
+  const body = await replayed(reply, known, store, custody);
+  return reply.serializer((payload: unknown) => JSON.stringify(payload)).send(body);
+}
+
+/** The body of an answer that was given before; its status and headers are set. */
+async function replayed(
+  reply: FastifyReply,
+  known: IdempotencyRecord,
+  store: Store,
+  custody: Custody,
+): Promise<Record<string, unknown>> {
   const body = known.body as Record<string, unknown>;
   const sealed = known.sealedId === null ? undefined : await store.get("sealed", known.sealedId);
   if (sealed !== undefined) {
@@ -80,12 +100,11 @@ async function replay(
         : { owner: keyId, version: version ?? 0, purpose: "claim" };
     body.secret = custody.open(envelope, belongsTo).reveal();
   }
-  return reply
+  void reply
     .code(known.status)
     .header("idempotency-replayed", "true")
-    .header("content-type", "application/json; charset=utf-8")
-    .serializer((payload: unknown) => JSON.stringify(payload))
-    .send(body);
+    .header("content-type", "application/json; charset=utf-8");
+  return body;
 }
 
 /** The command for a handler: who asks, and how the answer is remembered. `sealedId` names the secret that belongs in it. */

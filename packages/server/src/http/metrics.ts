@@ -14,7 +14,10 @@ export interface Gauges {
   keys(): Promise<Record<string, number>>;
   verifiers(): Promise<{ api: string; state: string; count: number }[]>;
   watermarkLagSeconds(): Promise<{ api: string; seconds: number }[]>;
+  reconciling(): Promise<{ api: string; state: string }[]>;
   feedFollowers(): number;
+  replicas(): number;
+  shards(): number;
 }
 
 export function createMetrics(gauges: Gauges): Metrics {
@@ -59,11 +62,37 @@ export function createMetrics(gauges: Gauges): Metrics {
     },
   });
   new Gauge({
+    name: "keyover_reconciling",
+    help: "1 for each api that waits for keyover reconcile: held, or served while a late verifier knows more.",
+    labelNames: ["api", "state"],
+    registers,
+    async collect() {
+      this.reset();
+      for (const labels of await gauges.reconciling()) this.set(labels, 1);
+    },
+  });
+  new Gauge({
     name: "keyover_feed_followers",
     help: "Open feed streams.",
     registers,
     collect() {
       this.set(gauges.feedFollowers());
+    },
+  });
+  new Gauge({
+    name: "keyover_replicas",
+    help: "Authority processes on this database that are alive, as far as this one knows.",
+    registers,
+    collect() {
+      this.set(gauges.replicas());
+    },
+  });
+  new Gauge({
+    name: "keyover_engine_shards",
+    help: "Parts of the engine's work that are this process's, of 16.",
+    registers,
+    collect() {
+      this.set(gauges.shards());
     },
   });
   return {

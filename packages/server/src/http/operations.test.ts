@@ -112,6 +112,7 @@ describe("over a real socket", () => {
       `content-length: ${body.length}`,
     ];
     half.send(`${head.join("\r\n")}\r\n\r\n${body.slice(0, 5)}`);
+    const silent = await rawConnection();
     const asking = await rawConnection();
     asking.send("GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n");
     await asking.answered(/"ready"/);
@@ -119,7 +120,7 @@ describe("over a real socket", () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
 
     const closing = keyover.authority.close();
-    await once(stream.socket, "end");
+    await Promise.all([once(stream.socket, "end"), once(silent.socket, "close")]);
     asking.send("dyz HTTP/1.1\r\nhost: x\r\n\r\n");
     expect(await asking.answered(/\}$/)).toMatch(
       /^HTTP\/1\.1 503 .*application\/problem\+json.*"code":"shutting_down"/s,

@@ -1,11 +1,16 @@
 /** Every error leaves as RFC 9457 problem details with a code from core's table. */
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { type ProblemCode, problemBody } from "@keyover/core";
+import { type ProblemCode, problemBody, withoutKeyTexts } from "@keyover/core";
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
 import type { Refusal } from "../outcome.ts";
-import { StorageFullError } from "../store/store.ts";
+import {
+  OutcomeUnknownError,
+  StorageFullError,
+  StoreConfigurationError,
+  StoreUnavailableError,
+} from "../store/store.ts";
 
 export function sendProblem(
   reply: FastifyReply,
@@ -19,7 +24,7 @@ export function sendProblem(
   return reply
     .code(body.status)
     .header("content-type", "application/problem+json")
-    .serializer((payload: unknown) => JSON.stringify(payload))
+    .serializer((payload: unknown) => withoutKeyTexts(JSON.stringify(payload)))
     .send(body);
 }
 
@@ -34,6 +39,10 @@ const fastifyErrors: Record<string, { code: ProblemCode; detail: string }> = {
   FST_ERR_CTP_INVALID_JSON_BODY: {
     code: "invalid_request",
     detail: "the body is not JSON, or has a member named __proto__",
+  },
+  KEYOVER_UNSTORABLE_TEXT: {
+    code: "invalid_request",
+    detail: "a text in the body holds U+0000, or half of a character (a lone surrogate)",
   },
   FST_ERR_CTP_EMPTY_JSON_BODY: { code: "invalid_request", detail: "the body is empty; send a JSON object" },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
@@ -67,6 +76,14 @@ export function useProblems(app: FastifyInstance): void {
     if (error instanceof StorageFullError) {
       request.log.error({ event: "store.full" }, "the disk is full");
       return sendProblem(reply, "storage_full");
+    }
+    if (error instanceof StoreUnavailableError || error instanceof StoreConfigurationError) {
+      request.log.error({ event: "store.unavailable", reason: error.message }, "the database can't be used");
+      return sendProblem(reply, "storage_unavailable");
+    }
+    if (error instanceof OutcomeUnknownError) {
+      request.log.error({ event: "store.outcome_unknown", reason: error.message }, "an outcome is unknown");
+      return sendProblem(reply, "outcome_unknown");
     }
     if (error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500) {
       return sendProblem(reply, "invalid_request", "the request can't be read");

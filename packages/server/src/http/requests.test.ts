@@ -1,8 +1,8 @@
 import { makeKeyText, problems } from "@keyover/core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Answer, type CallOptions, DAY, random, TestAuthority } from "../authority.test-support.ts";
+import { type Answer, type CallOptions, DAY, random, TestAuthority, TestClock } from "../authority.test-support.ts";
 import { openMemoryStore } from "../store/sqlite.ts";
-import { StorageFullError } from "../store/store.ts";
+import { OutcomeUnknownError, StorageFullError, StoreUnavailableError } from "../store/store.ts";
 
 let keyover: TestAuthority;
 let api: Answer["body"];
@@ -258,14 +258,64 @@ describe("verify", () => {
   });
 });
 
+describe("a text that not every database can hold", () => {
+  test.each([
+    ["U+0000 in a note", "POST", "/v1/consumers", { name: "strange", notes: "a\0b" }],
+    ["U+0000 in a label", "POST", "/v1/consumers", { name: "strange", labels: { team: "\0" } }],
+    ["half a character in a name", "POST", "/v1/consumers", { name: "\ud800" }],
+    ["the other half", "POST", "/v1/consumers", { name: "a\udfffb" }],
+    ["U+0000 in a member's name", "POST", "/v1/consumers", { name: "strange", labels: { "a\0": "x" } }],
+    ["U+0000 in a path", "GET", "/v1/consumers/a%00b", undefined],
+    ["U+0000 in a query", "GET", "/v1/keys?notes=%00", undefined],
+  ])("%s is refused", async (_what, method, path, body) => {
+    const problem = await keyover.refused("invalid_request", method, path, body);
+    expect(problem.detail).toMatch(/U\+0000/);
+  });
+
+  test("is no key either, and is told so like any other", async () => {
+    await keyover.ok("POST", "/v1/apis", { name: "strange-keys", prefix: "strange", scopes: ["read"] });
+    const verdict = await keyover.ok("POST", "/v1/verify", { api: "strange-keys", key: "\0\ud800" });
+    expect(verdict.code).toBe("malformed");
+  });
+
+  test("whole characters beyond the first plane are no such text", async () => {
+    const consumer = await keyover.ok("POST", "/v1/consumers", { name: "\u{1f511} desk" });
+    expect(consumer.name).toBe("\u{1f511} desk");
+  });
+});
+
+test.each([
+  ["storage_unavailable", new StoreUnavailableError("gone")],
+  ["outcome_unknown", new OutcomeUnknownError("gone")],
+])(
+  "a database that is away is answered with %s and when to try again, and the reason is logged alone",
+  async (code, error) => {
+    const clock = new TestClock();
+    const store = openMemoryStore({ now: () => clock.at });
+    let away = false;
+    const commit: typeof store.commit = async (batch) => {
+      if (away) throw error;
+      return store.commit(batch);
+    };
+    const other = await TestAuthority.start({ clock, store: { ...store, commit } });
+    away = true;
+    const answer = await other.call("POST", "/v1/consumers", { name: "x" });
+    expect([answer.status, answer.body.code, answer.headers["retry-after"]]).toEqual([503, code, "1"]);
+    expect(JSON.stringify(answer.body)).not.toContain("gone");
+    expect(other.lines.some((line) => line.includes("gone"))).toBe(true);
+    await other.close();
+  },
+);
+
 test("a full disk answers 507, and everything goes on once there is room", async () => {
-  const store = openMemoryStore();
+  const clock = new TestClock();
+  const store = openMemoryStore({ now: () => clock.at });
   let full = false;
   const commit: typeof store.commit = async (batch) => {
     if (full) throw new StorageFullError("full");
     return store.commit(batch);
   };
-  const other = await TestAuthority.start({ store: { ...store, commit } });
+  const other = await TestAuthority.start({ clock, store: { ...store, commit } });
   full = true;
   await other.refused("storage_full", "POST", "/v1/consumers", { name: "x" });
   full = false;
@@ -274,13 +324,14 @@ test("a full disk answers 507, and everything goes on once there is room", async
 });
 
 test("what nobody foresaw answers 500 without its message, which is logged", async () => {
-  const store = openMemoryStore();
+  const clock = new TestClock();
+  const store = openMemoryStore({ now: () => clock.at });
   let broken = false;
   const list: typeof store.list = async (...asked) => {
     if (broken && asked[0] === "consumer") throw new Error("inner workings");
     return store.list(...asked);
   };
-  const other = await TestAuthority.start({ store: { ...store, list }, masterKey: random(32) });
+  const other = await TestAuthority.start({ clock, store: { ...store, list }, masterKey: random(32) });
   broken = true;
   const body = await other.refused("internal", "GET", "/v1/consumers");
   expect(JSON.stringify(body)).not.toContain("inner");

@@ -12,6 +12,9 @@ import type { Inventory } from "../keys/inventory.ts";
 import type { KeyDesk } from "../keys/key-desk.ts";
 import type { Keys } from "../keys/keys.ts";
 import type { Tokens } from "../keys/tokens.ts";
+import type { Reconciler } from "../restore/reconciliation.ts";
+import type { RememberedDesk } from "../restore/remembered.ts";
+import type { Restorations } from "../restore/restorations.ts";
 import type { Store } from "../store/store.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -29,6 +32,9 @@ export interface Rooms {
   evidence: Evidence;
   fleet: Fleet;
   hub: Hub;
+  restorations: Restorations;
+  remembered: RememberedDesk;
+  reconciler: Reconciler;
   metrics: Metrics;
   /** True once everything is loaded and while the server does not shut down. */
   ready(): boolean;

@@ -3,6 +3,7 @@
  * handler → one commit → answer. Every error leaves through problems.ts.
  */
 
+import type { Socket } from "node:net";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import Fastify, { type FastifyBaseLogger, LogController } from "fastify";
@@ -23,6 +24,7 @@ import { holderRoutes } from "./routes/holder.ts";
 import { inventoryRoutes } from "./routes/inventory.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { operationRoutes } from "./routes/operations.ts";
+import { restoreRoutes } from "./routes/restore.ts";
 import { rotationRoutes } from "./routes/rotations.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 
@@ -79,12 +81,26 @@ export async function createHttp(rooms: Rooms, options: HttpOptions): Promise<Ap
   holderRoutes(app, rooms);
   tokenRoutes(app, rooms);
   feedRoutes(app, rooms);
+  restoreRoutes(app, rooms);
   operationRoutes(app, rooms);
   return app;
 }
 
-/** While the server shuts down each answer is the last on its connection; an idle one would hold the shutdown up. */
+/**
+ * While the server shuts down each answer is the last on its connection; an idle one would hold the shutdown up. So would one on which
+ * nothing was ever asked (clients connect ahead, load balancers merely knock): Node takes it for one in the midst of a request.
+ */
 function useDraining(app: App, rooms: Rooms): void {
+  const open = new Set<Socket>();
+  for (const event of ["connection", "secureConnection"]) {
+    app.server.on(event, (socket: Socket) => {
+      open.add(socket);
+      socket.once("close", () => open.delete(socket));
+    });
+  }
+  app.addHook("preClose", async () => {
+    for (const socket of open) if (socket.bytesRead === 0) socket.destroy();
+  });
   app.addHook("onSend", async (_request, reply) => {
     if (!rooms.ready()) void reply.header("connection", "close");
   });
@@ -93,21 +109,38 @@ function useDraining(app: App, rooms: Rooms): void {
 /** A POST without a body is a POST with an empty object; `curl -X POST` needs no -d then. */
 function useEmptyBodies(app: App): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser("application/json", { parseAs: "string" }, (_request, body, done) => {
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
     if (body === "") return done(null, undefined);
     try {
-      done(null, parseJson(body as string));
-    } catch {
-      done(Object.assign(new Error("not JSON"), { code: "FST_ERR_CTP_INVALID_JSON_BODY", statusCode: 400 }));
+      // What is presented as a key may be anything, and is kept nowhere.
+      done(null, parseJson(body as string, request.routeOptions.url === "/v1/verify"));
+    } catch (error) {
+      const code = error instanceof UnstorableTextError ? error.code : "FST_ERR_CTP_INVALID_JSON_BODY";
+      done(Object.assign(new Error("not JSON"), { code, statusCode: 400 }));
     }
+  });
+  // In a path or a query no other such text can be written: what is not UTF-8 is refused as it is.
+  app.addHook("onRequest", async (request, reply) => {
+    if (!request.url.includes("%00")) return;
+    return sendProblem(reply, "invalid_request", "the path or the query holds U+0000");
   });
 }
 
-/** A member named __proto__ would be lost on the way, or worse; nobody means it. */
-function parseJson(text: string): unknown {
+/** JSON can say what PostgreSQL has no place for: U+0000, and halves of a character. */
+class UnstorableTextError extends Error {
+  code = "KEYOVER_UNSTORABLE_TEXT";
+}
+
+/**
+ * A member named __proto__ would be lost on the way, or worse; nobody means it. Texts that not every database can hold are refused whichever
+ * it is; they can only be written with `\\u`.
+ */
+function parseJson(text: string, anyText: boolean): unknown {
   if (!text.includes("__proto__") && !text.includes("\\u")) return JSON.parse(text);
+  const isStorable = (value: unknown) => typeof value !== "string" || (value.isWellFormed() && !value.includes("\0"));
   return JSON.parse(text, (name, value: unknown) => {
     if (name === "__proto__") throw new SyntaxError("a member named __proto__");
+    if (!anyText && !(isStorable(name) && isStorable(value))) throw new UnstorableTextError();
     return value;
   });
 }

@@ -40,6 +40,20 @@ export interface ChangeTools {
   actor: string;
 }
 
+/** A key as verifiers remember it after a restore. */
+export interface Remembered {
+  key: Key;
+  versions: readonly Version[];
+  /** That runs from now on. */
+  rotation: Rotation | undefined;
+  /** The one that was read, if it has ended. */
+  ended: Rotation | undefined;
+  /** Versions whose sealed secret goes. */
+  unsealed: readonly string[];
+  /** The row of a rotation that had ended, and runs again. */
+  rotationBefore: Held<Rotation> | undefined;
+}
+
 /** A key under change. Reads go to `key`, `version(n)`, `rotation`; `batch()` is what to commit. */
 export class KeyChange {
   readonly #state: KeyState;
@@ -54,6 +68,9 @@ export class KeyChange {
   #replacement: Rotation | undefined;
   /** The consumer's own secret, by hash; taken up when the successor is created. */
   #handedIn: string | undefined;
+  /** A rotation that had ended, and runs again after a restore. */
+  #takenUpAgain: Held<Rotation> | undefined;
+  #tellAnew = false;
 
   constructor(state: KeyState, tools: ChangeTools) {
     this.#state = state;
@@ -162,6 +179,28 @@ export class KeyChange {
     }
   }
 
+  /** After a restore: what verifiers remember takes the place of what was read. */
+  become(remembered: Remembered): void {
+    const { key, versions, rotation, ended, unsealed, rotationBefore } = remembered;
+    this.key = key;
+    this.#versions.clear();
+    for (const version of versions) this.#versions.set(version.number, version);
+    if (ended !== undefined) this.#fresh.push(put("rotation", ended, this.#state.rotation));
+    this.rotation = rotation;
+    this.#takenUpAgain = rotationBefore;
+    for (const id of unsealed) this.#fresh.push({ remove: "sealed", id });
+  }
+
+  /** Verifiers are told, even if nothing that they see has changed. */
+  tellAnew(): void {
+    this.#tellAnew = true;
+  }
+
+  /** Something that belongs into the same commit. */
+  also(...writes: Write[]): void {
+    this.#fresh.push(...writes);
+  }
+
   setFence(version: number, fence: Fence | null): void {
     this.#alter(version, (held) => ({ ...held, fence }));
   }
@@ -254,7 +293,9 @@ export class KeyChange {
       if (before?.value !== version) writes.push(put("version", version, before));
     }
     if (this.rotation !== undefined && this.rotation !== rotation?.value) {
-      writes.push(put("rotation", this.rotation, rotation));
+      const { id } = this.rotation;
+      const held = [rotation, this.#takenUpAgain].find((each) => each?.value.id === id);
+      writes.push(put("rotation", this.rotation, held));
     }
     if (this.#replacement !== undefined) writes.push(put("rotation", this.#replacement));
     const record = recordOf(this.key, this.versions(), this.#replacement ?? this.rotation);
@@ -263,7 +304,7 @@ export class KeyChange {
       versions.map(({ value }) => value),
       rotation?.value,
     );
-    const visible = key.rev === 0 || JSON.stringify(record) !== JSON.stringify(before);
+    const visible = this.#tellAnew || key.rev === 0 || JSON.stringify(record) !== JSON.stringify(before);
     return { writes, audit: this.#audit, feed: visible ? [{ apiId: api.id, record }] : [] };
   }
 }

@@ -49,6 +49,8 @@ export interface Inventory {
   updateConsumer(consumerId: string, patch: ConsumerPatch, command: Command<Consumer>): Promise<Outcome<Consumer>>;
   /** By handle, or by its unique name. */
   findApi(idOrName: string): Promise<Api | undefined>;
+  /** Another process may have changed one. */
+  forget(): void;
 }
 
 export function createInventory({ world, store, desk }: { world: World; store: Store; desk: KeyDesk }): Inventory {
@@ -125,6 +127,8 @@ export function createInventory({ world, store, desk }: { world: World; store: S
         return byName?.value;
       });
     },
+
+    forget: () => recent.forget(),
   };
 }
 

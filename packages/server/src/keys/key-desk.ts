@@ -5,14 +5,18 @@
  */
 import { effectivePolicy, type FeedEntry, type World } from "@keyover/core";
 import type { Custody } from "../custody/custody.ts";
-import { type Outcome, refuse } from "../outcome.ts";
-import type { Batch, CommitOutcome, IdempotencyRecord, Store } from "../store/store.ts";
+import { type Outcome, type Refusal, refuse } from "../outcome.ts";
+import type { Batch, CommitOutcome, Conflict, Fence, IdempotencyRecord, Store } from "../store/store.ts";
 import { KeyChange, type KeyState } from "./change.ts";
 
 /** Who asks, and how the answer is remembered for a repeated request. */
 export interface Command<T> {
   actor: string;
   remember?: ((value: T) => IdempotencyRecord) | undefined;
+  /** For the engine: that this is its work. */
+  fence?: Fence | undefined;
+  /** It may be done while the key's api is held after a restore: it only refuses more, or is what the api is held for. */
+  whileHeld?: boolean | undefined;
 }
 
 export interface KeyDesk {
@@ -24,6 +28,8 @@ export interface KeyDesk {
   ): Promise<Outcome<T>>;
   /** Commits a batch of one's own and publishes what it fed; conflicts become refusals. */
   commit(batch: Batch): Promise<Outcome<void>>;
+  /** The refusal of changes to keys of an api that is held after a restore. */
+  heldBack(apiId: string): Promise<Refusal | undefined>;
 }
 
 export interface KeyDeskDeps {
@@ -34,6 +40,8 @@ export interface KeyDeskDeps {
   publish(entries: { apiId: string; entry: FeedEntry }[]): void;
   /** Called with the rotation of each committed change, to look at it again. */
   onRotation(rotationId: string): void;
+  /** As in KeyDesk. */
+  heldBack(apiId: string): Promise<Refusal | undefined>;
 }
 
 const ATTEMPTS_MAX = 6;
@@ -44,18 +52,16 @@ export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
   const read = async (keyId: string): Promise<KeyState | undefined> => {
     const key = await store.get("key", keyId);
     if (key === undefined) return undefined;
-    const api = await store.get("api", key.value.apiId);
-    if (api === undefined) throw new Error(`${keyId} belongs to ${key.value.apiId}, which does not exist`);
-    const versions = await store.list("version", { equals: { key_id: keyId } }, { limit: 10_000 });
-    const sealed = await store.list("sealed", { equals: { key_id: keyId } }, { limit: 100 });
-    const { rotationId } = key.value;
-    return {
-      api: api.value,
-      key,
-      versions,
-      sealed,
-      rotation: rotationId === null ? undefined : await store.get("rotation", rotationId),
-    };
+    const { apiId, rotationId } = key.value;
+    // Not one moment's picture; but every change of what belongs to a key changes the key's revision, which the commit checks.
+    const [api, versions, sealed, rotation] = await Promise.all([
+      store.get("api", apiId),
+      store.list("version", { equals: { key_id: keyId } }, { limit: 10_000 }),
+      store.list("sealed", { equals: { key_id: keyId } }, { limit: 100 }),
+      rotationId === null ? undefined : store.get("rotation", rotationId),
+    ]);
+    if (api === undefined) throw new Error(`${keyId} belongs to ${apiId}, which does not exist`);
+    return { api: api.value, key, versions, sealed, rotation };
   };
 
   const commit = async (batch: Batch): Promise<CommitOutcome> => {
@@ -66,18 +72,25 @@ export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
 
   return {
     read,
+    heldBack: (apiId) => deps.heldBack(apiId),
 
     async change(keyId, command, work) {
       for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
         const state = await read(keyId);
         if (state === undefined) return refuse("not_found", `there is no key ${keyId}`);
+        const held = command.whileHeld === true ? undefined : await deps.heldBack(state.api.id);
+        if (held !== undefined) return held;
         const policy = effectivePolicy(state.api.policy, state.key.value.policy);
         const change = new KeyChange(state, { world: deps.world, custody: deps.custody, policy, actor: command.actor });
         const result = await work(change, state);
         if (!result.ok) return result;
         const batch = change.batch();
         if (batch.audit.length === 0) return result; // nothing to change
-        const outcome = await commit({ ...batch, idempotency: command.remember?.(result.value) });
+        const outcome = await commit({
+          ...batch,
+          fence: command.fence,
+          idempotency: command.remember?.(result.value),
+        });
         if (outcome.ok) {
           for (const rotationId of change.rotationsTouched()) deps.onRotation(rotationId);
           return result;
@@ -94,11 +107,13 @@ export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
   };
 }
 
-function conflictRefusal(conflict: "row" | "unique" | "idempotency") {
+const conflictDetails: Partial<Record<Conflict, string>> = {
+  idempotency: "a request with this Idempotency-Key is being answered right now",
+  fence: "this work is another process's by now",
+};
+
+function conflictRefusal(conflict: Conflict) {
   if (conflict === "unique")
     return refuse("name_taken", "that name, prefix or hash is in use already; each must be unique");
-  return refuse(
-    "conflict",
-    conflict === "idempotency" ? "a request with this Idempotency-Key is being answered right now" : undefined,
-  );
+  return refuse("conflict", conflictDetails[conflict]);
 }

@@ -68,7 +68,7 @@ export function createKeys({ world, store, desk, custody }: KeysDeps): Keys {
       if (api === undefined) return refuse("not_found", `there is no api ${wanted.apiId}`);
       const consumer = await store.get("consumer", wanted.consumerId);
       if (consumer === undefined) return refuse("not_found", `there is no consumer ${wanted.consumerId}`);
-      const problem = newKeyProblem(api.value, wanted);
+      const problem = newKeyProblem(api.value, wanted) ?? (await desk.heldBack(api.value.id));
       if (problem !== undefined) return problem;
 
       const key = freshKey(wanted, command.actor, world);
@@ -99,7 +99,7 @@ export function createKeys({ world, store, desk, custody }: KeysDeps): Keys {
     },
 
     changeStatus(keyId, statusChange, reason, command) {
-      return desk.change(keyId, command, (change) => {
+      return desk.change(keyId, { ...command, whileHeld: statusChange === "revoke" }, (change) => {
         const outcome = changeStatus(change.key, statusChange, reason, change.now);
         if (!outcome.ok) return refuse(outcome.code, `key ${keyId} is ${change.key.status}`);
         if (!outcome.changed) return accept(change.key);

@@ -1,6 +1,6 @@
 /**
- * What was read a moment ago. Each acknowledgement of each verifier asks for the same token and the same api; a second is short
- * enough for a change that another process made, and changes made here are forgotten at once.
+ * What was read a moment ago. Each acknowledgement of each verifier asks for the same token and the same api. Changes made here are
+ * forgotten at once, and those of other processes as soon as the log tells of them; a second is what it takes at most.
  */
 import type { Clock } from "@keyover/core";
 

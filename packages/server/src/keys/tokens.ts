@@ -24,6 +24,8 @@ export interface Tokens {
   authenticate(text: string): Promise<Token | undefined>;
   /** Whether the token with this handle would still be let in. */
   isValid(tokenId: string): Promise<boolean>;
+  /** Another process may have changed one. */
+  forget(): void;
 }
 
 /** A repeated creation with the same Idempotency-Key gets the same secret for this long. */
@@ -108,6 +110,8 @@ export function createTokens({
       const held = await store.get("token", tokenId);
       return held !== undefined && isLetIn(held.value);
     },
+
+    forget: () => recent.forget(),
   };
 }
 

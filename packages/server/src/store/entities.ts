@@ -1,5 +1,5 @@
 /** What the store keeps beside core's Key, Version and Rotation. Times are epoch milliseconds. */
-import type { Key, Rotation, RotationPolicyPatch, StalenessPolicyPatch, Version } from "@keyover/core";
+import type { Key, KeyRecord, Rotation, RotationPolicyPatch, StalenessPolicyPatch, Version } from "@keyover/core";
 
 /** What is protected: owner of a key prefix, environments, scopes, policies and a feed. */
 export interface Api {
@@ -57,6 +57,83 @@ export interface Sealed {
   createdAt: number;
 }
 
+export const sides = ["verifiers", "backup"] as const;
+/** Whose word counts after a restore. */
+export type Side = (typeof sides)[number];
+
+/** What an operator has chosen for an api, until it is carried out. */
+export interface RestoreChoice {
+  side: Side;
+  /** Keys for which something else was said; `instance`: of verifiers that contradict each other, this one's word. */
+  keys: Record<string, { side: Side; instance?: string | undefined }>;
+  /** With `backup`: what verifiers know to be compromised or revoked may be accepted again. */
+  revive: boolean;
+  by: string;
+  reason: string;
+  at: number;
+  /** `compared` of the restoration once it is carried out. */
+  compared: Record<string, number>;
+}
+
+/** An api whose database was restored (decision 014). Its row stays when it is served again: it knows the feed's epoch. */
+export interface Restoration {
+  /** The api's handle. */
+  id: string;
+  /** Tells this restore from others; the feed's epoch once the api is served again. */
+  restore: string;
+  /** What the feed's epoch was in the backup. */
+  formerEpoch: string;
+  /** The feed's head in the restored database. 0: everything that verifiers hold is compared. */
+  after: number;
+  /** When the database was marked as restored. */
+  restoredAt: number;
+  /** The last that the backup knows of. */
+  asOf: number;
+  /** Null while the api is not served. */
+  reconciledAt: number | null;
+  choice: RestoreChoice | null;
+  /** A verifier that came later knows more than was compared. */
+  late: boolean;
+  /** By environment: the feed's number up to which the restored database was compared with what verifiers remember. */
+  compared: Record<string, number>;
+}
+
+/** How far a verifier had followed the feed before the restore, and how much of what it knows beyond that it has told. */
+export interface RestoreMark {
+  /** The api's handle and the instance. */
+  id: string;
+  apiId: string;
+  instance: string;
+  tokenId: string;
+  restore: string;
+  /** What it may see; empty: all environments. */
+  environments: string[];
+  epoch: string;
+  seq: number;
+  /** Of `Remembered.n`. */
+  parts: number;
+  complete: boolean;
+  /** Records that were ill-formed, or none of its own to speak of. */
+  passedOver: number;
+  at: number;
+}
+
+/** What one or more verifiers remember of a key, alike. */
+export interface Claim {
+  record: KeyRecord;
+  /** Who said so; the first few. */
+  instances: string[];
+}
+
+/** What verifiers remember of a key that the restored database may lack. The newest claim first; claims of one number contradict each other. */
+export interface RememberedKey {
+  /** The api's handle and the key's. */
+  id: string;
+  apiId: string;
+  keyId: string;
+  claims: Claim[];
+}
+
 /** Each table of entities and what it holds. */
 export interface Entities {
   api: Api;
@@ -66,6 +143,9 @@ export interface Entities {
   rotation: Rotation;
   token: Token;
   sealed: Sealed;
+  restoration: Restoration;
+  restore_mark: RestoreMark;
+  remembered_key: RememberedKey;
 }
 
 export type EntityName = keyof Entities;
@@ -88,6 +168,11 @@ export interface Boot {
   answersUntil: number;
   /** The number of its last report that counted. */
   reportNumber: number;
+  /** Every feed entry up to here was applied when it last reported. */
+  applied: number;
+  /** The authority process that it speaks to, and the number that that process gave to its adoption. */
+  host: string;
+  adoption: number;
   closed: boolean;
   replacedAt: number | null;
   removedAt: number | null;

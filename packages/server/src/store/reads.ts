@@ -1,6 +1,7 @@
 /** The store's reads, for any dialect that kysely speaks. */
 import type { FeedEntry, KeyRecord, SourceUse } from "@keyover/core";
 import { type Kysely, type RawBuilder, sql } from "kysely";
+import type { Dialect } from "./dialect.ts";
 import type { Boot, Entities, EntityName } from "./entities.ts";
 import type {
   AuditDraft,
@@ -15,17 +16,28 @@ import type {
 } from "./store.ts";
 import { type Database, liftedColumns } from "./tables.ts";
 
-/** How a member is read out of `body`: dialects differ. */
-export type MemberOf = (...path: string[]) => RawBuilder<unknown>;
+type MemberOf = Dialect["memberOf"];
 
-export type Reads = Omit<Store, "commit" | "record" | "prune" | "close">;
+/** The part of a store that is the same for all of them. */
+export type Reads = ReturnType<typeof createReads>;
 
-export function createReads(db: Kysely<Database>, memberOf: MemberOf): Reads {
+export function createReads(dialect: Dialect) {
+  const { db, memberOf } = dialect;
   return {
     ...entityReads(db, memberOf),
     ...feedReads(db),
     ...usageReads(db),
+    ...fleetReads(db),
+    ...rotationReads(db, memberOf),
     ...auditReads(db),
+    async now() {
+      const { rows } = await sql<{ now: number }>`select ${dialect.nowMs()} as now`.execute(db);
+      return Number(rows[0]?.now);
+    },
+    async settled(name: string) {
+      const row = await db.selectFrom("settled").select("value").where("name", "=", name).executeTakeFirst();
+      return row?.value;
+    },
     async ping() {
       await sql`select 1`.execute(db);
     },
@@ -109,7 +121,7 @@ function whereClause(all: RawBuilder<unknown>[]): RawBuilder<unknown> {
 
 function feedReads(
   db: Kysely<Database>,
-): Pick<Store, "feedHead" | "feedFloor" | "feedAfter" | "records" | "recordOfKey" | "recordByHash"> {
+): Pick<Store, "feedHead" | "feedHeads" | "feedFloor" | "feedAfter" | "records" | "recordOfKey" | "recordByHash"> {
   const recordOfKey = async (keyId: string) => {
     const row = await db.selectFrom("feed_record").select("body").where("key_id", "=", keyId).executeTakeFirst();
     return row === undefined ? undefined : (JSON.parse(row.body) as KeyRecord);
@@ -120,6 +132,11 @@ function feedReads(
   };
   return {
     feedHead,
+    async feedHeads(apiIds) {
+      if (apiIds.length === 0) return new Map();
+      const rows = await db.selectFrom("feed_head").select(["api_id", "seq"]).where("api_id", "in", apiIds).execute();
+      return new Map(rows.map(({ api_id, seq }) => [api_id, Number(seq)]));
+    },
     async feedFloor(apiId) {
       const row = await db
         .selectFrom("feed_entry")
@@ -167,10 +184,14 @@ function feedReads(
   };
 }
 
-function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "buckets" | "boots"> {
+function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "buckets"> {
   return {
     async uses(keyId) {
-      const sources = await db.selectFrom("source_use").selectAll().where("key_id", "=", keyId).execute();
+      const sources = await db
+        .selectFrom("source_use")
+        .select(["source_id", "network", "client", "instance", "last_seen", "longest_gap_ms"])
+        .where("key_id", "=", keyId)
+        .execute();
       const bySource = new Map(
         sources.map((source) => {
           const { network, client, instance } = source;
@@ -180,7 +201,11 @@ function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "buckets" | "boo
           return [source.source_id, use];
         }),
       );
-      const versions = await db.selectFrom("version_use").selectAll().where("key_id", "=", keyId).execute();
+      const versions = await db
+        .selectFrom("version_use")
+        .select(["source_id", "version", "first_seen", "last_seen", "accepted", "refused"])
+        .where("key_id", "=", keyId)
+        .execute();
       for (const { source_id, version, first_seen, last_seen, accepted, refused } of versions) {
         const use = bySource.get(source_id);
         if (use === undefined) continue;
@@ -204,23 +229,120 @@ function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "buckets" | "boo
         .execute();
       return rows.map(
         (row): UsageBucket => ({
-          version: row.version,
+          version: Number(row.version),
           start: Number(row.start),
           accepted: Number(row.accepted),
           refused: Number(row.refused),
         }),
       );
     },
-    async boots(apiId) {
-      let query = db.selectFrom("boot").select("body");
-      if (apiId !== undefined) query = query.where("api_id", "=", apiId);
-      return (await query.execute()).map((row) => JSON.parse(row.body) as Boot);
+  };
+}
+
+/** Of ended boots with something unknown about them, as many as anybody would look at. */
+const HOLES_MAX = 20;
+
+function fleetReads(db: Kysely<Database>): Pick<Store, "boot" | "boots" | "fleet"> {
+  const heldBoot = ({ rev, body }: RowOf): Held<Boot> => ({ rev: Number(rev), value: bootOf(body) });
+  return {
+    async boot(boot) {
+      const row = await db.selectFrom("boot").select(["rev", "body"]).where("boot", "=", boot).executeTakeFirst();
+      return row === undefined ? undefined : heldBoot(row);
+    },
+    async boots(apiId, limit) {
+      // A handle begins with the time at which it was made.
+      const rows = await db
+        .selectFrom("boot")
+        .select("body")
+        .where("api_id", "=", apiId)
+        .orderBy("boot", "desc")
+        .limit(limit)
+        .execute();
+      return rows.map(({ body }) => bootOf(body));
+    },
+    async fleet(apiId, now) {
+      // Folds before boots: a fold that lacks a boot, because it was adopted elsewhere, was written after that.
+      const folds = await db
+        .selectFrom("fold")
+        .select(["replica", "version", "applied", "adoption"])
+        .where("api_id", "=", apiId)
+        .execute();
+      const live = await db
+        .selectFrom("boot")
+        .select(["rev", "body"])
+        .where("api_id", "=", apiId)
+        .where("unknown_until", ">", now)
+        .execute();
+      const holes = await db
+        .selectFrom("boot")
+        .select("body")
+        .where("api_id", "=", apiId)
+        .where("unknown_until", "<=", now)
+        .orderBy("unknown_until", "desc")
+        .limit(HOLES_MAX)
+        .execute();
+      return {
+        folds: folds.map(({ replica, version, applied, adoption }) => ({
+          replica,
+          apiId,
+          version: Number(version),
+          applied: Number(applied),
+          adoption: Number(adoption),
+        })),
+        live: live.map(heldBoot),
+        holes: holes.map(({ body }) => bootOf(body)),
+      };
     },
   };
 }
 
-function auditReads(db: Kysely<Database>): Pick<Store, "audit" | "idempotency"> {
+/** A row of the version before says nothing of hosts. */
+function bootOf(body: string): Boot {
+  return { applied: 0, host: "", adoption: 0, ...(JSON.parse(body) as Partial<Boot>) } as Boot;
+}
+
+function rotationReads(
+  db: Kysely<Database>,
+  memberOf: MemberOf,
+): Pick<Store, "liveRotations" | "usedSuccessors" | "provenSecrets"> {
   return {
+    async liveRotations() {
+      const rows = await db.selectFrom("rotation").select("id").where("ended", "=", 0).orderBy("id").execute();
+      return rows.map(({ id }) => id);
+    },
+    async provenSecrets() {
+      const { rows } = await sql<{ key_id: string; version: number }>`
+        select version.key_id as key_id, version.number as version from sealed join version on version.id = sealed.id
+          where exists (select 1 from version_use where version_use.key_id = version.key_id
+            and version_use.version = version.number and accepted > 0)`.execute(db);
+      return rows.map(({ key_id, version }) => ({ keyId: key_id, version: Number(version) }));
+    },
+    async usedSuccessors() {
+      const { rows } = await sql<{
+        id: string;
+      }>`select rotation.id as id from rotation where ended = 0 and phase = 'offered' and exists (
+        select 1 from version_use where version_use.key_id = rotation.key_id
+          and version_use.version = cast(${memberOf("to")} as integer) and accepted > 0)`.execute(db);
+      return rows.map(({ id }) => id);
+    },
+  };
+}
+
+function auditReads(db: Kysely<Database>): Pick<Store, "audit" | "changes" | "idempotency"> {
+  return {
+    async changes(afterSeq, limit) {
+      const head = await db.selectFrom("audit_head").select("seq").executeTakeFirstOrThrow();
+      const to = Math.min(Number(head.seq), afterSeq + limit);
+      if (to <= afterSeq) return { head: Number(head.seq), subjects: [] };
+      const rows = await db
+        .selectFrom("audit_subject")
+        .select("subject")
+        .distinct()
+        .where("seq", ">", afterSeq)
+        .where("seq", "<=", to)
+        .execute();
+      return { head: to, subjects: rows.map(({ subject }) => subject) };
+    },
     async audit(afterSeq, limit, subject) {
       let query = db
         .selectFrom("audit")

@@ -1,88 +1,149 @@
 /**
- * The schema, as numbered steps. A step is never changed once it has run anywhere: a new column or table is a new step, which must leave
- * a database that the version before can still work with (expand now, contract in a later release). A test holds the outcome
- * equal to the columns that tables.ts lifts.
+ * The schema, as numbered steps in SQL that both databases understand. A step is never changed once it has been released: a new column
+ * or table is a new step. migration.ts runs them.
+ *
+ * A step *expands* if the program before it can go on working with what it leaves (`worksFrom` stays), so that two versions run side
+ * by side during a rolling upgrade. What the old program needs is taken away by a *contracting* step in a later release, which
+ * raises `worksFrom` to the oldest schema whose program still works. Expanding steps run when the server starts; contracting ones
+ * only by `keyover migrate`. A test holds the outcome equal to the columns that tables.ts lifts.
+ *
+ * A member of an entity that is to be searched by must be right whichever version wrote the row: make it a generated column or an
+ * index on an expression over `body`, never one that only the new program fills.
  */
-export const SCHEMA_VERSION = 1;
+export interface SchemaStep {
+  /** One line for an operator. */
+  does: string;
+  /** The oldest schema whose program can work with what this step leaves. */
+  worksFrom: number;
+  statements: readonly string[];
+}
 
-/** The statements of each step, first to last; `schema_version` holds the number of the last one done. */
-export const schemaSteps: readonly (readonly string[])[] = [
-  [
-    `create table "api" (
+/** Parts of the engine's work; a rotation's is its id's CRC-32 modulo this. */
+export const SHARDS = 16;
+
+/** First to last; `schema_version` holds the number of the last one done. */
+export const schemaSteps: readonly SchemaStep[] = [
+  {
+    does: "makes the tables",
+    worksFrom: 1,
+    statements: [
+      `create table "api" (
         id text primary key, rev integer not null, body text not null, name text, prefix text, created_at bigint
     )`,
-    `create unique index "api_unique_0" on "api" (name)`,
-    `create unique index "api_unique_1" on "api" (prefix)`,
-    `create table "consumer" (
+      `create unique index "api_unique_0" on "api" (name)`,
+      `create unique index "api_unique_1" on "api" (prefix)`,
+      `create table "consumer" (
         id text primary key, rev integer not null, body text not null, name text, created_at bigint,
         created_by text
     )`,
-    `create unique index "consumer_unique_0" on "consumer" (name)`,
-    `create table "key" (
+      `create unique index "consumer_unique_0" on "consumer" (name)`,
+      `create table "key" (
         id text primary key, rev integer not null, body text not null, api_id text, environment text,
         consumer_id text, name text, status text, current_version bigint, rotation_id text, expires_at bigint,
         created_at bigint, created_by text
     )`,
-    `create index "key_by_0" on "key" (api_id, id)`,
-    `create index "key_by_1" on "key" (consumer_id, id)`,
-    `create table "version" (
+      `create index "key_by_0" on "key" (api_id, id)`,
+      `create index "key_by_1" on "key" (consumer_id, id)`,
+      `create table "version" (
         id text primary key, rev integer not null, body text not null, key_id text, number bigint, state text,
         sha256 text, compromised bigint, created_at bigint, activated_at bigint
     )`,
-    `create unique index "version_unique_0" on "version" (key_id, number)`,
-    `create unique index "version_unique_1" on "version" (sha256)`,
-    `create table "rotation" (
+      `create unique index "version_unique_0" on "version" (key_id, number)`,
+      `create unique index "version_unique_1" on "version" (sha256)`,
+      `create table "rotation" (
         id text primary key, rev integer not null, body text not null, key_id text, api_id text, phase text,
         ended bigint, created_at bigint
     )`,
-    `create index "rotation_by_0" on "rotation" (key_id, id)`,
-    `create index "rotation_by_1" on "rotation" (ended, api_id, phase)`,
-    `create table "token" (
+      `create index "rotation_by_0" on "rotation" (key_id, id)`,
+      `create index "rotation_by_1" on "rotation" (ended, api_id, phase)`,
+      `create table "token" (
         id text primary key, rev integer not null, body text not null, sha256 text, role text, consumer_id text,
         revoked bigint, created_at bigint
     )`,
-    `create unique index "token_unique_0" on "token" (sha256)`,
-    `create index "token_by_0" on "token" (consumer_id, id)`,
-    `create table "sealed" (
+      `create unique index "token_unique_0" on "token" (sha256)`,
+      `create index "token_by_0" on "token" (consumer_id, id)`,
+      `create table "sealed" (
         id text primary key, rev integer not null, body text not null, key_id text, rotation_id text,
         expires_at bigint
     )`,
-    `create index "sealed_by_0" on "sealed" (key_id)`,
-    `create index "sealed_by_1" on "sealed" (expires_at)`,
-    `create table feed_head (api_id text primary key, seq bigint not null)`,
-    `create table feed_entry (
+      `create index "sealed_by_0" on "sealed" (key_id)`,
+      `create index "sealed_by_1" on "sealed" (expires_at)`,
+      `create table feed_head (api_id text primary key, seq bigint not null)`,
+      `create table feed_entry (
         api_id text not null, seq bigint not null, key_id text not null, body text not null,
         primary key (api_id, seq)
     )`,
-    `create table feed_record (
+      `create table feed_record (
         key_id text primary key, api_id text not null, seq bigint not null, body text not null
     )`,
-    `create index feed_record_by_api on feed_record (api_id, key_id)`,
-    `create table audit (
+      `create index feed_record_by_api on feed_record (api_id, key_id)`,
+      `create table audit (
         seq bigint primary key, at bigint not null, actor text not null, action text not null, body text not null,
         hash text not null
     )`,
-    `create table audit_subject (subject text not null, seq bigint not null, primary key (subject, seq))`,
-    `create table idempotency (id text primary key, created_at bigint not null, body text not null)`,
-    `create index idempotency_by_age on idempotency (created_at)`,
-    `create table source_use (
+      `create table audit_subject (subject text not null, seq bigint not null, primary key (subject, seq))`,
+      `create table idempotency (id text primary key, created_at bigint not null, body text not null)`,
+      `create index idempotency_by_age on idempotency (created_at)`,
+      `create table source_use (
         key_id text not null, source_id text not null, network text not null, client text not null,
         instance text not null, last_seen bigint not null, longest_gap_ms bigint not null,
         primary key (key_id, source_id)
     )`,
-    `create table version_use (
+      `create table version_use (
         key_id text not null, version integer not null, source_id text not null, first_seen bigint not null,
         last_seen bigint not null, accepted bigint not null, refused bigint not null,
         primary key (key_id, version, source_id)
     )`,
-    `create table usage_bucket (
+      `create table usage_bucket (
         key_id text not null, version integer not null, start bigint not null, accepted bigint not null,
         refused bigint not null, primary key (key_id, start, version)
     )`,
-    `create index usage_bucket_by_age on usage_bucket (start)`,
-    `create table boot (
+      `create index usage_bucket_by_age on usage_bucket (start)`,
+      `create table boot (
         boot text primary key, api_id text not null, answers_until bigint not null, body text not null
     )`,
-    `create index boot_by_api on boot (api_id)`,
-  ],
+      `create index boot_by_api on boot (api_id)`,
+    ],
+  },
+  {
+    // The program before wrote no `audit_head`. It knew SQLite alone, where only one process runs.
+    does: "several authority processes: heads, leases, revisions of boots",
+    worksFrom: 2,
+    statements: [
+      `alter table schema_version add column works_from integer`,
+      `create table audit_head (id integer primary key, seq bigint not null, hash text not null)`,
+      `insert into audit_head (id, seq, hash) select 1, coalesce(max(seq), 0), coalesce((select hash from audit order by seq desc limit 1), '') from audit`,
+      `alter table audit add column batch text`,
+      `create index audit_subject_by_seq on audit_subject (seq)`,
+      `alter table boot add column rev integer not null default 1`,
+      `alter table boot add column unknown_until bigint`,
+      `update boot set unknown_until = answers_until`,
+      `create index boot_by_unknown on boot (api_id, unknown_until)`,
+      `create table fold (
+          replica text not null, api_id text not null, version bigint not null, applied bigint not null,
+          adoption bigint not null, primary key (replica, api_id)
+      )`,
+      `create table replica (
+          id text primary key, software text not null, schema integer not null, started_at bigint not null,
+          until bigint not null
+      )`,
+      `create table shard (id integer primary key, owner text, fence bigint not null)`,
+      `insert into shard (id, owner, fence) values ${Array.from({ length: SHARDS }, (_, id) => `(${id}, null, 0)`).join(", ")}`,
+      `create table settled (name text primary key, value text not null)`,
+    ],
+  },
+  {
+    does: "restored databases, and what verifiers remember",
+    worksFrom: 2,
+    statements: [
+      `create table "restoration" (id text primary key, rev integer not null, body text not null, waits bigint)`,
+      `create index "restoration_by_0" on "restoration" (waits)`,
+      `create table "restore_mark" (id text primary key, rev integer not null, body text not null, api_id text)`,
+      `create index "restore_mark_by_0" on "restore_mark" (api_id, id)`,
+      `create table "remembered_key" (id text primary key, rev integer not null, body text not null, api_id text)`,
+      `create index "remembered_key_by_0" on "remembered_key" (api_id, id)`,
+    ],
+  },
 ];
+
+export const SCHEMA_VERSION = schemaSteps.length;

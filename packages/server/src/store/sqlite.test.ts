@@ -7,10 +7,10 @@ import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { chainStart, verifyChain } from "./audit-chain.ts";
 import { schemaSteps } from "./schema.ts";
-import { FolderInUseError, openSqliteStore, SchemaError } from "./sqlite.ts";
+import { FolderInUseError, openSqliteStore } from "./sqlite.ts";
 import { storeSuite } from "./store.test-suite.ts";
-import { aBatch, aBoot, aConsumer, aRecord, aUse, fill, mustCommit } from "./store.test-support.ts";
-import { put, StorageFullError, type Store } from "./store.ts";
+import { aBatch, aConsumer, aRecord, aReport, aUse, fill, mustCommit } from "./store.test-support.ts";
+import { put, SchemaError, StorageFullError, type Store } from "./store.ts";
 import { liftedColumns } from "./tables.ts";
 
 /** Overwrites 60 bytes from `offset`. */
@@ -22,8 +22,8 @@ function damage(path: string, offset: number): void {
 
 let folder: string;
 let open: Store[];
-const openHere = (tune?: Parameters<typeof openSqliteStore>[1]) => {
-  const store = openSqliteStore(folder, tune);
+const openHere = (tune?: Parameters<typeof openSqliteStore>[2]) => {
+  const store = openSqliteStore(folder, Date.now, tune);
   open.push(store);
   return store;
 };
@@ -36,22 +36,22 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-storeSuite("the store in an SQLite file", async () => openSqliteStore(mkdtempSync(join(folder, "suite-"))));
+storeSuite("the store in an SQLite file", async () => openSqliteStore(mkdtempSync(join(folder, "suite-")), Date.now));
 
 describe("the SQLite file", () => {
   test("keeps everything over a reopening", async () => {
-    const first = openSqliteStore(folder);
+    const first = openSqliteStore(folder, Date.now);
     await fill(first, 4);
     const answer = { id: "a", request: "r", status: 201, body: {}, sealedId: null, createdAt: 1 };
     await mustCommit(first, aBatch([], { idempotency: answer }));
-    await first.record({ rows: [aUse()], boots: [aBoot()] });
+    await first.record({ rows: [aUse()], reports: [aReport()] });
     const look = async (store: Store) => ({
       keys: await store.list("key", {}, { limit: 9 }),
       feed: await store.feedAfter("api_a", 0, 9),
       audit: await store.audit(0, 99),
       answer: await store.idempotency("a"),
       uses: await store.uses("key_a"),
-      boots: await store.boots(),
+      boots: await store.boots("api_a", 9),
     });
     const before = await look(first);
     await first.close();
@@ -81,24 +81,26 @@ describe("the SQLite file", () => {
     }
     expect(refusal).toBeInstanceOf(StorageFullError);
     const usage = Array.from({ length: 200 }, (_, i) => aUse({ keyId: `key_${i}`, sourceId: "x".repeat(400) }));
-    await expect(store.record({ rows: usage, boots: [] })).rejects.toBeInstanceOf(StorageFullError);
+    await expect(store.record({ rows: usage, reports: [] })).rejects.toBeInstanceOf(StorageFullError);
     const whole = taken - 1;
     expect(await store.count("consumer", {})).toBe(whole);
     expect(await store.feedHead("api_a")).toBe(whole);
     expect(verifyChain(chainStart, await store.audit(0, 999))).toMatchObject({ seq: whole });
     makeRoom?.();
     await mustCommit(store, aBatch([], { feed: [{ apiId: "api_a", record: aRecord() }] }));
-    await store.record({ rows: usage, boots: [] });
+    await store.record({ rows: usage, reports: [] });
     expect(await store.feedHead("api_a")).toBe(whole + 1);
   });
 
   test("a database of a newer program is refused, and untouched", async () => {
-    await openSqliteStore(folder).close();
+    await openSqliteStore(folder, Date.now).close();
     const sqlite = new SqliteDatabase(join(folder, "keyover.sqlite"));
-    sqlite.prepare("insert into schema_version (version) values (99)").run();
+    sqlite.prepare("insert into schema_version (version, works_from) values (99, 98)").run();
     sqlite.close();
-    expect(() => openSqliteStore(folder)).toThrow(SchemaError);
-    expect(() => openSqliteStore(folder)).toThrow(/schema 99.*newer program/s);
+    expect(() => openSqliteStore(folder, Date.now)).toThrow(SchemaError);
+    expect(() => openSqliteStore(folder, Date.now)).toThrow(
+      /schema 99, for programs that know at least schema 98.*Start the newer program/s,
+    );
   });
 
   test.each([
@@ -110,12 +112,12 @@ describe("the SQLite file", () => {
     ["has a damaged schema", (path: string) => damage(path, 100)],
     ["is cut off", (path: string) => writeFileSync(path, readFileSync(path).subarray(0, 700))],
   ])("a file that %s is refused in words", async (_how, spoil) => {
-    const store = openSqliteStore(folder);
+    const store = openSqliteStore(folder, Date.now);
     await fill(store, 3);
     await store.close();
     spoil(join(folder, "keyover.sqlite"));
-    expect(() => openSqliteStore(folder)).toThrow(SchemaError);
-    expect(() => openSqliteStore(folder)).toThrow(/keyover\.sqlite.*backup/s);
+    expect(() => openSqliteStore(folder, Date.now)).toThrow(SchemaError);
+    expect(() => openSqliteStore(folder, Date.now)).toThrow(/keyover\.sqlite.*backup/s);
   });
 
   test("another program's database is refused, and gets no table of ours", () => {
@@ -123,7 +125,7 @@ describe("the SQLite file", () => {
     const foreign = new SqliteDatabase(path);
     foreign.exec("create table invoices (id integer); create table schema_version (installed text)");
     foreign.close();
-    expect(() => openSqliteStore(folder)).toThrow(SchemaError);
+    expect(() => openSqliteStore(folder, Date.now)).toThrow(SchemaError);
     const again = new SqliteDatabase(path);
     const tables = again.prepare("select name from sqlite_master where type = 'table'").pluck().all();
     again.close();
@@ -132,7 +134,7 @@ describe("the SQLite file", () => {
 
   test("a start that was refused lets go of the folder", async () => {
     writeFileSync(join(folder, "keyover.sqlite"), "x".repeat(5_000));
-    expect(() => openSqliteStore(folder)).toThrow(SchemaError);
+    expect(() => openSqliteStore(folder, Date.now)).toThrow(SchemaError);
     rmSync(join(folder, "keyover.sqlite"));
     openHere();
   });
@@ -142,7 +144,7 @@ describe("one process per folder", () => {
   const holder = async () => {
     const script = `
       import { openSqliteStore } from ${JSON.stringify(new URL("./sqlite.ts", import.meta.url).href)};
-      try { globalThis.store = openSqliteStore(process.argv[1]); console.log("open"); } catch (error) { console.log(error.name, error.message); }
+      try { globalThis.store = openSqliteStore(process.argv[1], Date.now); console.log("open"); } catch (error) { console.log(error.name, error.message); }
       process.stdin.on("end", () => process.exit(0)).resume();`;
     const child = spawn(
       process.execPath,
@@ -163,7 +165,7 @@ describe("one process per folder", () => {
   test("a second process is refused, and told what to do", async () => {
     const first = await holder();
     expect(first.said).toBe("open");
-    expect(() => openSqliteStore(folder)).toThrow(FolderInUseError);
+    expect(() => openSqliteStore(folder, Date.now)).toThrow(FolderInUseError);
     const second = await holder();
     expect(second.said).toMatch(/^FolderInUseError another process is using .*stop it first/);
     await ended(second, "SIGKILL");
@@ -171,7 +173,7 @@ describe("one process per folder", () => {
   });
 
   test("after kill -9 the folder is free, and what was acknowledged is there", async () => {
-    const store = openSqliteStore(folder);
+    const store = openSqliteStore(folder, Date.now);
     await fill(store, 3);
     await store.close();
     await ended(await holder(), "SIGKILL");
@@ -181,18 +183,18 @@ describe("one process per folder", () => {
 
   test("a second store in the same process is refused as well", () => {
     openHere();
-    expect(() => openSqliteStore(folder)).toThrow(FolderInUseError);
+    expect(() => openSqliteStore(folder, Date.now)).toThrow(FolderInUseError);
   });
 
   test("a copy of the files made after a clean end opens elsewhere", async () => {
-    const store = openSqliteStore(folder);
+    const store = openSqliteStore(folder, Date.now);
     await fill(store, 3);
     await store.close();
     const copy = mkdtempSync(join(folder, "copy-"));
     for (const name of readdirSync(folder)) {
       if (name.startsWith("keyover.")) copyFileSync(join(folder, name), join(copy, name));
     }
-    const opened = openSqliteStore(copy);
+    const opened = openSqliteStore(copy, Date.now);
     expect(await opened.count("key", {})).toBe(3);
     await opened.close();
   });
@@ -200,7 +202,8 @@ describe("one process per folder", () => {
 
 test("the schema has just the columns that are lifted out of entities", () => {
   const sqlite = new SqliteDatabase(":memory:");
-  for (const statement of schemaSteps.flat()) sqlite.exec(statement);
+  sqlite.exec("create table schema_version (version integer not null)");
+  for (const { statements } of schemaSteps) for (const statement of statements) sqlite.exec(statement);
   for (const [table, columns] of Object.entries(liftedColumns)) {
     const found = sqlite.pragma(`table_info("${table}")`) as { name: string }[];
     expect(found.map(({ name }) => name).sort()).toEqual(["id", "rev", "body", ...columns].sort());

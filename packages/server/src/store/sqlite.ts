@@ -6,20 +6,19 @@
 import { join } from "node:path";
 import SqliteDatabase from "better-sqlite3";
 import { type CompiledQuery, Kysely, SqliteDialect, sql } from "kysely";
-import { createReads } from "./reads.ts";
-import { SCHEMA_VERSION, schemaSteps } from "./schema.ts";
-import { type CommitOutcome, StorageFullError, type Store } from "./store.ts";
+import type { Dialect } from "./dialect.ts";
+import { type Migrated, type MigrationReport, migrationSteps } from "./migration.ts";
+import { createReads, type Reads } from "./reads.ts";
+import { leaveSteps, settleSteps, shareSteps } from "./share-writes.ts";
+import { ConflictSignal, checked, type QueryAnswer, type Steps } from "./statements.ts";
+import { type CommitOutcome, SchemaError, StorageFullError, type Store } from "./store.ts";
 import type { Database } from "./tables.ts";
-import { ConflictSignal, commitSteps, type QueryAnswer, type Steps, usageSteps } from "./writes.ts";
+import { foldSteps, usageSteps } from "./usage-writes.ts";
+import { commitSteps, pruneSteps } from "./writes.ts";
 
 /** The folder is in use by another process. */
 export class FolderInUseError extends Error {
   override name = "FolderInUseError";
-}
-
-/** The database is of a newer version of this program, or none of ours. */
-export class SchemaError extends Error {
-  override name = "SchemaError";
 }
 
 /** How SQLite says that a write found no room: in the database, in the log, in the log's index. */
@@ -27,25 +26,31 @@ const DISK_FULL = new Set(["SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SH
 
 type Sqlite = InstanceType<typeof SqliteDatabase>;
 
-/** Opens (and on first use creates) `keyover.sqlite` in an existing folder. `tune` is handed the connection: tests make the disk small. */
-export function openSqliteStore(folder: string, tune?: (sqlite: Sqlite) => void): Store {
+/** The clock that stands for the database's. Epoch milliseconds. */
+type Now = () => number;
+
+/**
+ * Opens (and on first use creates) `keyover.sqlite` in an existing folder. `tune` is handed the connection: tests make
+ * the disk small.
+ */
+export function openSqliteStore(folder: string, now: Now, tune?: (sqlite: Sqlite) => void): Store {
   const lock = lockFolder(folder);
   try {
-    const sqlite = openFile(join(folder, "keyover.sqlite"));
+    const sqlite = openFile(join(folder, "keyover.sqlite"), now);
     tune?.(sqlite);
-    return storeOn(sqlite, () => lock.close());
+    return storeOn(sqlite, { now, shared: false, close: () => lock.close() });
   } catch (error) {
     lock.close();
     throw error;
   }
 }
 
-function openFile(path: string): Sqlite {
+function openFile(path: string, now: Now): Sqlite {
   const sqlite = new SqliteDatabase(path);
   try {
     sqlite.pragma("journal_mode = WAL");
     sqlite.pragma("synchronous = FULL");
-    migrate(sqlite);
+    migrate(sqlite, now);
     return sqlite;
   } catch (error) {
     sqlite.close();
@@ -58,14 +63,31 @@ function openFile(path: string): Sqlite {
   }
 }
 
-/** A store that forgets everything when it is closed; the same code otherwise. */
-export function openMemoryStore(): Store {
-  const sqlite = new SqliteDatabase(":memory:");
-  migrate(sqlite);
-  return storeOn(sqlite, () => {});
+/** A database that lies beside a folder's own, such as one that is being restored. Nobody else may know of it. */
+export function openSqliteFile(path: string, now: Now): Store {
+  return storeOn(openFile(path, now), { now, shared: false, close: () => {} });
 }
 
-function lockFolder(folder: string): Sqlite {
+/**
+ * A store that forgets everything when it is closed; the same code otherwise. `shared`: several authorities of one process use it.
+ * `image`: begins as this one was, by `tune`'s `serialize()`.
+ */
+export function openMemoryStore({ now, shared = false, image, tune }: MemoryOptions): Store {
+  const sqlite = new SqliteDatabase(image ?? ":memory:");
+  tune?.(sqlite);
+  migrate(sqlite, now);
+  return storeOn(sqlite, { now, shared, close: () => {} });
+}
+
+interface MemoryOptions {
+  now: Now;
+  shared?: boolean;
+  image?: Buffer;
+  tune?: (sqlite: Sqlite) => void;
+}
+
+/** Keeps every other process from opening the folder's database, until it is closed. */
+export function lockFolder(folder: string): { close(): unknown } {
   const lock = new SqliteDatabase(join(folder, "keyover.lock"), { timeout: 0 });
   try {
     lock.exec("begin exclusive");
@@ -81,31 +103,55 @@ function lockFolder(folder: string): Sqlite {
   }
 }
 
-function migrate(sqlite: Sqlite): void {
-  const tables = sqlite.prepare("select name from sqlite_master where type = 'table'").pluck().all();
-  if (tables.length > 0 && !(tables.includes("schema_version") && tables.includes("feed_head"))) {
-    throw new SchemaError(
-      `${sqlite.name} belongs to another program; give this one a folder of its own, or restore its database from your backup`,
-    );
-  }
-  sqlite.transaction(() => {
-    sqlite.exec("create table if not exists schema_version (version integer not null)");
-    const found = (sqlite.prepare("select max(version) from schema_version").pluck().get() as number | null) ?? 0;
-    if (found > SCHEMA_VERSION) {
-      throw new SchemaError(
-        `the database has schema ${found}; this program knows up to ${SCHEMA_VERSION}. Start the newer program, or restore an older backup`,
-      );
-    }
-    for (const statements of schemaSteps.slice(found)) for (const statement of statements) sqlite.exec(statement);
-    if (found < SCHEMA_VERSION) sqlite.prepare("insert into schema_version (version) values (?)").run(SCHEMA_VERSION);
-  })();
+/** Nobody runs beside us: the folder is locked. So all steps are done at once. */
+function migrate(sqlite: Sqlite, now: Now): void {
+  sqlite.transaction(() => drive(migrationSteps(migrated(sqlite, now), "contract"), statementRunner(sqlite)))();
 }
 
-function storeOn(sqlite: Sqlite, unlock: () => void): Store {
-  const prepare = preparedStatements(sqlite);
-  const database = { prepare, close: () => sqlite.close() };
-  const db = new Kysely<Database>({ dialect: new SqliteDialect({ database }) });
-  const run = statementRunner(prepare);
+/** A look for somebody who only reads, beside a server too. */
+export interface SqliteInspection {
+  reads: Reads;
+  /** What is wrong with the file, if anything is. */
+  integrity(): string | undefined;
+  /** What the next start would do to the schema. */
+  plan(): MigrationReport;
+  close(): void;
+}
+
+export function inspectSqlite(folder: string, now: Now): SqliteInspection {
+  return inspectSqliteFile(join(folder, "keyover.sqlite"), now);
+}
+
+export function inspectSqliteFile(path: string, now: Now): SqliteInspection {
+  const sqlite = new SqliteDatabase(path, { readonly: true, fileMustExist: true });
+  return {
+    reads: createReads(sqliteDialect(sqlite, now)),
+    integrity() {
+      const rows = sqlite.pragma("integrity_check(5)") as { integrity_check: string }[];
+      const said = rows.map((row) => row.integrity_check);
+      return said.length === 1 && said[0] === "ok" ? undefined : (said.join("\n").split("\n")[1] ?? said[0]);
+    },
+    plan: () => drive(migrationSteps(migrated(sqlite, now), "plan"), statementRunner(sqlite)),
+    close: () => void sqlite.close(),
+  };
+}
+
+function migrated(sqlite: Sqlite, now: Now): Migrated {
+  return {
+    name: sqlite.name,
+    kind: "folder",
+    tables: "select name from sqlite_master where type = 'table'",
+    now: String(now()),
+    render: (statement) => statement,
+    closeDoors: [],
+  };
+}
+
+function storeOn(sqlite: Sqlite, options: { now: Now; shared: boolean; close: () => void }): Store {
+  const { shared } = options;
+  const dialect = sqliteDialect(sqlite, options.now);
+  const bell = createBell();
+  const run = statementRunner({ prepare: preparedStatements(sqlite) });
   const transact = <T>(steps: () => Steps<T>): T => {
     try {
       return sqlite.transaction(() => drive(steps(), run)).immediate();
@@ -117,10 +163,12 @@ function storeOn(sqlite: Sqlite, unlock: () => void): Store {
     }
   };
   return {
-    ...createReads(db, (...path) => sql`json_extract(body, ${path.reduce((text, name) => `${text}."${name}"`, "$")})`),
+    ...createReads(dialect),
+    ...bell,
+    shared,
     async commit(batch): Promise<CommitOutcome> {
       try {
-        return transact(() => commitSteps(db, batch));
+        return transact(() => commitSteps(dialect, batch, { batch: null }));
       } catch (error) {
         if (error instanceof ConflictSignal) return { ok: false, conflict: error.conflict };
         if (codeOf(error) === "SQLITE_CONSTRAINT_UNIQUE") return { ok: false, conflict: "unique" };
@@ -129,53 +177,90 @@ function storeOn(sqlite: Sqlite, unlock: () => void): Store {
       }
     },
     async record(usage) {
-      transact(() => usageSteps(db, usage, { greatest: "max", least: "min" }));
+      return transact(() => usageSteps(dialect, usage));
+    },
+    async fold(fold) {
+      transact(() => foldSteps(dialect, fold));
+    },
+    async share(replica, leaseMs) {
+      return transact(() => shareSteps(dialect, replica, leaseMs));
+    },
+    async leave(replica) {
+      transact(() => leaveSteps(dialect, replica));
+    },
+    async settle(name, value) {
+      return transact(() => settleSteps(dialect, name, value));
     },
     async prune(before) {
-      transact(function* () {
-        yield sql`delete from feed_entry where seq <= (select seq from feed_head where feed_head.api_id = feed_entry.api_id) - ${before.feedKeep}`.compile(
-          db,
-        );
-        yield sql`delete from idempotency where created_at < ${before.idempotency}`.compile(db);
-        yield sql`delete from usage_bucket where start < ${before.buckets}`.compile(db);
-        yield sql`delete from boot where answers_until < ${before.boots}`.compile(db);
-      });
+      transact(() => pruneSteps(dialect, before));
     },
     async close() {
-      await db.destroy();
+      await dialect.db.destroy();
       sqlite.close(); // kysely closes only what it has read from
-      unlock();
+      options.close();
+    },
+  };
+}
+
+function sqliteDialect(sqlite: Sqlite, now: Now): Dialect {
+  const database = { prepare: preparedStatements(sqlite), close: () => sqlite.close() };
+  return {
+    db: new Kysely<Database>({ dialect: new SqliteDialect({ database }) }),
+    greatest: "max",
+    least: "min",
+    nowMs: () => sql<number>`${now()}`,
+    // One transaction at a time: nobody could come between.
+    forShare: sql``,
+    forUpdate: sql``,
+    json: (value) => JSON.stringify(value),
+    memberOf: (...path) => sql`json_extract(body, ${path.reduce((text, name) => `${text}."${name}"`, "$")})`,
+  };
+}
+
+/** Rings within this process: only authorities that share a store in memory hear each other. */
+function createBell(): Pick<Store, "listen" | "ring"> {
+  const hearers = new Set<(message: string) => void>();
+  return {
+    async listen(heard) {
+      hearers.add(heard);
+      return async () => {
+        hearers.delete(heard);
+      };
+    },
+    ring(message) {
+      for (const heard of hearers) heard(message);
     },
   };
 }
 
 function drive<T>(steps: Steps<T>, run: (query: CompiledQuery) => QueryAnswer): T {
   let step = steps.next();
-  while (!step.done) step = steps.next(run(step.value));
-  return step.value;
+  while (!step.done) step = steps.next(step.value.map((statement) => checked(statement, run(statement.query))));
+  for (const statement of step.value.last) checked(statement, run(statement.query));
+  return step.value.value;
 }
 
-type Prepare = (sql: string) => SqliteDatabase.Statement<unknown[]>;
+type Prepare = (sql: string) => SqliteDatabase.Statement;
 
 const STATEMENTS_MAX = 1_000;
 
 /** Statements by their text. Preparing one takes longer than running it, and the texts are few. */
 function preparedStatements(sqlite: Sqlite): Prepare {
-  const prepared = new Map<string, SqliteDatabase.Statement<unknown[]>>();
+  const prepared = new Map<string, SqliteDatabase.Statement>();
   return (text) => {
     let statement = prepared.get(text);
     if (statement === undefined) {
       if (prepared.size >= STATEMENTS_MAX) prepared.clear();
-      statement = sqlite.prepare<unknown[]>(text);
+      statement = sqlite.prepare(text);
       prepared.set(text, statement);
     }
     return statement;
   };
 }
 
-function statementRunner(prepare: Prepare): (query: CompiledQuery) => QueryAnswer {
+function statementRunner(sqlite: { prepare: Prepare }): (query: CompiledQuery) => QueryAnswer {
   return (query) => {
-    const statement = prepare(query.sql);
+    const statement = sqlite.prepare(query.sql);
     if (statement.reader) {
       const rows = statement.all(...query.parameters) as Record<string, unknown>[];
       return { rows, changed: rows.length };

@@ -2,15 +2,17 @@
 import { sha256Text } from "@keyover/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { chainStart, verifyChain } from "./audit-chain.ts";
+import { fleetSuite } from "./fleet.test-suite.ts";
+import { replicaSuite } from "./replica.test-suite.ts";
 import {
   AT,
   aBatch,
-  aBoot,
   aConsumer,
   aKey,
   anApi,
   anEntry,
   aRecord,
+  aReport,
   aRotation,
   aSealed,
   aToken,
@@ -37,6 +39,8 @@ export function storeSuite(name: string, openStore: () => Promise<Store>): void 
     feedSuite(() => store);
     readSuite(() => store);
     usageSuite(() => store);
+    fleetSuite(() => store);
+    replicaSuite(() => store);
     pruneSuite(() => store);
   });
 }
@@ -204,6 +208,23 @@ function feedSuite(current: () => Store): void {
       }
     });
 
+    test("leaps beyond a number, forgets what was before, and never goes back; its records stay", async () => {
+      const store = current();
+      const feed = [{ apiId: "api_a", record: aRecord() }];
+      await fill(store, 3);
+      const records = await store.records("api_a", "", 10);
+      await mustCommit(store, aBatch([], { feedBehind: { apiId: "api_a", seq: 1_000 } }));
+      expect([await store.feedHead("api_a"), await store.feedFloor("api_a")]).toEqual([1_000, 1_000]);
+      expect(await store.feedAfter("api_a", 0, 10)).toEqual([]);
+      expect(await store.records("api_a", "", 10)).toEqual(records);
+      await mustCommit(store, aBatch([], { feed, feedBehind: { apiId: "api_a", seq: 2_000 } }));
+      expect((await store.feedAfter("api_a", 0, 10)).map(({ seq }) => seq)).toEqual([2_001]);
+      await mustCommit(store, aBatch([], { feed, feedBehind: { apiId: "api_a", seq: 5 } }));
+      expect([await store.feedHead("api_a"), await store.feedFloor("api_a")]).toEqual([2_002, 2_001]);
+      await mustCommit(store, aBatch([], { feed, feedBehind: { apiId: "api_new", seq: 7 } }));
+      expect(await store.feedHead("api_new")).toBe(7);
+    });
+
     test("is read in pages", async () => {
       const store = current();
       await fill(store, 5);
@@ -228,6 +249,18 @@ function feedSuite(current: () => Store): void {
       ]);
       expect((await store.records("api_a", "key_0001", 2)).map((record) => record.key)).toEqual(["key_0002"]);
       expect(await store.recordOfKey("key_none")).toBeUndefined();
+    });
+
+    test("leaps ahead and forgets its entries, but never goes back", async () => {
+      const store = current();
+      await fill(store, 3);
+      const feed = [{ apiId: "api_a", record: aRecord("key_0001") }];
+      await mustCommit(store, aBatch([], { feedBehind: { apiId: "api_a", seq: 1_000 }, feed }));
+      expect((await store.feedAfter("api_a", 0, 9)).map((entry) => entry.seq)).toEqual([1_001]);
+      expect([await store.feedFloor("api_a"), await store.feedHead("api_a")]).toEqual([1_000, 1_001]);
+      expect((await store.records("api_a", "", 9)).map((record) => record.seq)).toEqual([1, 1_001, 3]);
+      await mustCommit(store, aBatch([], { feedBehind: { apiId: "api_a", seq: 50 } }));
+      expect([await store.feedFloor("api_a"), await store.feedHead("api_a")]).toEqual([1_001, 1_001]);
     });
 
     test("a record is found by the hash of each version, for its own api alone", async () => {
@@ -310,8 +343,8 @@ function pruneSuite(current: () => Store): void {
     await fill(store, 6);
     await mustCommit(store, aBatch([], { idempotency: answerTo("a") }));
     await mustCommit(store, aBatch([], { idempotency: { ...answerTo("b"), createdAt: AT + 100 } }));
-    const boots = [aBoot(), aBoot({ boot: "boo_b", answersUntil: AT + 90_000 })];
-    await store.record({ rows: [aUse(), aUse({ last: AT + 60_000 })], boots });
+    const reports = [aReport(), aReport({ boot: "boo_b", answersUntil: AT + 90_000 })];
+    await store.record({ rows: [aUse(), aUse({ last: AT + 60_000 })], reports });
     const before = await picture(store);
     await store.prune({ feedKeep: 2, idempotency: AT + 50, buckets: AT + 30_000, boots: AT + 20_000 });
     expect(await picture(store)).toEqual({
@@ -321,7 +354,7 @@ function pruneSuite(current: () => Store): void {
     });
     expect([await store.feedFloor("api_a"), await store.feedHead("api_a")]).toEqual([4, 6]);
     expect(await store.buckets("key_a", 0, AT * 2)).toHaveLength(1);
-    expect((await store.boots()).map(({ boot }) => boot)).toEqual(["boo_b"]);
+    expect((await store.boots("api_a", 9)).map(({ boot }) => boot)).toEqual(["boo_b"]);
     await store.prune({ feedKeep: 0, idempotency: 0, buckets: 0, boots: 0 });
     expect(await store.feedFloor("api_a")).toBe(6);
     await mustCommit(store, aBatch([], { feed: [{ apiId: "api_a", record: aRecord() }] }));

@@ -3,7 +3,17 @@ import { randomInt } from "node:crypto";
 import type { Key, KeyRecord, Rotation, Version } from "@keyover/core";
 import { effectivePolicy, planRotation, sha256Text } from "@keyover/core";
 import type { Api, Boot, Consumer, Sealed, Token } from "./entities.ts";
-import { type AuditDraft, type Batch, put, type Store, type UsageRow, type Write } from "./store.ts";
+import { SCHEMA_VERSION } from "./schema.ts";
+import {
+  type AuditDraft,
+  type Batch,
+  type BootReport,
+  put,
+  type Replica,
+  type Store,
+  type UsageRow,
+  type Write,
+} from "./store.ts";
 
 export const AT = 1_800_000_000_000;
 
@@ -132,6 +142,9 @@ export function aBoot(change: Partial<Boot> = {}): Boot {
     coveredTo: AT,
     answersUntil: AT + 15_000,
     reportNumber: 0,
+    applied: 0,
+    host: "rep_a",
+    adoption: 1,
     closed: false,
     replacedAt: null,
     removedAt: null,
@@ -166,6 +179,15 @@ export function aUse(change: Partial<UsageRow> = {}): UsageRow {
     longestGapMs: 0,
     ...change,
   };
+}
+
+/** As a report: over the row that was read, or a new one. */
+export function aReport(change: Partial<Boot> = {}, expect = 0, rows: UsageRow[] = []): BootReport {
+  return { boot: aBoot(change), expect, rows };
+}
+
+export function aReplica(id: string, change: Partial<Omit<Replica, "until">> = {}): Omit<Replica, "until"> {
+  return { id, software: "keyover/test", schema: SCHEMA_VERSION, startedAt: AT, ...change };
 }
 
 export function anEntry(

@@ -8,6 +8,9 @@
  *   all that it ever wrote leaves every key working.
  *
  * Both are durable when they resolve. A full disk rejects with `StorageFullError` and leaves everything as it was.
+ *
+ * Several authority processes may share one database. The log carries what they have to tell each other (`changes`), the bell
+ * (`listen`, `ring`) only wakes; who does which part of the engine's work is decided by `share`, and proven in each commit by a `Fence`.
  */
 import type { FeedEntry, KeyRecord, SourceUse } from "@keyover/core";
 import type { Boot, Entities, EntityName } from "./entities.ts";
@@ -66,19 +69,34 @@ export interface IdempotencyRecord {
   createdAt: number;
 }
 
+/** Proof that this process may do this part of the engine's work: checked inside the commit, on the database's clock (I9). */
+export interface Fence {
+  shard: number;
+  replica: string;
+  fence: number;
+}
+
 export interface Batch {
   writes: Write[];
   checks?: Check[];
+  fence?: Fence | undefined;
   /** One for each change in the batch. */
   audit: AuditDraft[];
   feed: { apiId: string; record: Omit<KeyRecord, "seq"> }[];
+  /** First of all, an api's feed goes on behind this number, and forgets its entries: nobody can follow on from before. */
+  feedBehind?: { apiId: string; seq: number } | undefined;
   idempotency?: IdempotencyRecord | undefined;
 }
 
 export type CommitOutcome =
   | { ok: true; feed: { apiId: string; entry: FeedEntry }[] }
-  /** `row`: somebody else was faster; read again. `unique`: a name, prefix or hash is taken. `idempotency`: this request was answered. */
-  | { ok: false; conflict: "row" | "unique" | "idempotency" };
+  /**
+   * `row`: somebody else was faster; read again. `unique`: a name, prefix or hash is taken. `idempotency`: this request was answered.
+   * `fence`: the work is another process's now.
+   */
+  | { ok: false; conflict: Conflict };
+
+export type Conflict = "row" | "unique" | "idempotency" | "fence";
 
 /** Sightings summed per key, version and source. */
 export interface UsageRow {
@@ -93,9 +111,59 @@ export interface UsageRow {
   longestGapMs: number;
 }
 
-export interface Usage {
+/** A boot's new row, and what its report saw: both are written, or neither. */
+export interface BootReport {
+  boot: Boot;
+  /** The revision that the row must still have; 0: it must not exist yet. */
+  expect: number;
   rows: UsageRow[];
-  boots: Boot[];
+}
+
+export interface Usage {
+  /** Seen by the authority itself. */
+  rows: UsageRow[];
+  reports: BootReport[];
+}
+
+/** How far the boots that one process hosts have applied an api's feed: the least of them. */
+export interface Fold {
+  replica: string;
+  apiId: string;
+  /** Of folds of the same process and api the higher version counts. */
+  version: number;
+  applied: number;
+  /** The last adoption that is in it; a boot that was adopted later is not. */
+  adoption: number;
+}
+
+/** All that decides how far an api's verifiers are. Folds were read before boots (decision 012). */
+export interface FleetRows {
+  folds: Fold[];
+  /** Boots that may still answer. */
+  live: Held<Boot>[];
+  /** Of those that may not, the ones whose unknown time ended last. */
+  holes: Boot[];
+}
+
+/** One authority process. Times are epoch milliseconds of the database. */
+export interface Replica {
+  id: string;
+  software: string;
+  schema: number;
+  startedAt: number;
+  until: number;
+}
+
+export interface Shard {
+  shard: number;
+  fence: number;
+}
+
+/** What was changed since an entry of the audit log. */
+export interface Changes {
+  /** The number of the last entry that is covered. */
+  head: number;
+  subjects: string[];
 }
 
 export interface Page {
@@ -145,10 +213,31 @@ export interface Store {
   count(table: EntityName, filter: Filter): Promise<number>;
 
   commit(batch: Batch): Promise<CommitOutcome>;
-  record(usage: Usage): Promise<void>;
+  /** Answers the boots whose rows had changed: nothing of their reports was written. */
+  record(usage: Usage): Promise<{ lost: string[] }>;
+  fold(fold: Fold): Promise<void>;
+
+  /** False if no other process can use this database: then all work is ours, and no fence is needed. */
+  readonly shared: boolean;
+  /** The database's time, epoch milliseconds: the one that sets deadlines. */
+  now(): Promise<number>;
+  /** Renews this process's lease, takes or gives back shards so that all have their part, and answers who lives and what is ours. */
+  share(replica: Omit<Replica, "until">, leaseMs: number): Promise<{ replicas: Replica[]; shards: Shard[] }>;
+  /** Gives everything back. */
+  leave(replica: string): Promise<void>;
+  /** What all processes must agree on is settled by the first that asks; answers what stands, if need be the value given. */
+  settle(name: string, value: string): Promise<string>;
+  settled(name: string): Promise<string | undefined>;
+  /** Calls `heard` when another process rang. Rings may be lost. The answer ends it. */
+  listen(heard: (message: string) => void): Promise<() => Promise<void>>;
+  /** Tells the other processes. May fail silently. */
+  ring(message: string): void;
+  changes(afterSeq: number, limit: number): Promise<Changes>;
 
   /** The number of the last entry of an api's feed; 0 for none. */
   feedHead(apiId: string): Promise<number>;
+  /** Of several apis at once; those without entries are missing. */
+  feedHeads(apiIds: readonly string[]): Promise<Map<string, number>>;
   /** The number before the oldest entry still kept. */
   feedFloor(apiId: string): Promise<number>;
   feedAfter(apiId: string, seq: number, limit: number): Promise<FeedEntry[]>;
@@ -159,7 +248,17 @@ export interface Store {
 
   uses(keyId: string): Promise<SourceUse[]>;
   buckets(keyId: string, from: number, to: number): Promise<UsageBucket[]>;
-  boots(apiId?: string): Promise<Boot[]>;
+  boot(boot: string): Promise<Held<Boot> | undefined>;
+  /** The newest first. */
+  boots(apiId: string, limit: number): Promise<Boot[]>;
+  fleet(apiId: string, now: number): Promise<FleetRows>;
+
+  /** Rotations that have not ended, by id, in order. */
+  liveRotations(): Promise<string[]>;
+  /** Rotations whose successor is offered and has been used. */
+  usedSuccessors(): Promise<string[]>;
+  /** Versions whose secret still lies sealed though they have been used. */
+  provenSecrets(): Promise<{ keyId: string; version: number }[]>;
 
   audit(afterSeq: number, limit: number, subject?: string): Promise<AuditEntry[]>;
   idempotency(id: string): Promise<IdempotencyRecord | undefined>;
@@ -171,6 +270,27 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** The disk is full. Nothing was written. */
 export class StorageFullError extends Error {
   override name = "StorageFullError";
+}
+
+/** The database does not answer, or refuses for the moment. Nothing was written. */
+export class StoreUnavailableError extends Error {
+  override name = "StoreUnavailableError";
+}
+
+/** The database went away in the middle of a commit and stayed away: it may or may not have been written. */
+export class OutcomeUnknownError extends Error {
+  override name = "OutcomeUnknownError";
+}
+
+/** The database can't be used as it is, or as it was named; the message says what to do. */
+export class StoreConfigurationError extends Error {
+  override name = "StoreConfigurationError";
+}
+
+/** The database is of a newer version of this program, or none of ours. */
+export class SchemaError extends Error {
+  override name = "SchemaError";
 }

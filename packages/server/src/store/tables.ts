@@ -45,6 +45,11 @@ export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string,
     created_at: token.createdAt,
   }),
   sealed: (sealed) => ({ key_id: sealed.keyId, rotation_id: sealed.rotationId, expires_at: sealed.expiresAt }),
+  restoration: ({ reconciledAt, choice, late }) => ({
+    waits: reconciledAt === null || choice !== null || late ? 1 : 0,
+  }),
+  restore_mark: (mark) => ({ api_id: mark.apiId }),
+  remembered_key: (remembered) => ({ api_id: remembered.apiId }),
 };
 
 interface EntityRow {
@@ -59,7 +64,15 @@ export type Database = { [N in EntityName]: EntityRow } & {
   feed_head: { api_id: string; seq: number };
   feed_entry: { api_id: string; seq: number; key_id: string; body: string };
   feed_record: { key_id: string; api_id: string; seq: number; body: string };
-  audit: { seq: number; at: number; actor: string; action: string; body: string; hash: string };
+  audit: {
+    seq: number;
+    at: number;
+    actor: string;
+    action: string;
+    body: string;
+    hash: string;
+    batch: string | null;
+  };
   audit_subject: { subject: string; seq: number };
   idempotency: { id: string; created_at: number; body: string };
   source_use: {
@@ -81,7 +94,20 @@ export type Database = { [N in EntityName]: EntityRow } & {
     refused: number;
   };
   usage_bucket: { key_id: string; version: number; start: number; accepted: number; refused: number };
-  boot: { boot: string; api_id: string; body: string; answers_until: number };
+  boot: {
+    boot: string;
+    api_id: string;
+    rev: number;
+    body: string;
+    answers_until: number;
+    /** Until then it is unknown what this boot did; null if all of it is known. In the future: it may answer. */
+    unknown_until: number | null;
+  };
+  audit_head: { id: number; seq: number; hash: string };
+  fold: { replica: string; api_id: string; version: number; applied: number; adoption: number };
+  replica: { id: string; software: string; schema: number; started_at: number; until: number };
+  shard: { id: number; owner: string | null; fence: number };
+  settled: { name: string; value: string };
 };
 
 /** The columns that `lifted` fills, by which entities can be found. The schema has them beside `id`, `rev` and `body`. */
@@ -104,4 +130,7 @@ export const liftedColumns: { [N in EntityName]: readonly string[] } = {
   rotation: ["key_id", "api_id", "phase", "ended", "created_at"],
   token: ["sha256", "role", "consumer_id", "revoked", "created_at"],
   sealed: ["key_id", "rotation_id", "expires_at"],
+  restoration: ["waits"],
+  restore_mark: ["api_id"],
+  remembered_key: ["api_id"],
 };

@@ -2,7 +2,7 @@
 import { foldSighting, type Sighting, type SourceUse, sourceId } from "@keyover/core";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { AT, aBoot, aUse, fill, picture } from "./store.test-support.ts";
+import { AT, aReport, aUse, fill, picture } from "./store.test-support.ts";
 import { BUCKET_MS, type Store } from "./store.ts";
 
 const sightings = fc.array(
@@ -39,8 +39,8 @@ export function usageSuite(current: () => Store): void {
             last: AT + first + length,
             longestGapMs: Math.min(gap, length),
           }));
-          if (together) await current().record({ rows: all.map(row), boots: [] });
-          else for (const each of all) await current().record({ rows: [row(each)], boots: [] });
+          if (together) await current().record({ rows: all.map(row), reports: [] });
+          else for (const each of all) await current().record({ rows: [row(each)], reports: [] });
           const folded = new Map<string, SourceUse>();
           for (const each of all)
             folded.set(sourceId(each.source), foldSighting(folded.get(sourceId(each.source)), each));
@@ -54,8 +54,8 @@ export function usageSuite(current: () => Store): void {
       const start = AT - (AT % BUCKET_MS);
       const at = (ms: number, version = 1) =>
         aUse({ first: start, last: start + ms, version, accepted: 2, refused: 1 });
-      await current().record({ rows: [at(0), at(BUCKET_MS - 1), at(BUCKET_MS), at(5, 2)], boots: [] });
-      await current().record({ rows: [at(1)], boots: [] });
+      await current().record({ rows: [at(0), at(BUCKET_MS - 1), at(BUCKET_MS), at(5, 2)], reports: [] });
+      await current().record({ rows: [at(1)], reports: [] });
       const counted = await current().buckets("key_a", start, start + BUCKET_MS);
       expect(counted.sort((a, b) => a.version - b.version)).toEqual([
         { version: 1, start, accepted: 6, refused: 3 },
@@ -65,17 +65,49 @@ export function usageSuite(current: () => Store): void {
       expect(await current().buckets("key_b", 0, AT * 2)).toEqual([]);
     });
 
-    test("boots are remembered as last written", async () => {
-      await current().record({ rows: [], boots: [aBoot(), aBoot({ boot: "boo_b", apiId: "api_b" })] });
-      await current().record({ rows: [], boots: [aBoot({ coveredTo: AT + 0.5, closed: true })] });
-      expect(await current().boots("api_a")).toEqual([aBoot({ coveredTo: AT + 0.5, closed: true })]);
-      expect(await current().boots()).toHaveLength(2);
+    test("sums stay whole numbers however many there are", async () => {
+      const many = aUse({ accepted: Number.MAX_SAFE_INTEGER, refused: 2 ** 52 });
+      for (let i = 0; i < 3; i++) await current().record({ rows: [many], reports: [] });
+      const [use] = await current().uses("key_a");
+      expect(use?.versions[1]).toMatchObject({ accepted: 2 ** 52, refused: 2 ** 52 });
+      expect((await current().buckets("key_a", 0, AT * 2))[0]).toMatchObject({ accepted: 2 ** 52, refused: 2 ** 52 });
+    });
+
+    test("past 300 sources of a key the rest are one, within a report and from one to the next", async () => {
+      const from = (start: number, count: number) =>
+        Array.from({ length: count }, (_, i) => {
+          const source = { network: `n${start + i}`, client: "bot", instance: "" };
+          return aUse({ source, sourceId: sourceId(source) });
+        });
+      await current().record({ rows: from(0, 310), reports: [] });
+      await current().record({ rows: from(290, 30), reports: [] });
+      const uses = await current().uses("key_a");
+      expect(uses).toHaveLength(301);
+      const other = uses.find(({ source }) => source.network === "other");
+      expect(other?.versions[1]?.accepted).toBe(10 + 20);
+    });
+
+    test("a great many sightings of many boots are all written, and each boot's with its report", async () => {
+      const rows = (boot: string, count: number) =>
+        Array.from({ length: count }, (_, i) => aUse({ keyId: `key_${boot}_${i % 50}` }));
+      const reports = ["a", "b", "c", "d"].map((name, i) =>
+        aReport({ boot: `boo_${name}` }, 0, rows(name, [10, 2_500, 900, 1_200][i] as number)),
+      );
+      await current().record({ rows: [], reports: [aReport({ boot: "boo_c", instance: "other" })] });
+      expect(await current().record({ rows: rows("own", 2_100), reports })).toEqual({ lost: ["boo_c"] });
+      const counted = async (name: string) => {
+        const keys = Array.from({ length: 50 }, (_, i) => current().uses(`key_${name}_${i}`));
+        const uses = (await Promise.all(keys)).flat();
+        return uses.reduce((sum, { versions }) => sum + (versions[1]?.accepted ?? 0), 0);
+      };
+      expect(await Promise.all(["own", "a", "b", "c", "d"].map(counted))).toEqual([2_100, 10, 2_500, 0, 1_200]);
     });
 
     test("touches no table that holds a credential", async () => {
       await fill(current(), 2);
       const before = await picture(current());
-      await current().record({ rows: [aUse({ keyId: "key_0000" })], boots: [aBoot()] });
+      await current().record({ rows: [aUse({ keyId: "key_0000" })], reports: [aReport()] });
+      await current().fold({ replica: "rep_a", apiId: "api_a", version: 1, applied: 1, adoption: 1 });
       expect(await picture(current())).toEqual(before);
     });
   });

@@ -6,6 +6,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import { type FleetAnswer, welcomeOf } from "../../feed/fleet.ts";
 import type { Sink } from "../../feed/hub.ts";
+import { epochOf } from "../../restore/restorations.ts";
 import type { Api } from "../../store/entities.ts";
 import type { Store } from "../../store/store.ts";
 import { access, actorOf, followedEnvironments } from "../auth.ts";
@@ -18,13 +19,26 @@ import { as, call } from "./call.ts";
 
 const params = z.object({ api: z.string().max(100) });
 const REPORT_BYTES_MAX = 4 * 1024 * 1024;
+const REMEMBERED_BYTES_MAX = 16 * 1024 * 1024;
 const SNAPSHOT_PAGE = 1_000;
 
 export function feedRoutes(app: App, rooms: Rooms): void {
-  const { world, store, desk, fleet, hub, inventory } = rooms;
+  const { world, store, desk, fleet, hub, inventory, restorations } = rooms;
 
-  /** The api, if this verifier may follow it; answers the refusal itself otherwise. */
+  /** The api, if this verifier may follow it now; answers the refusal itself otherwise. */
   const followed = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    name: string,
+  ): Promise<{ api: Api; environments: string[] } | undefined> => {
+    const scope = await granted(request, reply, name);
+    const held = scope === undefined ? undefined : await restorations.refusal(scope.api.id);
+    if (held === undefined) return scope;
+    sendRefusal(reply, held);
+    return undefined;
+  };
+  /** The api, if this verifier may follow it. */
+  const granted = async (
     request: FastifyRequest,
     reply: FastifyReply,
     name: string,
@@ -48,11 +62,16 @@ export function feedRoutes(app: App, rooms: Rooms): void {
       { 200: wire.welcome },
     ),
     async (request, reply) => {
-      const scope = await followed(request, reply, request.params.api);
+      const scope = await granted(request, reply, request.params.api);
       if (scope === undefined) return reply;
-      const outcome = await fleet.register(scope.api, request.body, actorOf(request));
+      const { api, environments } = scope;
+      const witness = { tokenId: actorOf(request), environments };
+      const refused = await rooms.remembered.admission(api, request.body, witness);
+      if (refused !== undefined) return sendRefusal(reply, refused);
+      const epoch = epochOf(api.id, (await restorations.of(api.id))?.value);
+      const outcome = await fleet.register(api, request.body, actorOf(request));
       if (!outcome.ok) return sendProblem(reply, outcome.code, outcome.detail);
-      return welcomeOf(scope.api, scope.environments, outcome.value);
+      return welcomeOf(api, environments, outcome.value, epoch);
     },
   );
 
@@ -122,7 +141,8 @@ export function feedRoutes(app: App, rooms: Rooms): void {
     async (request, reply) => {
       const scope = await followed(request, reply, request.params.api);
       if (scope === undefined) return reply;
-      return answer(reply, fleet.ack(scope.api, request.body, await store.feedHead(scope.api.id), actorOf(request)));
+      const head = await store.feedHead(scope.api.id);
+      return answer(reply, await fleet.ack(scope.api, request.body, head, actorOf(request)));
     },
   );
 
@@ -170,6 +190,35 @@ export function feedRoutes(app: App, rooms: Rooms): void {
     },
   );
 
+  app.post(
+    "/v1/apis/:api/remembered",
+    {
+      ...call(
+        {
+          tag: "feed",
+          id: "tellRemembered",
+          summary: "What a restored database lacks",
+          description:
+            "Records newer than `after` of the `reconciling` that a registration was answered with, in parts.",
+          access: access.follow,
+        },
+        { params, body: wire.remembered },
+        { 200: z.object({ records: z.int() }) },
+      ),
+      bodyLimit: REMEMBERED_BYTES_MAX,
+    },
+    async (request, reply) => {
+      const scope = await granted(request, reply, request.params.api);
+      if (scope === undefined) return reply;
+      const witness = { tokenId: actorOf(request), environments: scope.environments };
+      const { records: given, ...part } = request.body;
+      const records = given.map((record) => wire.keyRecord.safeParse(record)).flatMap(({ data }) => data ?? []);
+      const told = { ...part, records, malformed: given.length - records.length };
+      const outcome = await rooms.remembered.tell(scope.api, told, witness);
+      return outcome.ok ? outcome.value : sendRefusal(reply, outcome);
+    },
+  );
+
   app.get(
     "/v1/apis/:api/verifiers",
     call(
@@ -186,8 +235,9 @@ export function feedRoutes(app: App, rooms: Rooms): void {
       const api = await inventory.findApi(request.params.api);
       if (api === undefined) return sendProblem(reply, "not_found", `there is no api ${request.params.api}`);
       const now = world.clock.now();
-      const items = fleet.members(api.id).map((member) => bootView(member, now));
-      return { items, head: await store.feedHead(api.id), watermark: fleet.watermark(api.id).at };
+      const items = (await fleet.list(api.id)).map((member) => bootView(member, now));
+      const { watermark } = await fleet.view(api.id);
+      return { items, head: await store.feedHead(api.id), watermark: watermark.at };
     },
   );
 
@@ -207,11 +257,8 @@ export function feedRoutes(app: App, rooms: Rooms): void {
     async (request, reply) => {
       const api = await inventory.findApi(request.params.api);
       const { boot } = request.params;
-      const member =
-        api === undefined
-          ? undefined
-          : fleet.members(api.id).find((each) => each.boot === boot && each.removedAt === null);
-      if (api === undefined || member === undefined)
+      const member = (await store.boot(boot))?.value;
+      if (api === undefined || member?.apiId !== api.id || member.removedAt !== null)
         return sendProblem(reply, "not_found", `there is no verifier ${boot}`);
       const entry = {
         at: world.clock.now(),

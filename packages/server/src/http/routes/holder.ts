@@ -9,6 +9,7 @@ import { type Changeover, isAccepted, type Key, type Rotation, targetVersion, ty
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Holder } from "../../engine/rotations.ts";
+import { refusalOf } from "../../restore/restorations.ts";
 import { access, actorOf, ownsKey } from "../auth.ts";
 import { commandOf } from "../idempotency.ts";
 import { sendProblem, sendRefusal } from "../problems.ts";
@@ -27,7 +28,7 @@ const SUGGESTED_SHARE = 0.25;
 const SUGGESTED_MS_MAX = 3_600_000;
 
 export function holderRoutes(app: App, rooms: Rooms): void {
-  const { world, store, rotations } = rooms;
+  const { world, store, rotations, restorations } = rooms;
 
   /** The key and version that the caller asks about: its own, or the one with this hash among its consumer's. */
   const heldVersion = async (
@@ -70,6 +71,11 @@ export function holderRoutes(app: App, rooms: Rooms): void {
     ),
     async (request, reply) => {
       const held = await heldVersion(request, request.body.sha256);
+      // What a restored database says of a key, or does not know of it, may be old.
+      const suspect = (await restorations.waiting()).find(
+        ({ id, reconciledAt }) => reconciledAt === null && (held === undefined || held.key.apiId === id),
+      );
+      if (suspect !== undefined) return sendRefusal(reply, refusalOf(suspect, suspect.after));
       if (held === undefined)
         return sendProblem(reply, "not_found", "no key of this consumer has a version with that hash");
       const rotation =

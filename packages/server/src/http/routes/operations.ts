@@ -10,13 +10,13 @@ import {
 } from "@keyover/core";
 import { z } from "zod";
 import { access, followedEnvironments } from "../auth.ts";
-import { sendProblem } from "../problems.ts";
+import { sendProblem, sendRefusal } from "../problems.ts";
 import type { App, Rooms } from "../rooms.ts";
 import * as shape from "../schemas.ts";
 import { as, call } from "./call.ts";
 
 export function operationRoutes(app: App, rooms: Rooms): void {
-  const { world, store, inventory, fleet, metrics } = rooms;
+  const { world, store, inventory, fleet, metrics, restorations } = rooms;
 
   app.post(
     "/v1/verify",
@@ -43,6 +43,8 @@ export function operationRoutes(app: App, rooms: Rooms): void {
             : followedEnvironments(request, api);
       if (api === undefined || followed === undefined)
         return sendProblem(reply, "not_found", `there is no api ${ask.api}`);
+      const held = await restorations.refusal(api.id);
+      if (held !== undefined) return sendRefusal(reply, held);
       const now = world.clock.now();
       const presented =
         parseKeyText(ask.key)?.prefix === api.prefix ? await find(api.id, sha256Text(ask.key)) : undefined;
@@ -103,12 +105,18 @@ export function operationRoutes(app: App, rooms: Rooms): void {
     call(
       { tag: "operations", id: "readiness", summary: "The server can do its work", access: access.public },
       {},
-      { 200: z.object({ status: z.literal("ready") }) },
+      {
+        200: z.object({
+          status: z.literal("ready"),
+          reconciling: z.int().describe("Apis that are not served, because their database was restored.").optional(),
+        }),
+      },
     ),
     async (_request, reply) => {
       if (!rooms.ready()) return sendProblem(reply, "shutting_down");
       await store.ping();
-      return { status: "ready" as const };
+      const held = (await restorations.waiting()).filter(({ reconciledAt }) => reconciledAt === null).length;
+      return { status: "ready" as const, ...(held === 0 ? {} : { reconciling: held }) };
     },
   );
 

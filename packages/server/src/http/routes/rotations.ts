@@ -122,15 +122,16 @@ export function rotationRoutes(app: App, rooms: Rooms): void {
         return sendProblem(reply, "not_found", `there is no rotation ${request.params.rotation}`);
       const now = world.clock.now();
       const needs = (await store.recordOfKey(key.id))?.seq ?? 0;
+      const view = await fleet.view(key.apiId);
       const quiet = await evidence.quiet(key, rotation);
       return explainEvidence({
         rotation,
         now,
         gates: gates(rotation, quiet, now),
         needs,
-        laggards: rotation.phase === "propagating" ? fleet.laggards(key.apiId, needs) : [],
+        laggards: rotation.phase === "propagating" ? view.laggards(needs) : [],
         quiet,
-        mark: fleet.watermark(key.apiId),
+        mark: view.watermark,
         shares: await evidence.shares(key.id, SHARE_WINDOW_MS),
       });
     },

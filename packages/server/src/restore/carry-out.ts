@@ -1,0 +1,233 @@
+/**
+ * Carries out what an operator has chosen, key by key. Each key is one commit, which also removes the row of what verifiers
+ * said of it: whatever stops this in the middle, the rows that are left are what is left to do.
+ *
+ *     choice committed (the feed leaps beyond every number that was heard of)
+ *        ──▶ for each row: the key as chosen, told anew in the feed; the row is gone
+ *        ──▶ no row left: the api is served, in its new epoch
+ */
+import {
+  effectivePolicy,
+  type Fence,
+  isAccepted,
+  type KeyRecord,
+  makeHandle,
+  type Version,
+  type World,
+} from "@keyover/core";
+import type { Custody } from "../custody/custody.ts";
+import { strike } from "../engine/rotations.ts";
+import { KeyChange, type KeyState } from "../keys/change.ts";
+import type { KeyDesk } from "../keys/key-desk.ts";
+import { accept, type Outcome, refuse } from "../outcome.ts";
+import type { Api, RememberedKey, Restoration, RestoreChoice, Side } from "../store/entities.ts";
+import { type Held, put, type Fence as ShardFence, type Store } from "../store/store.ts";
+import { newestClaims } from "./claims.ts";
+import { type LocalKey, type MergeTools, mergedKey, type Struck, struckBy } from "./merge.ts";
+import type { Restorations } from "./restorations.ts";
+
+export interface CarryOutDeps {
+  world: World;
+  store: Store;
+  desk: KeyDesk;
+  custody: Custody;
+  restorations: Restorations;
+}
+
+const PAGE = 100;
+
+/** `fence`: that this process does it for all. Resolves when the api is served, or rejects; then the next call goes on. */
+export async function carryOut(deps: CarryOutDeps, apiId: string, fence: ShardFence | undefined): Promise<void> {
+  const { store, desk, world, restorations } = deps;
+  const api = (await store.get("api", apiId))?.value;
+  const held = await restorations.of(apiId);
+  const choice = held?.value.choice;
+  if (api === undefined || held === undefined || choice === undefined || choice === null) return;
+  for (;;) {
+    const rows = await store.list("remembered_key", { equals: { api_id: apiId } }, { limit: PAGE });
+    for (const { value } of rows) await settle(deps, api, choice, value, fence);
+    if (rows.length === 0) break;
+  }
+  const { value: restoration } = held;
+  const next: Restoration = {
+    ...restoration,
+    reconciledAt: restoration.reconciledAt ?? world.clock.now(),
+    choice: null,
+    late: false,
+    compared: choice.compared,
+  };
+  const entry = {
+    at: world.clock.now(),
+    actor: choice.by,
+    action: "restore.reconciled",
+    subjects: [apiId],
+    details: { side: choice.side, reason: choice.reason },
+  };
+  const done = await desk.commit({ fence, writes: [put("restoration", next, held)], audit: [entry], feed: [] });
+  restorations.forget();
+  if (done.ok) world.log("warn", "restore.reconciled", { api: apiId, side: choice.side, by: choice.by });
+}
+
+/** One key. What can't be done as chosen is left as it is here, and said: nothing may hold the api for good. */
+async function settle(
+  deps: CarryOutDeps,
+  api: Api,
+  choice: RestoreChoice,
+  row: RememberedKey,
+  fence: ShardFence | undefined,
+): Promise<void> {
+  const { desk, world } = deps;
+  const outcome = await settleKey(deps, api, choice, row, fence);
+  if (outcome.ok) return;
+  // Another process's by now, or nobody's for the moment: the row stays.
+  if (outcome.code === "conflict") throw new Error(outcome.detail ?? outcome.code);
+  const { code, detail } = outcome;
+  world.log("error", "restore.key_left_out", { api: api.id, key: row.keyId, code, detail });
+  const left = await desk.commit({ fence, ...leaveOut(api, choice, row, world.clock.now(), code), feed: [] });
+  if (!left.ok) throw new Error(left.code);
+}
+
+function leaveOut(api: Api, { by, reason }: RestoreChoice, { id, keyId }: RememberedKey, at: number, why: string) {
+  const entry = { at, actor: by, action: "restore.key_left_out", subjects: [keyId, api.id], details: { reason, why } };
+  return { writes: [{ remove: "remembered_key" as const, id }], audit: [entry] };
+}
+
+async function settleKey(
+  deps: CarryOutDeps,
+  api: Api,
+  choice: RestoreChoice,
+  row: RememberedKey,
+  fence: ShardFence | undefined,
+): Promise<Outcome<void>> {
+  const { store, desk, world, custody } = deps;
+  const { side, record } = chosenFor(choice, row);
+  const there = await store.get("key", row.keyId);
+  if (there !== undefined && there.value.apiId !== api.id) return refuse("not_found", "the key belongs to another api");
+  if (there !== undefined) {
+    const command = { actor: choice.by, fence, whileHeld: true };
+    return desk.change(row.keyId, command, async (change, state) => {
+      if (side === "verifiers") await takeOver(deps, change, state, choice, record);
+      finish(change, choice, row, side, record, state.versions);
+      return accept(undefined);
+    });
+  }
+  if (side === "backup")
+    return desk.commit({ fence, ...leaveOut(api, choice, row, world.clock.now(), "backup"), feed: [] });
+  const policy = effectivePolicy(api.policy);
+  const merged = mergedKey(undefined, record, toolsOf(deps, api.id, choice, policy));
+  const state = { api, key: { value: merged.key, rev: 0 }, versions: [], sealed: [], rotation: undefined };
+  const change = new KeyChange(state, { world, custody, policy, actor: choice.by });
+  change.become({ ...merged, rotationBefore: undefined });
+  if ((await store.get("consumer", record.consumer)) === undefined) {
+    const consumer = { id: record.consumer, name: `recovered ${record.consumer}`, labels: {}, notes: LOST_CONSUMER };
+    change.also(put("consumer", { ...consumer, createdAt: world.clock.now(), createdBy: "system" }));
+  }
+  finish(change, choice, row, side, record, []);
+  return desk.commit({ fence, ...change.batch() });
+}
+
+const LOST_CONSUMER = "Made after the backup that was restored; only its handle is known.";
+
+/** The key as verifiers remember it takes the place of the backup's. */
+async function takeOver(
+  deps: CarryOutDeps,
+  change: KeyChange,
+  { api, key, versions, rotation, sealed }: KeyState,
+  choice: RestoreChoice,
+  record: KeyRecord,
+): Promise<void> {
+  const local: LocalKey = {
+    key: key.value,
+    versions: versions.map(({ value }) => value),
+    rotation: rotation?.value,
+    sealed: new Set(sealed.map(({ value }) => value.id)),
+  };
+  const policy = effectivePolicy(api.policy, key.value.policy);
+  const merged = mergedKey(local, record, toolsOf(deps, api.id, choice, policy));
+  const id = merged.rotation?.id;
+  const rotationBefore =
+    id === undefined || id === local.rotation?.id ? undefined : await deps.store.get("rotation", id);
+  const { status, statusReason, statusChangedAt } = key.value;
+  // Revoked here since the restore.
+  const revoked = status === "revoked" ? { status, statusReason, statusChangedAt } : {};
+  change.become({ ...merged, key: { ...merged.key, ...revoked }, rotationBefore });
+}
+
+/** What both sides have in common: what is refused stays so, the row goes, and verifiers are told anew. */
+function finish(
+  change: KeyChange,
+  choice: RestoreChoice,
+  row: RememberedKey,
+  side: Side,
+  record: KeyRecord,
+  versionsBefore: readonly Held<Version>[],
+): void {
+  const { reason, by } = choice;
+  change.note("key.reconciled", { side, reason, seq: record.seq });
+  change.also({ remove: "remembered_key", id: row.id });
+  change.tellAnew();
+  const records = row.claims.map((claim) => claim.record);
+  if (side === "backup") {
+    const numbers = records.flatMap(({ versions }) => versions.map(({ number }) => number + 1));
+    change.key = { ...change.key, nextVersion: Math.max(change.key.nextVersion, ...numbers) };
+    if (choice.revive) return;
+  }
+  if (change.key.status !== "revoked" && records.some(({ status }) => status === "revoked")) {
+    const revoked = {
+      status: "revoked" as const,
+      statusReason: "known to verifiers as revoked",
+      statusChangedAt: change.now,
+    };
+    change.key = { ...change.key, ...revoked };
+    change.note("key.revoked", { reason });
+  }
+  const before = versionsBefore.map(({ value }) => value);
+  uphold(change, struckBy(records, before), by, reason);
+}
+
+/** Versions that anybody knows to be in wrong hands are refused, or fenced, here as well. The older first: so a successor can take over. */
+function uphold(change: KeyChange, struck: ReadonlyMap<string, Struck>, by: string, reason: string): void {
+  for (const { number } of change.versions()) {
+    const version = change.version(number);
+    const known = version?.sha256 == null ? undefined : struck.get(version.sha256);
+    if (version === undefined || known === undefined) continue;
+    const mark = () => change.carryOut([{ do: "mark-compromised", version: number }], undefined);
+    if (!isAccepted(version.state) || change.key.status === "revoked") {
+      if (!version.compromised) mark();
+      continue;
+    }
+    if (known.mode === "contain" && version.compromised) continue;
+    const emergency = { version: number, reason: `known before the restore; ${reason}` };
+    const fence: Fence = known.fence ?? { networks: [] };
+    const contained =
+      known.mode === "contain" && strike(change, number, { ...emergency, mode: "contain" }, fence, by).ok;
+    if (contained || strike(change, number, { ...emergency, mode: "kill" }, fence, by).ok) continue;
+    mark();
+    change.carryOut([{ do: "set-state", version: number, state: "retired" }], undefined);
+  }
+}
+
+function chosenFor(choice: RestoreChoice, row: RememberedKey): { side: Side; record: KeyRecord } {
+  const own = choice.keys[row.keyId];
+  const claims = newestClaims(row);
+  const claim =
+    claims.find(({ instances }) => own?.instance !== undefined && instances.includes(own.instance)) ?? claims[0];
+  return { side: own?.side ?? choice.side, record: claim.record };
+}
+
+function toolsOf(
+  { world }: CarryOutDeps,
+  apiId: string,
+  { by }: RestoreChoice,
+  policy: MergeTools["policy"],
+): MergeTools {
+  const now = world.clock.now();
+  return {
+    now,
+    apiId,
+    policy,
+    actor: by,
+    newId: () => makeHandle("rotation", now, world.random),
+    newVersionId: () => makeHandle("version", now, world.random),
+  };
+}

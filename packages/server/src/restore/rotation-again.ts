@@ -1,0 +1,193 @@
+/**
+ * What becomes of a key's rotation when verifiers remember more than the backup does. Pure.
+ *
+ *     verifiers show one running ──▶ it is taken up again under its id, in the phase that they show
+ *     a successor without one    ──▶ a rotation that was still propagating: the one in the backup, or one made for it
+ *     none                       ──▶ the one in the backup has ended since; one that is planned for later stays
+ *
+ * What a record does not say is taken so that nobody is refused for it: the successor may be in its consumer's hands; whether it was used
+ * has to be seen again. A secret that was made after the backup can't be handed out any more, so such a rotation waits at its deadline,
+ * whatever its policy says.
+ */
+import {
+  isAccepted,
+  type KeyRecord,
+  type Phase,
+  planRotation,
+  type Rotation,
+  type RotationPolicy,
+  type RotationRecord,
+  type VersionRecord,
+} from "@keyover/core";
+
+export interface AgainTools {
+  now: number;
+  apiId: string;
+  /** In force for a rotation of this key that starts now. */
+  policy: RotationPolicy;
+  actor: string;
+  /** For a rotation whose id nobody knows. */
+  newId: () => string;
+}
+
+export interface RotationsAfter {
+  /** That runs from now on. */
+  running: Rotation | undefined;
+  /** The backup's, if it has ended. */
+  ended: Rotation | undefined;
+}
+
+/** `local`: the backup's running rotation. `secretOf`: what the backup has of a version of the record. */
+export function rotationsAfter(
+  record: KeyRecord,
+  local: Rotation | undefined,
+  secretOf: (version: number) => SecretHere,
+  tools: AgainTools,
+): RotationsAfter {
+  const endLocal = (rotation: Rotation) => endOf(record, rotation, secretOf(rotation.to), tools.now);
+  const shown = shownRotation(record, local, secretOf, tools);
+  if (shown !== undefined) {
+    const same = local?.id === shown.id ? local : undefined;
+    const running = takenUp(record, shown, same, secretOf(shown.to), tools);
+    return { running, ended: local === undefined || same !== undefined ? undefined : endLocal(local) };
+  }
+  if (local === undefined) return { running: undefined, ended: undefined };
+  if (isStillPlanned(record, local, tools.now)) return { running: local, ended: undefined };
+  return { running: undefined, ended: endLocal(local) };
+}
+
+/** `unknown`: it was made after the backup, or the backup has another secret under that number. */
+export type SecretHere = "sealed" | "hash" | "unknown";
+
+const RUNNING: readonly string[] = ["offered", "overlapping", "retired", "rolled-back"] satisfies Phase[];
+
+/** The rotation that runs at the verifiers. While it propagates its record does not name it; its successor is there. */
+function shownRotation(
+  record: KeyRecord,
+  local: Rotation | undefined,
+  secretOf: (version: number) => SecretHere,
+  { newId }: AgainTools,
+): RotationRecord | undefined {
+  if (record.rotation !== undefined && RUNNING.includes(record.rotation.phase)) return record.rotation;
+  const pending = record.versions.find(({ state, number }) => state === "pending" && number !== record.current);
+  if (pending === undefined) return undefined;
+  const known = local?.to === pending.number && secretOf(pending.number) !== "unknown" ? local.id : undefined;
+  return { id: known ?? newId(), phase: "propagating", from: record.current, to: pending.number };
+}
+
+function takenUp(
+  record: KeyRecord,
+  shown: RotationRecord,
+  local: Rotation | undefined,
+  secret: SecretHere,
+  { now, apiId, policy, actor }: AgainTools,
+): Rotation {
+  const { id, from, to, phase } = shown;
+  const base =
+    local ??
+    planRotation(
+      {
+        id,
+        keyId: record.key,
+        apiId,
+        from,
+        to,
+        policy,
+        reason: "taken up again after a restore",
+        startedBy: actor,
+        origin: "authority",
+      },
+      now,
+    );
+  const old = record.versions.find(({ number }) => number === from);
+  const refused = old?.compromised === true && !isAccepted(old.state);
+  const beyondOffer = phase === "overlapping" || phase === "retired" || phase === "rolled-back";
+  const since = shown.since ?? now;
+  return {
+    ...base,
+    ...timesOf(base, shown, since, old, now),
+    phase,
+    from,
+    to,
+    policy: secret !== "unknown" || beyondOffer ? base.policy : { ...base.policy, onDeadline: "hold" },
+    // Its consumer may have handed it in, and use it already.
+    origin: secret === "unknown" && phase === "propagating" ? "consumer" : base.origin,
+    claimedAt: secret === "sealed" && phase === "propagating" ? base.claimedAt : (base.claimedAt ?? now),
+    claimEndedAt: secret === "sealed" ? base.claimEndedAt : (base.claimEndedAt ?? now),
+    confirmedAt: beyondOffer ? (base.confirmedAt ?? now) : base.confirmedAt,
+    fromCompromised: base.fromCompromised || old?.compromised === true,
+    fromRefusedAt: refused && phase !== "retired" ? (base.fromRefusedAt ?? old.retiredAt ?? now) : base.fromRefusedAt,
+    endedAt: null,
+  };
+}
+
+type Times = Pick<
+  Rotation,
+  "offeredAt" | "overlappingAt" | "overlapEndsAt" | "retiredAt" | "rolledBackAt" | "rollbackReason"
+>;
+
+/** `since`: the offer's time, or the rollback's. */
+function timesOf(
+  base: Rotation,
+  shown: RotationRecord,
+  since: number,
+  old: VersionRecord | undefined,
+  now: number,
+): Times {
+  const none: Times = {
+    offeredAt: null,
+    overlappingAt: null,
+    overlapEndsAt: null,
+    retiredAt: null,
+    rolledBackAt: null,
+    rollbackReason: null,
+  };
+  const endsAt = shown.endsAt ?? base.overlapEndsAt ?? since + base.policy.overlapMs;
+  const times: Record<Phase, () => Times> = {
+    planned: () => none,
+    propagating: () => none,
+    offered: () => ({ ...none, offeredAt: since, overlapEndsAt: endsAt }),
+    overlapping: () => ({
+      ...none,
+      offeredAt: since,
+      overlappingAt: base.overlappingAt ?? since,
+      overlapEndsAt: endsAt,
+    }),
+    retired: () => ({
+      ...none,
+      offeredAt: since,
+      overlappingAt: base.overlappingAt ?? since,
+      overlapEndsAt: endsAt,
+      retiredAt: old?.retiredAt ?? now,
+    }),
+    "rolled-back": () => ({
+      ...none,
+      offeredAt: base.offeredAt ?? since,
+      overlappingAt: base.overlappingAt,
+      rolledBackAt: since,
+      rollbackReason: base.rollbackReason ?? "rolled back before the restore",
+    }),
+    completed: () => none,
+    cancelled: () => none,
+  };
+  return times[shown.phase]();
+}
+
+/** One that is to start later has left no trace at the verifiers; one that should have started, and left none, is over. */
+function isStillPlanned(record: KeyRecord, local: Rotation, now: number): boolean {
+  const begun = record.current !== local.from || record.versions.some(({ number }) => number === local.to);
+  return local.phase === "planned" && record.status !== "revoked" && !begun && local.startsAt > now;
+}
+
+function endOf(record: KeyRecord, local: Rotation, secret: SecretHere, now: number): Rotation {
+  const phase = endPhase(record, local, secret);
+  return { ...local, phase, endedAt: now, claimEndedAt: local.claimEndedAt ?? now };
+}
+
+function endPhase({ current, versions }: KeyRecord, local: Rotation, secret: SecretHere): Phase {
+  const madeLater = local.phase === "planned";
+  if (current === local.to && (secret !== "unknown" || madeLater)) return "completed";
+  if (current > local.to && !versions.some(({ number }) => number === local.from)) return "completed";
+  const moved = local.phase === "overlapping" || local.phase === "retired" || local.phase === "rolled-back";
+  return moved && current === local.from ? "rolled-back" : "cancelled";
+}
