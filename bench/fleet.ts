@@ -26,7 +26,8 @@ export interface Fleet {
 
 /** `replicas`: so many processes on a PostgreSQL; otherwise one on SQLite. */
 export async function startFleet(count: number, replicas?: number): Promise<Fleet> {
-  const { urls, admin, stop } = await startAuthority(replicas);
+  const authority = await startAuthority(replicas);
+  const { urls, admin } = authority;
   const api = await admin.request("post", "/v1/apis", {
     body: { name: "market", prefix: "mkt", environments: ["live"], scopes: ["market:read"] },
   });
@@ -61,7 +62,7 @@ export async function startFleet(count: number, replicas?: number): Promise<Flee
       hangUp();
       await Promise.all(verifiers.map((peer) => peer.stop()));
       await bare.stop();
-      await stop();
+      await authority.stop();
     },
   };
 }

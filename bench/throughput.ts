@@ -62,7 +62,7 @@ async function carry(replicas: number | undefined, quick: boolean): Promise<{ pe
   const token = verifierToken.secret as string;
   const peers = await Promise.all(
     Array.from({ length: quick ? 1 : 5 }, async () => {
-      const peer = startPeer<{ said: string }>("./using-verifier.ts", { urls, token });
+      const peer = startPeer<{ said: string }>("./using-verifiers.ts", { urls, token });
       await peer.next(({ said }) => said === "ready");
       return peer;
     }),

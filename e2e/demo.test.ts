@@ -30,6 +30,15 @@ test("the main job: every key changes over under traffic and kills, and nobody i
   expect(result.thiefRefused).toBeGreaterThan(0);
 });
 
+test("the same with the authority as three processes on a PostgreSQL, which is killed too", {
+  timeout: 120_000,
+}, async () => {
+  const { stdout } = await run(["--postgres", "--seconds", "20", "--bots", "4", "--json"]);
+  const result = JSON.parse(stdout.trim().split("\n").at(-1) as string);
+  expect(result).toMatchObject({ refused: 0, rotations: 4, rolledBack: 1, processKills: 3, victimMovedOn: true });
+  expect(result.retiredOnEvidence).toBe(2);
+});
+
 test("a wrong option ends the demo with a sentence and starts nothing", async () => {
   const failed = await run(["--bots", "none"]).catch((error: unknown) => error as { code: number; stderr: string });
   expect(failed).toMatchObject({ code: 2 });

@@ -38,6 +38,7 @@ const checks: Check[] = [
     ],
     skip,
   },
+  { name: "simulator, 200 seeds", steps: [["node", "sim/main.ts", "--seeds", "200"]] },
 ];
 
 type Outcome = { ok: boolean; output: string };

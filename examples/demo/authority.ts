@@ -68,7 +68,7 @@ const ANSWER_MS_MAX = 5_000;
 export function patientFetch(urls: readonly string[]): typeof fetch {
   return async (input, init) => {
     for (let attempt = 0; ; attempt++) {
-      const url = new URL(String(input));
+      const url = new URL(input instanceof Request ? input.url : input);
       url.host = new URL(urls[attempt % urls.length] as string).host;
       const signals = [AbortSignal.timeout(ANSWER_MS_MAX), ...(init?.signal ? [init.signal] : [])];
       try {

@@ -109,6 +109,7 @@ const thief = startThief(folder, urls, victim);
 await waitFor(() => thief.counts.accepted > 50, "the thief to be at work");
 view.say("emergency: kill that version");
 const killSentAt = Date.now();
+const refusedBeforeKill = victim.counts.refused;
 await admin.request("post", "/v1/keys/{key}/emergency", {
   params: { key: victim.keyId },
   body: { mode: "kill", reason: "found in a public repository" },
@@ -126,9 +127,12 @@ clearInterval(refreshing);
 await rotations.refresh();
 view.stop();
 
+// The killed version is refused to its owner too, until its successor is accepted everywhere and claimed.
+const refusedByKill = victim.counts.refused - refusedBeforeKill;
 const result = {
   requests: sum(bots, ({ counts }) => counts.requests),
-  refused: sum(bots, ({ counts }) => counts.refused),
+  refused: sum(bots, ({ counts }) => counts.refused) - refusedByKill,
+  refusedByKill,
   rotations: bots.filter(({ counts }) => (counts.versions[2] ?? 0) > 0).length,
   retiredOnEvidence: 0,
   rolledBack: rolledBack && turner.counts.currentVersion === 1 ? 1 : 0,
@@ -167,12 +171,12 @@ function summarize(): void {
   );
   view.say(`1 rotation rolled back: ${result.rolledBack === 1 ? "its bot works with the old key again" : "FAILED"}`);
   view.say(
-    `a leaked key was refused ${result.revocationMs} ms after the kill was sent; its owner ${result.victimMovedOn ? "is on a new one" : "has NOT moved"}`,
+    `a leaked key was refused ${result.revocationMs} ms after the kill was sent; its owner ${result.victimMovedOn ? "is on a new one" : "has NOT moved"} after ${refusedByKill} refusals`,
   );
   view.say(
     `${result.processKills} kills with kill -9; the bots met ${result.connectionFailures} closed connections and tried again`,
   );
-  for (const bot of bots)
+  for (const bot of result.refused === 0 ? [] : bots)
     for (const refusal of bot.counts.refusals) view.say(`  refused: ${bot.name} ${JSON.stringify(refusal)}`);
   if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
 }

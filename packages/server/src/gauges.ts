@@ -51,7 +51,10 @@ export function gaugesOf({ store, fleet, hub, shares, restorations, clock }: Gau
     async reconciling() {
       const waiting = await restorations.waiting();
       const names = new Map((waiting.length === 0 ? [] : await apis()).map(({ id, name }) => [id, name]));
-      return waiting.map(({ id, reconciledAt }) => ({ api: names.get(id) ?? id, state: reconciledAt === null ? "held" : "late" }));
+      return waiting.map(({ id, reconciledAt }) => ({
+        api: names.get(id) ?? id,
+        state: reconciledAt === null ? "held" : "late",
+      }));
     },
     replicas: () => shares.replicas().length || 1,
     shards: () => shares.shards(),

@@ -206,6 +206,16 @@ describe("a restore", () => {
     await seal(into("foreign"));
     await refused(bringBack(into("foreign"), into("back")), 4, /belongs to another program/);
 
+    copyFileSync(join(data, "keyover.sqlite"), into("shorter"));
+    await seal(into("shorter"));
+    await refused(bringBack(into("shorter"), into("back")), 1, /audit log in .* ends elsewhere/);
+
+    const bytes = readFileSync(join(data, "keyover.sqlite"));
+    bytes.fill(0xff, 3 * 4_096, 20 * 4_096);
+    writeFileSync(into("rotten"), bytes);
+    await seal(into("rotten"));
+    await refused(bringBack(into("rotten"), into("back")), 1, /the database in .* is damaged/);
+
     copyFileSync(join(data, "keyover.sqlite"), into("newer"));
     const newer = new SqliteDatabase(into("newer"));
     newer.exec("insert into schema_version (version, works_from) values (9000, 9000)");

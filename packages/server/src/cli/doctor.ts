@@ -99,6 +99,22 @@ async function examineAuthority(options: ConnectionOptions, io: Io): Promise<Fin
 const CLOCK_OFF_MS = 5_000;
 const READY_TIMEOUT_MS = 10_000;
 
+interface Readiness {
+  status?: string;
+  code?: string;
+  /** Apis that are held after a restore. */
+  reconciling?: number;
+}
+
+function readyFinding({ reconciling }: Readiness): Finding {
+  if (reconciling === undefined) return good("ready", "it can do its work");
+  return bad(
+    "ready",
+    `${reconciling} apis are not served: the database was restored`,
+    "look and choose with: keyover reconcile",
+  );
+}
+
 async function examineReach(url: string, io: Io): Promise<{ findings: Finding[]; clockAheadMs: number }> {
   const { clock } = io.world;
   const timeout = new AbortController();
@@ -110,7 +126,7 @@ async function examineReach(url: string, io: Io): Promise<{ findings: Finding[];
     const response = await io.world.fetch(`${url}/readyz`, { signal: timeout.signal, redirect: "error" });
     const took = clock.elapsed() - begun;
     const reached = good("reachable", `${url} answered after ${roughly(took)}`);
-    const body = (await response.json().catch(() => undefined)) as { status?: string; code?: string } | undefined;
+    const body = (await response.json().catch(() => undefined)) as Readiness | undefined;
     if (body?.status !== "ready") {
       const advice =
         body?.code === undefined
@@ -125,7 +141,7 @@ async function examineReach(url: string, io: Io): Promise<{ findings: Finding[];
       };
     }
     const { finding, aheadMs } = examineClock(Date.parse(response.headers.get("date") ?? ""), clock.now(), took);
-    return { findings: [reached, good("ready", "it can do its work"), finding], clockAheadMs: aheadMs };
+    return { findings: [reached, readyFinding(body), finding], clockAheadMs: aheadMs };
   } catch (error) {
     const [reason = "", ...advice] = causeOf(error).split(". ");
     const next = advice.join(". ") || "start it with keyover serve, or name the right one with --url";

@@ -8,6 +8,7 @@ import { type Rig, runProgram, startRig } from "./cli.test-world.ts";
 let rig: Rig;
 let token: string;
 let record: KeyRecord;
+let api: string;
 
 async function post(path: string, body: object): Promise<Response> {
   return fetch(`${rig.url}/v1/apis/market/${path}`, {
@@ -24,7 +25,7 @@ const register = async (instance: string, holds?: object) =>
 /** What a verifier says that it remembers, three changes after the backup. */
 async function tell(instance: string, change: Partial<KeyRecord>, seq = record.seq + 3): Promise<void> {
   const records = [{ ...record, ...change, seq }];
-  expect((await post("remembered", { instance, epoch: "e", seq, n: 1, last: true, records })).status).toBe(200);
+  expect((await post("remembered", { instance, epoch: api, seq, n: 1, last: true, records })).status).toBe(200);
 }
 
 const killed = { versions: [] as KeyRecord["versions"] };
@@ -33,7 +34,18 @@ const reason = ["--reason", "the disk was lost"];
 describe("keyover reconcile", () => {
   beforeEach(async () => {
     rig = await startRig();
-    await rig.json("api", "create", "market", "--prefix", "mkt", "--scope", "market:read", "--environment", "live");
+    const created = await rig.json<{ id: string }>(
+      "api",
+      "create",
+      "market",
+      "--prefix",
+      "mkt",
+      "--scope",
+      "market:read",
+      "--environment",
+      "live",
+    );
+    api = created.id;
     await rig.json("consumer", "create", "bot");
     const create = ["key", "create", "--api", "market", "--environment", "live", "--consumer", "bot"];
     const key = await rig.json<{ id: string }>(...create, "--scope", "market:read");
@@ -50,6 +62,7 @@ describe("keyover reconcile", () => {
 
   test("shows what was heard and what differs, asks before it does anything, and then carries it out", async () => {
     killed.versions = record.versions.map((version) => ({ ...version, state: "retired", compromised: true }));
+    expect((await rig.run(["doctor"])).out).toMatch(/✗ ready: 1 apis are not served.*keyover reconcile/);
     const quiet = await rig.run(["reconcile"]);
     expect(quiet.out).toMatch(
       /market: is not served until you choose\.\nRestored .*\n\nNo verifier has been heard of since\.\nNot heard of since the restore: web\./,
@@ -90,7 +103,7 @@ describe("keyover reconcile", () => {
     await tell("web", { scopes: [] });
     await tell("odd", { status: "revoked" });
     const seq = record.seq + 3;
-    await post("remembered", { instance: "slow", epoch: "e", seq, n: 1, last: false, records: [] });
+    await post("remembered", { instance: "slow", epoch: api, seq, n: 1, last: false, records: [] });
     const { out } = await rig.run(["reconcile"]);
     expect(out).toContain(`${record.key}: web and odd contradict each other.`);
     expect(out).toContain("Still telling: slow.");

@@ -31,7 +31,7 @@ export interface ShareDeps {
   leaseMs: number;
 }
 
-export function shardOf(rotationId: string): number {
+function shardOf(rotationId: string): number {
   return crc32(rotationId) % SHARDS;
 }
 

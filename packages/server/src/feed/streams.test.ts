@@ -3,7 +3,15 @@ import { once } from "node:events";
 import { type AddressInfo, connect } from "node:net";
 import type { FeedEntry, KeyRecord } from "@keyover/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Answer, HOUR, type Options, random, SECOND, TestAuthority, TestClock } from "../authority.test-support.ts";
+import {
+  type Answer,
+  HOUR,
+  type Options,
+  random,
+  SECOND,
+  TestAuthority,
+  TestClock,
+} from "../authority.test-support.ts";
 import { markRestored } from "../restore/mark.ts";
 import { openMemoryStore } from "../store/sqlite.ts";
 import { unhurried } from "../store/store.test-support.ts";

@@ -158,7 +158,9 @@ function useRequestLog(app: App, { metrics }: Rooms): void {
       ms: Math.round(reply.elapsedTime * 10) / 10,
       actor: request.principal?.id,
     };
-    if (reply.statusCode >= 500) request.log.error(fields);
+    // 503 is said to all while a restored database waits, or the database is away: what is wrong is logged where it is known.
+    if (reply.statusCode === 503) request.log.info(fields);
+    else if (reply.statusCode >= 500) request.log.error(fields);
     else request.log.debug(fields);
   });
 }

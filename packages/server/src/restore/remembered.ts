@@ -12,7 +12,7 @@ import { accept, type Outcome, type Refusal, refuse } from "../outcome.ts";
 import type { Api, RememberedKey, Restoration, RestoreMark } from "../store/entities.ts";
 import { type Held, put, type Store, type Write } from "../store/store.ts";
 import { rememberedId, withClaim } from "./claims.ts";
-import { epochOf, type Restorations, refusalOf } from "./restorations.ts";
+import { epochOf, isEpochOf, type Restorations, refusalOf } from "./restorations.ts";
 
 /** Whose word it is: the token's handle, and the environments that it may see (empty: all). */
 export interface Witness {
@@ -109,8 +109,9 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
     const held = await restorations.of(api.id);
     const restoration = held?.value;
     const environments = environmentsOf(api, witness);
-    if (held === undefined || restoration === undefined || isCompared(api, restoration, told, environments))
+    if (held === undefined || restoration === undefined || !isEpochOf(api.id, told.epoch))
       return accept({ records: 0 });
+    if (isCompared(api, restoration, told, environments)) return accept({ records: 0 });
     if (restoration.choice !== null) return refusalOf(restoration, restoration.after);
     const problem = await remoteProblem(store, api, restoration, told);
     if (problem !== undefined) return problem;
@@ -150,8 +151,11 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
   };
 
   return {
-    async admission(api, registration, witness) {
+    async admission(api, given, witness) {
       const restoration = (await restorations.of(api.id))?.value;
+      // What it holds of another api that had this name is nothing of ours.
+      const ours = given.holds !== undefined && isEpochOf(api.id, given.holds.epoch);
+      const registration: Registration = ours ? given : { ...given, holds: undefined };
       const { holds } = registration;
       if (restoration !== undefined && restoration.reconciledAt === null) {
         await inLine(api.id, () => hear(api, restoration, registration, witness));

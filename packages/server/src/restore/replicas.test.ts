@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Answer, random, SECOND, TestAuthority, TestClock } from "../authority.test-support.ts";
 import { openMemoryStore } from "../store/sqlite.ts";
+import type { Batch } from "../store/store.ts";
 import { markRestored } from "./mark.ts";
 
 let a: TestAuthority;
@@ -49,7 +50,13 @@ test("a mark holds the api at all of them within a second, and a choice asked of
   expect(done).toHaveLength(1);
 });
 
-test("the process that was to carry it out dies: another does", async () => {
+test("the process that was to carry it out dies: another does, and proves that it is its turn", async () => {
+  const batches: Batch[] = [];
+  const commit = b.store.commit.bind(b.store);
+  b.store.commit = (batch) => {
+    batches.push(batch);
+    return commit(batch);
+  };
   await restored();
   await a.ok("POST", `/v1/apis/${api.id}/reconciliation`, { choose: "backup", reason: "restored" });
   a.die();
@@ -58,6 +65,8 @@ test("the process that was to carry it out dies: another does", async () => {
     await b.tick();
   }
   expect(await code(b)).toBe("ok");
+  const done = batches.filter(({ audit }) => audit.some(({ action }) => action === "restore.reconciled"));
+  expect(done.map(({ fence }) => fence?.shard)).toEqual([0]);
 });
 
 test("what two of them hear at once from verifiers is all kept", async () => {

@@ -75,8 +75,14 @@ export function refusalOf({ id, restore }: Restoration, after: number): Refusal 
   return refuse("reconciling", detail, { after, epoch: restore });
 }
 
-/** What an api's feed numbers mean something in. The first epoch is the api's handle: no two feeds share it. */
+/** What an api's feed numbers mean something in. It begins with the api's handle, and after restores names the last one too. */
 export function epochOf(apiId: string, restoration: Restoration | undefined): string {
   if (restoration === undefined) return apiId;
-  return restoration.reconciledAt === null ? restoration.formerEpoch : restoration.restore;
+  return restoration.reconciledAt === null ? restoration.formerEpoch : `${apiId}:${restoration.restore}`;
+}
+
+/** An epoch of this api's feed, in whichever life of the database; not of another api that had the same name. */
+export function isEpochOf(apiId: string, epoch: string): boolean {
+  // Verifiers of before there were epochs say nothing.
+  return epoch === "" || epoch === apiId || epoch.startsWith(`${apiId}:`);
 }

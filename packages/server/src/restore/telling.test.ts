@@ -228,6 +228,19 @@ test("a late verifier that is ahead even of the new numbers makes the feed leap 
   expect(web.seq).toBeGreaterThan(far);
 });
 
+test("what a verifier holds of another api that had the same name is nothing to compare, and keeps nobody out", async () => {
+  const stranger = { epoch: "api_0000000000000000000000", seq: web.seq + 5 };
+  expect((await tell(part(1, true, [recordOf(keys[0])], stranger))).body).toEqual({ records: 0 });
+  Object.assign(web, stranger);
+  expect(await web.comeBack()).toBe("reconciling");
+  expect(await differing()).toEqual([]);
+  expect(await mark()).toMatchObject({ seq: 0, complete: true });
+  const fresh = await lineage.api();
+  const token = await lineage.keyover.token("verifier", { apis: [fresh.id] });
+  const body = { boot: `boo_${"0".repeat(22)}`, instance: "x", software: "", holds: stranger };
+  expect((await lineage.keyover.call("POST", `/v1/apis/${fresh.id}/verifiers`, body, { token })).status).toBe(200);
+});
+
 test("one choice at a time, and none where nothing waits", async () => {
   const path = `/v1/apis/${api.id}/reconciliation`;
   const body = { choose: "backup", reason: "restored" };

@@ -79,7 +79,7 @@ export interface RestoreChoice {
 export interface Restoration {
   /** The api's handle. */
   id: string;
-  /** Tells this restore from others; the feed's epoch once the api is served again. */
+  /** Tells this restore from others; names the feed's epoch once the api is served again. */
   restore: string;
   /** What the feed's epoch was in the backup. */
   formerEpoch: string;

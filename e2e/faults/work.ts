@@ -1,0 +1,170 @@
+/** What the operator does while the faults go on: several things at once, each without end until told to stop. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { ask, type Rotation } from "../authority.test-support.ts";
+import { until } from "../processes.test-support.ts";
+import { type Application, type Bots, secretOf } from "./bots.ts";
+import { markets } from "./history.ts";
+import type { Operator } from "./operator.ts";
+
+export interface Pace {
+  rotateEveryMs: number;
+  killEveryMs: number;
+  revokeEveryMs: number;
+}
+
+export interface WorkParts {
+  operator: Operator;
+  bots: Bots;
+  apis: { url: string }[];
+  /** The applications whose keys are rotated. */
+  applications: readonly Application[];
+  random: () => number;
+  pace: Pace;
+}
+
+/** Of so many rotations one is rolled back. */
+const ROLLED_BACK = 8;
+/** A thief goes on for longer than anybody may accept what was revoked. */
+const AFTER_BOUND_MS = 2_000;
+const BOUND_MS = markets.static.leaseMs + markets.static.staticMs;
+
+export class Work {
+  readonly #parts: WorkParts;
+  readonly #loops: Promise<void>[];
+  readonly #jobs = new Set<Promise<void>>();
+  readonly problems: string[] = [];
+  /** Keys whose rotation is to be rolled back: a kill after that would offer the same rotation twice, which the audit check takes for a fault. */
+  readonly #turning = new Set<string>();
+  #running = true;
+  #rotated = 0;
+  #victims = 0;
+
+  constructor(parts: WorkParts) {
+    this.#parts = parts;
+    const { pace } = parts;
+    this.#loops = [
+      this.#every(pace.rotateEveryMs, () => this.#rotate()),
+      this.#every(pace.killEveryMs, () => this.#kill()),
+      this.#every(pace.revokeEveryMs, () => this.#revoke()),
+      this.#every(500, () => parts.operator.lookAtAll()),
+    ];
+  }
+
+  /** Begins nothing new. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    await Promise.all(this.#loops);
+  }
+
+  /** Resolves when all that was begun is done. */
+  async done(): Promise<void> {
+    while (this.#jobs.size > 0) await Promise.all(this.#jobs);
+  }
+
+  async #every(pauseMs: number, act: () => Promise<void>): Promise<void> {
+    for (;;) {
+      await sleep(pauseMs * (0.5 + this.#parts.random()));
+      if (!this.#running) return;
+      await this.#noting(act());
+    }
+  }
+
+  /** Beside the loop that began it. */
+  #beside(job: Promise<void>): void {
+    const noted = this.#noting(job).finally(() => this.#jobs.delete(noted));
+    this.#jobs.add(noted);
+  }
+
+  async #noting(act: Promise<void>): Promise<void> {
+    await act.catch((error: unknown) => {
+      this.problems.push(`the operator could not go on: ${String(error)}`);
+    });
+  }
+
+  async #rotate(): Promise<void> {
+    const { operator, applications } = this.#parts;
+    const application = this.#any(applications.filter(({ key }) => operator.live(key.id) === undefined));
+    const rotation = application === undefined ? undefined : await operator.rotate(application);
+    if (application === undefined || rotation === undefined) return;
+    this.#rotated++;
+    if (application.kind === "naive") this.#beside(this.#moveByHand(application, rotation));
+    else if (this.#rotated % ROLLED_BACK === 0) {
+      this.#turning.add(rotation.key);
+      this.#beside(this.#rollBackLater(rotation));
+    }
+  }
+
+  /** Its owner sees to it some time after the offer. */
+  async #moveByHand(application: Application, { id }: Rotation): Promise<void> {
+    const { operator, random } = this.#parts;
+    for (;;) {
+      const rotation = await operator.look(id);
+      if (rotation.endedAt !== null) return;
+      if (rotation.offeredAt !== null) break;
+      await sleep(200);
+    }
+    await sleep(3_000 * random());
+    await operator.move(application, await operator.look(id));
+  }
+
+  async #rollBackLater({ id, key }: Rotation): Promise<void> {
+    const { operator, random } = this.#parts;
+    await sleep(8_000 * random());
+    const rotation = await operator.look(id);
+    if (rotation.endedAt === null) await operator.rollBack(rotation);
+    this.#turning.delete(key);
+  }
+
+  /** The version that an application uses has leaked, and a thief is at work with it. */
+  async #kill(): Promise<void> {
+    const { operator, bots, applications, random } = this.#parts;
+    const application = this.#any(
+      applications.filter(
+        ({ kind, key }) => kind === "holder" && !this.#turning.has(key.id) && !this.#isTurned(key.id),
+      ),
+    );
+    if (application === undefined) return;
+    const secret = secretOf(application);
+    const version = await this.#versionOf(application, secret);
+    if (version === undefined || this.#isOnTrial(application, version)) return;
+    const thief = bots.steal(application.key.market, secret);
+    await sleep(500 * random());
+    if (!this.#turning.has(application.key.id)) await operator.kill(application.key, version);
+    this.#beside(sleep(BOUND_MS + AFTER_BOUND_MS).then(thief.stop));
+  }
+
+  #isTurned(key: string): boolean {
+    return this.#parts.operator.live(key)?.phase === "rolled-back";
+  }
+
+  /** A client whose successor is killed works on with the old version, but does not make it its own again. */
+  #isOnTrial({ key }: Application, version: number): boolean {
+    const live = this.#parts.operator.live(key.id);
+    return live?.to === version && (live.phase === "offered" || live.phase === "overlapping");
+  }
+
+  /** A key of its own, used by a thief alone, is revoked. */
+  async #revoke(): Promise<void> {
+    const { operator, bots, random } = this.#parts;
+    const key = await operator.issue(`victim-${++this.#victims}`, random() < 0.5 ? "static" : "closed");
+    const thief = bots.steal(key.market, key.secret);
+    await until(() => thief.accepted() > 0, "a thief to be at work", { waitMs: 60_000 });
+    await sleep(500 * random());
+    await operator.revoke(key);
+    this.#beside(sleep(BOUND_MS + AFTER_BOUND_MS).then(thief.stop));
+  }
+
+  /** As any API that answers says. */
+  async #versionOf({ key }: Application, secret: string): Promise<number | undefined> {
+    for (const { url } of this.#parts.apis) {
+      const signal = AbortSignal.timeout(1_000);
+      const reply = await ask(`${url}/${key.market}`, { token: secret, signal }).catch(() => undefined);
+      if (reply?.status === 200) return Number(reply.body.version);
+    }
+    return undefined;
+  }
+
+  #any<T>(items: readonly T[]): T | undefined {
+    return items[Math.floor(this.#parts.random() * items.length)];
+  }
+}

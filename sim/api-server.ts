@@ -1,0 +1,144 @@
+/**
+ * A server of the protected API: a real verifier with a disk, and a door that asks it about each request. It may be killed, stopped,
+ * started again on the same disk, another, or none.
+ */
+import type { Ask } from "@keyover/core";
+import { createVerifier, type Verifier } from "@keyover/verifier";
+import { createDoor, type Door } from "../packages/verifier/src/adapters/answer.ts";
+import { checkDecision } from "./check-decision.ts";
+import { Platter } from "./disks.ts";
+import { addressOf } from "./http-server.ts";
+import type { Model } from "./model.ts";
+import type { Network, Server } from "./network.ts";
+import { Machine, type Process } from "./process.ts";
+import { replicasOf } from "./replicas.ts";
+import type { WireAnswer, WireRequest } from "./wire.ts";
+
+export interface ApiServerParts {
+  name: string;
+  apis: string[];
+  token: string;
+  /** The authorities that it knows. */
+  urls: () => string[];
+  journalLineBytes: number;
+  model: Model;
+  network: Network;
+  start: (machine: Machine) => Process;
+}
+
+export const SCOPES = ["market:read", "trade:write"] as const;
+
+export class ApiServer implements Server {
+  readonly machine: Machine;
+  readonly platter: Platter;
+  process: Process | undefined;
+  verifier: Verifier | undefined;
+  /** It was told to go away and won't come back. */
+  gone = false;
+  #doors = new Map<string, Door<WireRequest>>();
+  readonly #parts: ApiServerParts;
+  /** How far its machine's clock was set back while it was down. */
+  #grace = 0;
+  #setBackAtDeath = 0;
+  /** What this server has told an authority that it applied, by api. */
+  readonly acknowledged = new Map<string, number>();
+
+  constructor(parts: ApiServerParts) {
+    this.#parts = parts;
+    this.machine = new Machine(parts.name);
+    this.platter = new Platter(parts.journalLineBytes);
+  }
+
+  get up(): boolean {
+    return this.process?.alive === true;
+  }
+
+  start(): void {
+    if (this.up || this.gone) return;
+    const { name, apis, token, urls, model, network, start } = this.#parts;
+    const process = start(this.machine);
+    this.process = process;
+    this.#grace = this.machine.setBack - this.#setBackAtDeath;
+    process.onDeath(() => {
+      this.#setBackAtDeath = this.machine.setBack;
+    });
+    if (this.platter.damaged) this.acknowledged.clear();
+    // An event of its own: what runs in it belongs to this process.
+    process.clock.after(0, () => {
+      const fetch = this.#listening(process, network.fetchOf(process));
+      this.verifier = createVerifier({
+        url: urls(),
+        token,
+        apis,
+        environment: "live",
+        instance: name,
+        world: process.world(fetch),
+        disk: this.platter.disk(process),
+      });
+      this.verifier.ready.then(
+        () => model.history.note(name, "ready"),
+        (error: unknown) => model.history.note(name, `not ready: ${String(error)}`),
+      );
+      const doors = SCOPES.map(
+        (scope) => [`/${scope}`, createDoor<WireRequest>(this.verifier as Verifier, { scope })] as const,
+      );
+      this.#doors = new Map(doors);
+    });
+  }
+
+  /** As a deployment that takes a server out: it reports what it saw, and that it is the last. */
+  close(): void {
+    this.gone = true;
+    const { process, verifier } = this;
+    process?.do(() => {
+      void verifier?.close().then(() => process.kill());
+    });
+  }
+
+  /** True while it may answer requests for this api with what it holds. */
+  answersFor(api: string): boolean {
+    if (!this.up || this.verifier === undefined) return false;
+    return this.verifier.status().some((status) => status.api === api && status.lease.standing !== "over");
+  }
+
+  async handle(request: WireRequest): Promise<WireAnswer> {
+    const { process } = this;
+    const [path, scope] = [request.path, request.path.slice(1)];
+    const door = this.#doors.get(path) as Door<WireRequest>;
+    const address = addressOf(request.from);
+    const verdict = await door.check(request, request.headers, false, address);
+    const text = request.headers.authorization?.slice("Bearer ".length) ?? "";
+    const ask: Ask = { environment: "live", scope, network: address };
+    const { model, name } = this.#parts;
+    if (process?.alive) {
+      const { "user-agent": client = "", "keyover-instance": instance = "" } = request.headers;
+      const source = `${address}|${client}|${instance}`;
+      const { at } = model.time;
+      // What was on the disk is over by then.
+      const grace = at - process.startedAt < model.staleMs + this.#grace ? this.#grace : 0;
+      checkDecision(model, { at, verifier: name, text, ask, source, verdict, grace });
+    }
+    if (!verdict.valid) {
+      const { status, headers, body } = door.refuse(verdict);
+      return { status, headers: Object.fromEntries(headers), body };
+    }
+    return { status: 200, headers: Object.fromEntries(door.headers(verdict)), body: "ok" };
+  }
+
+  /** Hears what the verifier says that it has applied, and checks that it has (I2, I13). */
+  #listening(process: Process, fetch: typeof globalThis.fetch): typeof globalThis.fetch {
+    const listening = (input: string, init?: RequestInit) => {
+      const match = /\/v1\/apis\/([^/]+)\/(acks|reports)$/.exec(input);
+      if (match !== null && typeof init?.body === "string") {
+        const { applied } = JSON.parse(init.body) as { applied: number };
+        const most = Math.max(0, ...replicasOf(process).map(({ seq }) => seq));
+        const { model, name } = this.#parts;
+        if (applied > most)
+          model.fail("I2", undefined, `${name} says that it applied ${applied}, and has applied ${most}`);
+        this.acknowledged.set(match[1] as string, Math.max(applied, this.acknowledged.get(match[1] as string) ?? 0));
+      }
+      return fetch(input, init);
+    };
+    return listening as typeof globalThis.fetch;
+  }
+}

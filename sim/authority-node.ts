@@ -1,0 +1,73 @@
+/** One authority: a machine, and the process on it that may be killed and started again on the same database. */
+import { type Authority, createAuthority, TICK_MS } from "../packages/server/src/authority.ts";
+import type { Store } from "../packages/server/src/store/store.ts";
+import { ask } from "./http-server.ts";
+import type { Server } from "./network.ts";
+import { Machine, type Process } from "./process.ts";
+import type { WireAnswer, WireRequest } from "./wire.ts";
+
+export interface AuthorityParts {
+  name: string;
+  masterKey: Uint8Array;
+  start: (machine: Machine) => Process;
+  storeFor: (process: Process) => Store;
+  fetchFor: (process: Process) => typeof globalThis.fetch;
+  /** Called with each answer as it leaves the process. */
+  onAnswer: (request: WireRequest, answer: WireAnswer) => void;
+}
+
+export class AuthorityNode implements Server {
+  readonly machine: Machine;
+  readonly url: string;
+  process: Process | undefined;
+  authority: Authority | undefined;
+  readonly #parts: AuthorityParts;
+
+  constructor(parts: AuthorityParts) {
+    this.#parts = parts;
+    this.machine = new Machine(parts.name);
+    this.url = `https://${parts.name}`;
+  }
+
+  get up(): boolean {
+    return this.process?.alive === true && this.authority !== undefined;
+  }
+
+  /** Resolves once it answers. If it dies on the way it never does: don't wait for it. */
+  async start(): Promise<void> {
+    if (this.process?.alive) return;
+    const process = this.#parts.start(this.machine);
+    this.process = process;
+    this.authority = undefined;
+    const world = process.world(this.#parts.fetchFor(process));
+    const config = { masterKey: this.#parts.masterKey, logger: false as const, trustProxy: true };
+    try {
+      const authority = await createAuthority(world, this.#parts.storeFor(process), config);
+      await authority.app.ready();
+      if (!process.alive) return;
+      this.authority = authority;
+      this.#tick(process, authority);
+    } catch (error) {
+      // As the program does: it says why and ends. Its supervisor starts it again.
+      process.log("error", "authority.start_failed", { error: String(error) });
+      process.kill();
+    }
+  }
+
+  readonly repeatable = ({ path }: WireRequest): boolean =>
+    /\/(acks|reports|misses|verifiers|claim|confirm)$/.test(path);
+
+  async handle(request: WireRequest): Promise<WireAnswer> {
+    const { authority, process } = this;
+    if (authority === undefined || process === undefined) throw new Error("not up yet");
+    const answer = await ask(authority.app, request);
+    if (process.alive) this.#parts.onAnswer(request, answer);
+    return answer;
+  }
+
+  /** As the program does: a pass that takes long holds up no beat. */
+  #tick(process: Process, authority: Authority): void {
+    authority.tick().catch((error: unknown) => process.log("error", "server.tick_failed", { error: String(error) }));
+    process.clock.after(TICK_MS, () => this.#tick(process, authority));
+  }
+}

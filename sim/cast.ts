@@ -1,0 +1,252 @@
+/** Everybody in one simulation: authorities on one database, servers of the API, consumers, operators; and how they come to be. */
+import { makeKeyText, sha256Text } from "@keyover/core";
+import type { Store } from "../packages/server/src/store/store.ts";
+import { ApiServer, SCOPES } from "./api-server.ts";
+import { AuthorityNode } from "./authority-node.ts";
+import { Caller } from "./caller.ts";
+import type { Chance } from "./chance.ts";
+import { checkHandOut } from "./check-hand-out.ts";
+import { Consumer } from "./consumer.ts";
+import { ask } from "./http-server.ts";
+import type { Model } from "./model.ts";
+import type { Network } from "./network.ts";
+import type { ConsumerPlan, Options } from "./options.ts";
+import { Machine, type Mishaps, Process } from "./process.ts";
+import { type DatabaseState, storeOf } from "./store.ts";
+import type { VirtualTime } from "./time.ts";
+import { CommitWitness } from "./witness.ts";
+
+export interface CastParts {
+  options: Options;
+  chance: Chance;
+  time: VirtualTime;
+  model: Model;
+  network: Network;
+  store: Store;
+  database: DatabaseState;
+  mishaps: Mishaps;
+  onDeath: (process: Process) => void;
+}
+
+export class Cast {
+  readonly authorities: AuthorityNode[] = [];
+  readonly servers: ApiServer[] = [];
+  readonly consumers: Consumer[] = [];
+  readonly callers: Caller[] = [];
+  readonly processes: Process[] = [];
+  /** Consumers without a key. */
+  readonly #spare: { consumer: string; token: string }[] = [];
+  readonly masterKey: Uint8Array;
+  readonly #parts: CastParts;
+  #starts = 0;
+  #admin = "";
+  #verifierToken = "";
+  #apis: string[] = [];
+
+  constructor(parts: CastParts) {
+    this.#parts = parts;
+    this.masterKey = parts.chance.fork("master key").bytes(32);
+  }
+
+  readonly #start = (machine: Machine, name: string = machine.name, about?: string): Process => {
+    const { time, chance, model, mishaps, onDeath } = this.#parts;
+    const { history } = model;
+    const own = chance.fork(`${name} ${++this.#starts}`);
+    const process = new Process({ name, machine, time, chance: own, history, about, mishaps });
+    process.onDeath(() => onDeath(process));
+    this.processes.push(process);
+    history.note(name, "starts", about);
+    return process;
+  };
+
+  async setUp(): Promise<void> {
+    const { options, chance, store, database, model, network } = this.#parts;
+    const witness = new CommitWitness(model);
+    for (let i = 1; i <= options.authorities; i++) {
+      const node = new AuthorityNode({
+        name: `authority-${i}`,
+        masterKey: this.masterKey,
+        start: this.#start,
+        storeFor: (process) => storeOf(store, process, database, witness, chance.fork(`store ${process.name}`)),
+        fetchFor: (process) => network.fetchOf(process),
+        onAnswer: (request, answer) => checkHandOut(model, this.servers, request, answer),
+      });
+      this.#place(node);
+      this.authorities.push(node);
+      await this.#during(node.start());
+    }
+    const secret = await this.#during(this.#first.firstToken());
+    this.#admin = secret?.reveal() ?? "";
+    await this.#fillIn();
+  }
+
+  async #fillIn(): Promise<void> {
+    const { options, network } = this.#parts;
+    for (let i = 1; i <= options.apis; i++) {
+      const api = await this.#must("POST", "/v1/apis", {
+        name: `api ${i}`,
+        prefix: `mk${i}`,
+        environments: ["live"],
+        scopes: [...SCOPES],
+        staleness: options.staleness,
+      });
+      this.#apis.push(api.id as string);
+    }
+    this.#verifierToken = await this.#token("verifier", { apis: this.#apis });
+    for (let i = 1; i <= 3; i++) {
+      const token = await this.#token("operator", {});
+      const process = this.#start(new Machine(`operator-${i}`));
+      this.callers.push(new Caller(process, network, token, () => this.#someAuthority()));
+    }
+    for (let i = 0; i < options.verifiers; i++) this.addServer();
+    for (const [i, plan] of options.consumers.entries()) await this.#addConsumer(`consumer-${i + 1}`, plan);
+    for (let i = 1; i <= options.newKeys; i++) this.#spare.push(await this.#holder(`spare ${i}`));
+  }
+
+  readonly addServer = (): void => {
+    const { model, network, chance } = this.#parts;
+    const server = new ApiServer({
+      name: `server-${this.servers.length + 1}`,
+      apis: this.#apis,
+      token: this.#verifierToken,
+      // Some know one authority, some all of them.
+      journalLineBytes: this.#parts.options.journalLineBytes,
+      urls: () => (chance.happens(0.5) ? [this.#someAuthority()] : this.#allAuthorities()),
+      model,
+      network,
+      start: this.#start,
+    });
+    this.#place(server);
+    this.servers.push(server);
+    server.start();
+  };
+
+  async #addConsumer(name: string, plan: ConsumerPlan): Promise<void> {
+    const holder = await this.#holder(name);
+    const key = await this.#must("POST", "/v1/keys", this.#newKey(holder.consumer, plan));
+    this.#enter(name, plan, holder.token, key.id as string, key.secret as string);
+  }
+
+  async #holder(name: string): Promise<{ consumer: string; token: string }> {
+    const consumer = (await this.#must("POST", "/v1/consumers", { name })).id as string;
+    return { consumer, token: await this.#token("consumer", { consumer }) };
+  }
+
+  #newKey(consumer: string, plan: ConsumerPlan) {
+    return {
+      api: this.#parts.chance.pick(this.#apis),
+      environment: "live",
+      consumer,
+      scopes: ["market:*", "trade:write"],
+      networks: plan.networks ? ["10.0.0.0/8"] : [],
+      policy: { ...plan.policy, claim: plan.claim },
+    };
+  }
+
+  #enter(name: string, plan: ConsumerPlan, token: string, key: string, secret: string): void {
+    const { model, network } = this.#parts;
+    const consumer = new Consumer({
+      name,
+      key,
+      secret,
+      token,
+      plan,
+      authorityUrl: () => this.#someAuthority(),
+      apiHost: this.#someServer,
+      model,
+      network,
+      start: this.#start,
+    });
+    this.#skew(consumer.machine);
+    this.consumers.push(consumer);
+    consumer.start();
+  }
+
+  readonly #someServer = (): string | undefined =>
+    this.#parts.chance.pick(this.servers.filter(({ gone }) => !gone))?.machine.name;
+
+  /** A key that is made while everything else goes on, and used at once; or before, if its consumer made the secret. */
+  async addKey(): Promise<void> {
+    const { chance, options } = this.#parts;
+    const holder = this.#spare.shift();
+    const caller = chance.pick(this.callers);
+    if (holder === undefined) return;
+    const name = `consumer-${this.consumers.length + 1}`;
+    const plan = { ...chance.pick(options.consumers), everyMs: 300 };
+    const wanted = this.#newKey(holder.consumer, plan);
+    const prefix = `mk${this.#apis.indexOf(wanted.api) + 1}`;
+    const own = chance.happens(0.5) ? makeKeyText(prefix, "live", chance.bytes) : undefined;
+    for (let i = 0; own !== undefined && i < 3; i++) await caller.present(this.#someServer(), own);
+    const made = await caller.call(
+      "POST",
+      "/v1/keys",
+      own === undefined ? wanted : { ...wanted, sha256: sha256Text(own) },
+    );
+    const secret = own ?? (made?.body?.secret as string | null | undefined);
+    if (made?.status === 201 && secret != null) this.#enter(name, plan, holder.token, made.body.id as string, secret);
+  }
+
+  /** An operator's word that a server is gone, for each api. */
+  async removeBoots(server: ApiServer): Promise<void> {
+    const [caller] = this.callers;
+    for (const api of this.#apis) {
+      const list = await caller?.call("GET", `/v1/apis/${api}/verifiers`);
+      const boots = (list?.body?.items ?? []) as { boot: string; instance: string }[];
+      for (const { boot, instance } of boots)
+        if (instance === server.machine.name) await caller?.call("DELETE", `/v1/apis/${api}/verifiers/${boot}`);
+    }
+  }
+
+  #place(node: AuthorityNode | ApiServer): void {
+    this.#skew(node.machine);
+    this.#parts.network.serve(node.machine.name, node);
+  }
+
+  #skew(machine: Machine): void {
+    const { chance, options } = this.#parts;
+    const own = chance.fork(`skew ${machine.name}`);
+    machine.skew = own.between(-1, 1) * options.skewMs;
+    machine.drift = own.between(-1, 1) * options.drift;
+  }
+
+  #someAuthority(): string {
+    return this.#parts.chance.pick(this.authorities).url;
+  }
+
+  #allAuthorities(): string[] {
+    const urls = this.authorities.map(({ url }) => url);
+    const first = this.#parts.chance.whole(0, urls.length - 1);
+    return [...urls.slice(first), ...urls.slice(0, first)];
+  }
+
+  get #first() {
+    const authority = this.authorities[0]?.authority;
+    if (authority === undefined) throw new Error("no authority is up");
+    return authority;
+  }
+
+  async #token(role: string, more: object): Promise<string> {
+    return (await this.#must("POST", "/v1/tokens", { name: role, role, ...more })).secret as string;
+  }
+
+  /** A call that must succeed, past the network. */
+  async #must(method: string, path: string, body: object): Promise<Record<string, unknown>> {
+    const headers = { authorization: `Bearer ${this.#admin}`, "content-type": "application/json" };
+    const request = { method, path, headers, body: JSON.stringify(body), from: "operator-0" };
+    const answer = await this.#during(ask(this.#first.app, request));
+    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.body}`);
+    return JSON.parse(answer.body ?? "") as Record<string, unknown>;
+  }
+
+  /** Lets time pass until the work is done. */
+  async #during<T>(work: Promise<T>): Promise<T> {
+    const { time } = this.#parts;
+    let done = false;
+    const finished = work.finally(() => {
+      done = true;
+    });
+    finished.catch(() => {});
+    for (let i = 0; !done && i < 2_000; i++) await time.runUntil(time.at + 10, () => done);
+    return finished;
+  }
+}

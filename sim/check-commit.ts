@@ -1,0 +1,205 @@
+/**
+ * What each commit must keep: I3, I6, I8, I10, I11, I12, and that nothing ends or comes back without a cause. The causes are listed here, not
+ * taken from core's `decide`: a version ceases to be accepted by evidence, a person, a policy, a leak, or because nobody ever had it.
+ */
+import { isAccepted, type Rotation, type Version } from "@keyover/core";
+import type { Batch } from "../packages/server/src/store/store.ts";
+import { endProblem, slackOf, wasUsed } from "./check-end.ts";
+import type { KeyPast, Model, RotationPast } from "./model.ts";
+import type { Process } from "./process.ts";
+import type { Before } from "./witness.ts";
+
+export interface Commit {
+  process: Process;
+  batch: Batch;
+  past: KeyPast;
+  before: Before;
+  /** The feed got an entry about this key. */
+  fed: boolean;
+  /** Sealed secrets of this key that were erased. */
+  erased: { id: string }[];
+}
+
+export function checkCommit(model: Model, commit: Commit): void {
+  const { past, before } = commit;
+  checkInventory(model, commit);
+  for (const [number, version] of past.versions) {
+    const was = before.versions.get(number);
+    if (was === version) continue;
+    if (was === undefined) checkBirth(model, commit, version);
+    else checkChange(model, commit, was, version);
+  }
+  for (const [id, { rotation }] of past.rotations) {
+    const was = before.rotations.get(id);
+    if (was !== rotation) checkRotation(model, commit, was, past.rotations.get(id) as RotationPast);
+  }
+  checkErasure(model, commit);
+}
+
+/** I8: one or two accepted versions, one rotation at a time, and the feed says what the inventory says. */
+function checkInventory(model: Model, { past, before, fed }: Commit): void {
+  const versions = [...past.versions.values()];
+  const accepted = versions.filter(({ state }) => isAccepted(state));
+  if (accepted.length > 2) model.fail("I8", past.id, `${accepted.length} versions are accepted`);
+  if (accepted.length === 0 && past.key.status !== "revoked") model.fail("I10", past.id, "no version is accepted");
+  const open = [...past.rotations.values()].filter(({ rotation }) => rotation.endedAt === null);
+  if (open.length > 1) model.fail("I8", past.id, "two rotations run at once");
+  if ((open[0]?.rotation.id ?? null) !== past.key.rotationId)
+    model.fail("I8", past.id, "the key names another rotation than the one that runs");
+  const shown = past.positions.at(-1);
+  if (shown === undefined) return;
+  const known = picture(versions.filter(({ state, sha256 }) => state !== "destroyed" && sha256 !== null));
+  const told = picture(shown.record.versions);
+  if (known !== told || shown.record.status !== past.key.status)
+    model.fail("I8", past.id, `the feed ${fed ? "was told" : "says"} ${told}; in truth it is ${known}`);
+  if (before.key?.status === "revoked" && past.key.status !== "revoked")
+    model.fail("I10", past.id, "a revoked key came back");
+  if (before.key !== undefined && before.key.status !== past.key.status) {
+    const deed = { active: "restore", suspended: "suspend", revoked: "revoke" }[past.key.status];
+    if (!model.wasAsked(deed, past.id)) model.fail("I14", past.id, `nobody asked to ${deed} the key`);
+  }
+}
+
+interface Shown extends Pick<Version, "number" | "state" | "sha256" | "compromised"> {
+  fence?: Version["fence"] | undefined;
+}
+
+/** What a verifier must know of versions. */
+function picture(versions: readonly Shown[]): string {
+  return versions
+    .map(({ number, state, sha256, compromised, fence }) => {
+      const limit = fence == null ? "" : ` within ${JSON.stringify(fence)}`;
+      return `v${number} ${state}${compromised ? "!" : ""} ${sha256?.slice(0, 6)}${limit}`;
+    })
+    .sort((a, b) => a.localeCompare(b))
+    .join(", ");
+}
+
+/** I6: a version is made once, by its rotation or with its key. */
+function checkBirth(model: Model, { past, before }: Commit, version: Version): void {
+  const wanted = before.key?.nextVersion ?? 1;
+  const last = Math.max(0, ...before.versions.keys());
+  if (version.number <= last || version.number < wanted - 1)
+    model.fail("I6", past.id, `version ${version.number} was made though the key has had ${last}`);
+  const mother = [...past.rotations.values()].filter(({ rotation }) => rotation.to === version.number);
+  if (before.key !== undefined && mother.length !== 1)
+    model.fail("I6", past.id, `version ${version.number} belongs to ${mother.length} rotations`);
+}
+
+function checkChange(model: Model, commit: Commit, was: Version, version: Version): void {
+  const { past, process } = commit;
+  const { number } = version;
+  if (was.compromised && !version.compromised) model.fail("I10", past.id, `the mark of version ${number} was lifted`);
+  if (was.state === "destroyed" && version.state !== "destroyed")
+    model.fail("I5", past.id, `version ${number} was destroyed and is back`);
+  if (version.sha256 !== was.sha256 && version.sha256 !== null)
+    model.fail("I6", past.id, `version ${number} has another secret`);
+  if (was.fence !== null && version.fence === null)
+    model.fail("I11", past.id, `the fence of version ${number} is gone`);
+  if (!was.compromised && version.compromised) checkStrike(model, commit, was, version);
+  if (isAccepted(was.state) && !isAccepted(version.state)) {
+    const problem = endProblem(model, past, process, version);
+    if (problem !== undefined) model.fail("I3", past.id, `version ${number} ${problem}`);
+  }
+  if (!isAccepted(was.state) && isAccepted(version.state)) checkReturn(model, commit, version);
+  if (was.state === "retired" && version.state === "destroyed") checkDestruction(model, commit, version);
+}
+
+/** I11: in one commit the leaked version is refused or fenced, and a successor is there or on its way. */
+function checkStrike(model: Model, { past }: Commit, was: Version, version: Version): void {
+  const { number } = version;
+  const kill = model.wasAsked("kill", `${past.id} ${number}`);
+  const contain = model.wasAsked("contain", `${past.id} ${number}`);
+  if (!kill && !contain) model.fail("I14", past.id, `nobody said that version ${number} leaked`);
+  past.undisturbed = false;
+  if (isAccepted(version.state) && (version.fence === null || (kill && !contain)))
+    model.fail("I11", past.id, `version ${number} leaked, and is accepted as before`);
+  const sound = [...past.versions.values()].some((each) => isAccepted(each.state) && !each.compromised);
+  if (isAccepted(was.state) && !sound && past.key.rotationId === null)
+    model.fail("I11", past.id, `version ${number} leaked, and nothing is on its way to replace it`);
+}
+
+/** I10: only a rollback, or a leak of the successor, brings a version back, and never one that leaked. */
+function checkReturn(model: Model, { past }: Commit, version: Version): void {
+  const { number } = version;
+  if (version.compromised) model.fail("I10", past.id, `version ${number} leaked and is accepted again`);
+  const known = [...past.rotations.values()].findLast(({ rotation }) => rotation.from === number);
+  const asked = known?.rotation.phase === "rolled-back" && model.wasAsked("rollback", known.rotation.id);
+  if (!asked) model.fail("I5", past.id, `version ${number} is accepted again, and nobody asked for it`);
+}
+
+function checkDestruction(model: Model, { past, process }: Commit, version: Version): void {
+  const known = [...past.rotations.values()].findLast(
+    ({ rotation }) => rotation.from === version.number && rotation.retiredAt !== null,
+  );
+  if (known === undefined || version.compromised) return;
+  const successorLeaked = past.versions.get(known.rotation.to)?.compromised === true;
+  if (successorLeaked || known.rotation.fromCompromised) return;
+  const passed = model.time.at - (known.retiredAt ?? Number.NaN);
+  if (!(passed >= known.rotation.policy.rollbackMs - slackOf(model, process)))
+    model.fail(
+      "I10",
+      past.id,
+      `version ${version.number} was destroyed ${passed} ms after it retired; the way back is open for ${known.rotation.policy.rollbackMs}`,
+    );
+}
+
+/** I12, and the order of phases: what a rotation says of times is so in truth. */
+function checkRotation(
+  model: Model,
+  { past, process, before }: Commit,
+  was: Rotation | undefined,
+  known: RotationPast,
+): void {
+  const { rotation } = known;
+  const slack = slackOf(model, process);
+  for (const name of [
+    "createdAt",
+    "offeredAt",
+    "claimedAt",
+    "confirmedAt",
+    "usedAt",
+    "retiredAt",
+    "rolledBackAt",
+    "endedAt",
+  ] as const) {
+    const time = rotation[name];
+    if (time === null || time === was?.[name]) continue;
+    if (time > model.time.at + model.clockErrorMs || time < model.time.at - slack)
+      model.fail("I12", past.id, `${name} is ${time - model.time.at} ms from the truth`);
+  }
+  const { offeredAt, overlapEndsAt, policy } = rotation;
+  if (offeredAt !== null && overlapEndsAt !== null && overlapEndsAt - offeredAt < policy.overlapMinMs)
+    model.fail("I12", past.id, "the deadline comes before the minimum overlap is over");
+  if (was !== undefined && was.rolledBackAt === null && rotation.rolledBackAt !== null) {
+    const struck = past.versions.get(rotation.to)?.compromised === true;
+    if (!struck && !model.wasAsked("rollback", rotation.id))
+      model.fail("I14", past.id, "nobody asked for the rollback");
+    const old = past.versions.get(rotation.from);
+    if (old?.state !== "active" || past.key.currentVersion !== rotation.from)
+      model.fail("I10", past.id, `rolled back, but version ${rotation.from} is ${old?.state}`);
+  }
+  if (was?.usedAt === null && rotation.usedAt !== null && !wasUsed(past, rotation.to))
+    model.fail("I3", past.id, `version ${rotation.to} counts as used, and was not`);
+  if (was !== undefined && was.endedAt !== null && was !== rotation && JSON.stringify(was) !== JSON.stringify(rotation))
+    model.fail("I8", past.id, "a rotation that had ended was changed");
+  if (before.key?.status === "revoked" && was === undefined) model.fail("I8", past.id, "a revoked key is rotated");
+}
+
+/** A sealed secret goes once its holder has proven to have it, its time is over, or its version is. */
+function checkErasure(model: Model, { past, before, process, erased }: Commit): void {
+  for (const { id } of erased) {
+    const version = [...past.versions.values()].find((each) => each.id === id);
+    if (version === undefined || !isAccepted(version.state) || past.key.status === "revoked") continue;
+    const { number } = version;
+    if (wasUsed(past, number)) continue;
+    const known = [...past.rotations.values()].find(({ rotation }) => rotation.to === number);
+    const since = known === undefined ? past.createdAt : known.offeredAt;
+    const policy = known?.rotation.policy ?? undefined;
+    const over =
+      since !== undefined && policy !== undefined && model.time.at >= since + policy.claimMs - slackOf(model, process);
+    if (known === undefined && before.key !== undefined && model.time.at - past.createdAt > 1_000) continue;
+    if (!over)
+      model.fail("I6", past.id, `the sealed secret of version ${number} is gone before anybody proved to have it`);
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * I3's heart: was the version quiet, by what verifiers had truly reported? Recomputed from the committed rows of boots and from every
+ * request that was ever decided on, without core's evidence.ts.
+ */
+import type { KeyPast, Model, RotationPast, Use } from "./model.ts";
+
+interface Mark {
+  /** Every verifier that may answer has reported up to here. */
+  at: number;
+  /** When the last unknown time of a lost verifier ends. */
+  holeEnd: number;
+  holes: { verifier: string; from: number; to: number }[];
+}
+
+/** An authority may go by a watermark that it read this long ago (fleet.ts): then by what was known then. */
+const VIEW_AGE_MS = 250;
+
+/** Why the version was not quiet, or undefined. `slackMs`: how long before now the decision may have been made. */
+export function quietProblem(
+  model: Model,
+  past: KeyPast,
+  { rotation, rolledBackAt, offeredAt }: RotationPast,
+  version: number,
+  slackMs: number,
+): string | undefined {
+  const { quietMs, gapMargin } = rotation.policy;
+  const since = (version === rotation.from ? offeredAt : rolledBackAt) ?? model.time.at;
+  // A suspension that came while this was decided says nothing of the silence before it.
+  const changedAt = past.key.status === "active" ? past.statusChangedAt : 0;
+  const begin = Math.max(since, changedAt) - slackMs;
+  if (past.key.status !== "active" && past.statusChangedAt < model.time.at - slackMs)
+    return `the key is ${past.key.status}`;
+  let problem: string | undefined;
+  for (const mark of marks(model, past.apiId, model.time.at - slackMs - VIEW_AGE_MS)) {
+    const found = problemAt(model, mark, past, version, begin, quietMs, gapMargin);
+    if (found === undefined) return undefined;
+    problem ??= found;
+  }
+  return problem;
+}
+
+function problemAt(
+  model: Model,
+  mark: Mark,
+  past: KeyPast,
+  version: number,
+  begin: number,
+  quietMs: number,
+  gapMargin: number,
+): string | undefined {
+  const silent = (from: number) => mark.at + 2 * model.clockErrorMs - from;
+  if (silent(begin) < quietMs)
+    return `only ${ms(silent(begin))} were reported since the overlap began, or the key's status changed`;
+  if (silent(mark.holeEnd) < quietMs)
+    return `a hole in the evidence ended ${ms(silent(mark.holeEnd))} before the watermark`;
+  const bySource = new Map<string, Use[]>();
+  for (const use of past.uses) {
+    if (use.at > mark.at) continue;
+    const uses = bySource.get(use.source);
+    if (uses === undefined) bySource.set(use.source, [use]);
+    else uses.push(use);
+  }
+  for (const [source, uses] of bySource) {
+    const last = uses.findLast((use) => use.version === version && !isLost(mark, use));
+    if (last === undefined) continue;
+    const gap = longestGap(mark, uses);
+    const silence = silent(Math.max(last.at, begin));
+    if (silence < quietMs) return `${source} used it ${ms(silent(last.at))} before the watermark`;
+    // Verifiers know times to within the way of a request.
+    if (silence < gap * gapMargin - 500 * gapMargin)
+      return `${source} was silent for ${ms(silence)}; it has been silent for ${ms(gap)} before`;
+  }
+  return undefined;
+}
+
+/** Nobody can know of a use in a hole. What lies around it, the hole itself speaks for. */
+function isLost({ holes }: Mark, use: Use): boolean {
+  return holes.some(({ verifier, from, to }) => verifier === use.verifier && use.at > from && use.at <= to);
+}
+
+function longestGap(mark: Mark, uses: readonly Use[]): number {
+  let longest = 0;
+  for (const [i, use] of uses.entries()) {
+    const before = uses[i - 1];
+    if (before === undefined || isLost(mark, before) || isLost(mark, use)) continue;
+    longest = Math.max(longest, use.at - before.at);
+  }
+  return longest;
+}
+
+const JUST_BEFORE_MS = 1e-3;
+
+/** The marks that an authority may have gone by since `from`, the newest first. */
+function* marks(model: Model, apiId: string, from: number): Generator<Mark> {
+  const times = new Set([model.time.at, from]);
+  for (const rows of model.boots.values())
+    for (const { at, boot } of rows) if (boot.apiId === apiId && at > from) times.add(at).add(at - JUST_BEFORE_MS);
+  for (const at of [...times].sort((a, b) => b - a)) yield markAt(model, apiId, at);
+}
+
+function markAt(model: Model, apiId: string, at: number): Mark {
+  const mark: Mark = { at, holeEnd: Number.NEGATIVE_INFINITY, holes: [] };
+  for (const rows of model.boots.values()) {
+    const row = rows.findLast((each) => each.at <= at);
+    if (row === undefined || row.boot.apiId !== apiId || row.boot.closed) continue;
+    const { coveredTo, answersUntil, replacedAt, removedAt } = row.boot;
+    const end = Math.min(answersUntil, replacedAt ?? Infinity, removedAt ?? Infinity);
+    if (replacedAt === null && removedAt === null && at < answersUntil) mark.at = Math.min(mark.at, coveredTo);
+    else if (end > coveredTo) {
+      mark.holeEnd = Math.max(mark.holeEnd, end);
+      mark.holes.push({ verifier: row.boot.instance, from: coveredTo, to: end });
+    }
+  }
+  return mark;
+}
+
+function ms(time: number): string {
+  return Number.isFinite(time) ? `${Math.round(time)} ms` : "an unknown time";
+}

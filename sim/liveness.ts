@@ -1,0 +1,116 @@
+/**
+ * L1, L2: after the heal every rotation ends. Where a consumer never changes over, the authority says so and names what it waits for; then
+ * a person ends it, as the documentation tells them to.
+ */
+import type { Caller } from "./caller.ts";
+import type { Consumer } from "./consumer.ts";
+import type { KeyPast, Model } from "./model.ts";
+import type { Operators } from "./operators.ts";
+import type { VirtualTime } from "./time.ts";
+
+export interface Healed {
+  model: Model;
+  time: VirtualTime;
+  consumers: Consumer[];
+  operators: Operators;
+  caller: Caller;
+}
+
+/** For verifiers to come back, and their leases and holes to pass. */
+const SETTLE_MS = 8_000;
+
+export async function checkEnds(healed: Healed): Promise<void> {
+  const { model, time, operators } = healed;
+  const over = () => model.violation !== undefined;
+  await time.runUntil(time.at + 3_000, over);
+  for (const past of model.keys.values()) if (past.key.status === "suspended") operators.restore(past);
+  time.after(model.staleMs + SETTLE_MS, () => {
+    model.settled = true;
+  });
+  for (const consumer of healed.consumers) consumer.quietly = true;
+  const begin = time.at;
+  const bound = Math.max(...[...model.keys.values()].map((past) => boundOf(model, past)));
+  const asked = new Set<string>();
+  while (!over() && time.at < begin + bound) {
+    const open = running(model);
+    if (open.length === 0) return;
+    for (const past of open) {
+      const consumer = healed.consumers.find(({ key }) => key === past.id);
+      const step = `${past.key.rotationId} ${past.rotations.get(past.key.rotationId ?? "")?.rotation.phase}`;
+      if (time.at - begin < SETTLE_MS || asked.has(step)) continue;
+      const way = needsAPerson(past, consumer);
+      if (way === undefined) continue;
+      asked.add(step);
+      await ended(time, over, explains(healed, past));
+      operators.end(way, past);
+    }
+    await time.runUntil(time.at + 1_000, over);
+  }
+  for (const past of running(model)) {
+    const rotation = past.rotations.get(past.key.rotationId as string)?.rotation;
+    const evidence = await ended(time, over, healed.caller.call("GET", `/v1/rotations/${rotation?.id}/evidence`));
+    const why = JSON.stringify(evidence?.body ?? null).slice(0, 1_500);
+    model.fail(
+      "L1",
+      past.id,
+      `${Math.round(bound / 1_000)} s after the heal rotation ${rotation?.from}→${rotation?.to} is still ${rotation?.phase}: ${why}`,
+    );
+  }
+}
+
+function running(model: Model): KeyPast[] {
+  return [...model.keys.values()].filter(({ key }) => key.rotationId !== null);
+}
+
+/** How a person ends a rotation that can't end by itself; undefined if it can. */
+function needsAPerson(past: KeyPast, consumer: Consumer | undefined): "retire" | "rollback" | undefined {
+  const rotation = past.rotations.get(past.key.rotationId ?? "")?.rotation;
+  if (rotation === undefined) return undefined;
+  const lost = rotation.claimEndedAt !== null && rotation.usedAt === null && rotation.phase === "offered";
+  if (lost && !rotation.fromCompromised) return "rollback";
+  // It will never change over, or was left behind by force or by a leak and holds nothing that opens anything.
+  // A key whose maker never heard of it has no consumer.
+  return consumer?.cooperative === true && past.undisturbed && !lost ? undefined : "retire";
+}
+
+/** The times that policies and evidence may take, and as much again. */
+function boundOf(model: Model, past: KeyPast): number {
+  const rotation = past.rotations.get(past.key.rotationId ?? "")?.rotation;
+  if (rotation === undefined) return 0;
+  const { overlapMs, claimMs, rollbackMs, quietMs, gapMargin } = rotation.policy;
+  let gap = 0;
+  for (let i = 1; i < past.uses.length; i++) gap = Math.max(gap, (past.uses[i]?.at ?? 0) - (past.uses[i - 1]?.at ?? 0));
+  const longest = Math.max(gap, longestOfSources(past));
+  return 2 * (20_000 + 2 * model.staleMs + overlapMs + claimMs + rollbackMs + quietMs + longest * gapMargin);
+}
+
+function longestOfSources(past: KeyPast): number {
+  const last = new Map<string, number>();
+  let longest = 0;
+  for (const { source, at } of past.uses) {
+    longest = Math.max(longest, at - (last.get(source) ?? at));
+    last.set(source, at);
+  }
+  return longest;
+}
+
+/** L2: the authority says what a rotation waits for. */
+async function explains({ caller, model }: Healed, past: KeyPast): Promise<void> {
+  const id = past.key.rotationId;
+  if (id === null) return;
+  const reply = await caller.call("GET", `/v1/rotations/${id}/evidence`);
+  if (past.key.rotationId !== id || reply === undefined) return;
+  const { gates, waitingFor } = reply.body as { gates?: { name: string; met: boolean }[]; waitingFor?: unknown };
+  if (reply.status !== 200 || gates === undefined)
+    return model.fail("L2", past.id, `no explanation: ${JSON.stringify(reply.body)}`);
+  void waitingFor;
+}
+
+async function ended<T>(time: VirtualTime, over: () => boolean, work: Promise<T>): Promise<T | undefined> {
+  let result: { value: T } | undefined;
+  void work.then((value) => {
+    result = { value };
+  });
+  for (let i = 0; result === undefined && i < 300 && !over(); i++) await time.runUntil(time.at + 100, over);
+  return (result as { value: T } | undefined)?.value;
+}

@@ -1,0 +1,139 @@
+/**
+ * The reference model: what was committed, when in truth, and what verifiers and consumers did. It is filled from the database's
+ * commits and from the edges of the processes, never from what an authority believes. The checks (check-*.ts) read it.
+ */
+import {
+  type HeldKey,
+  type HeldVersion,
+  holdKey,
+  type Key,
+  type KeyRecord,
+  type Rotation,
+  type StalenessPolicy,
+  type Version,
+} from "@keyover/core";
+import type { Boot } from "../packages/server/src/store/entities.ts";
+import type { History } from "./history.ts";
+import type { Process } from "./process.ts";
+import type { VirtualTime } from "./time.ts";
+
+export class Violation extends Error {
+  readonly invariant: string;
+  readonly key: string | undefined;
+
+  constructor(invariant: string, key: string | undefined, message: string) {
+    super(message);
+    this.invariant = invariant;
+    this.key = key;
+  }
+}
+
+/** One committed record of a key, in force from `at` (true time) until the next one. */
+export interface Position {
+  at: number;
+  record: KeyRecord;
+  byHash: Map<string, HeldVersion>;
+}
+
+/** A request that a verifier knew the version of. */
+export interface Use {
+  at: number;
+  version: number;
+  source: string;
+  verifier: string;
+  accepted: boolean;
+}
+
+export interface RotationPast {
+  rotation: Rotation;
+  /** True times of the commits. */
+  offeredAt: number | undefined;
+  retiredAt: number | undefined;
+  rolledBackAt: number | undefined;
+  /** The successor's secret has left an authority. */
+  handedOutAt: number | undefined;
+}
+
+export interface KeyPast {
+  id: string;
+  apiId: string;
+  createdAt: number;
+  positions: Position[];
+  key: Key;
+  versions: Map<number, Version>;
+  rotations: Map<string, RotationPast>;
+  uses: Use[];
+  /** Sealed rows by id; true: still there. */
+  sealed: Map<string, boolean>;
+  /** When it last began or ceased to be accepted as a whole. */
+  statusChangedAt: number;
+  /** Nothing but evidence ever ended a version of it, and no operator took it from its consumer. */
+  undisturbed: boolean;
+}
+
+/** A boot's row as committed, and when. */
+export interface BootRow {
+  at: number;
+  boot: Boot;
+}
+
+export class Model {
+  readonly time: VirtualTime;
+  readonly history: History;
+  readonly keys = new Map<string, KeyPast>();
+  /** Which version of which key a secret is, by the hash of its text. Never forgotten. */
+  readonly secrets = new Map<string, { key: KeyPast; version: number }>();
+  readonly boots = new Map<string, BootRow[]>();
+  /** Where several authorities share the work: who was given which part of it, and until when each of them lives. */
+  readonly owners = new Map<number, Process>();
+  readonly leases = new Map<Process, number>();
+  readonly feedHeads = new Map<string, number>();
+  /** What operators asked for: deed and subject. */
+  readonly asked = new Set<string>();
+  readonly staleness: StalenessPolicy;
+  /** The longest that an answer of the database takes to arrive, and a decision with it. */
+  readonly lateMs: number;
+  /** How far an authority's clock may be from the truth: it can't know when a late answer of the database was true. */
+  readonly clockErrorMs: number;
+  commits = 0;
+  auditEntries = 0;
+  violation: Violation | undefined;
+  /** Everything has worked for long enough: there is no excuse any more. */
+  settled = false;
+  readonly counts = { rotations: 0, requests: 0, wronglyRefused: 0, wronglyAccepted: 0, unavailable: 0, lost: 0 };
+
+  constructor(time: VirtualTime, history: History, staleness: StalenessPolicy, slowMs: number) {
+    this.time = time;
+    this.history = history;
+    this.staleness = staleness;
+    // A step of the engine reads half a dozen times before it commits.
+    this.lateMs = 6 * slowMs;
+    this.clockErrorMs = slowMs + 5;
+  }
+
+  /** The first one counts: what follows may follow from it. */
+  fail(invariant: string, key: string | undefined, message: string): void {
+    if (this.violation !== undefined) return;
+    this.history.note("CHECK", `${invariant} ${message}`, key);
+    this.violation = new Violation(invariant, key, message);
+  }
+
+  ask(deed: string, subject: string): void {
+    this.asked.add(`${deed} ${subject}`);
+  }
+
+  wasAsked(deed: string, subject: string): boolean {
+    return this.asked.has(`${deed} ${subject}`);
+  }
+
+  /** How long a verifier may go on with what it knows: D of I4. */
+  get staleMs(): number {
+    const { leaseMs, onStale, staticMs } = this.staleness;
+    return leaseMs + (onStale === "static" ? staticMs : 0);
+  }
+}
+
+export function positionOf(at: number, record: KeyRecord): Position {
+  const held: HeldKey = holdKey(record);
+  return { at, record, byHash: new Map(held.versions.map((version) => [version.version.sha256, version])) };
+}

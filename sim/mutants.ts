@@ -1,0 +1,338 @@
+/**
+ * Deliberate bugs, each of a kind that a hurried change could bring. A mutant replaces one piece of text of one shipped file, in the
+ * process that runs it and nowhere else (hooks.ts). The gate (mutation-gate.ts) runs seeds until the checks notice. The checks know nothing of
+ * this list.
+ */
+export interface Mutant {
+  name: string;
+  /** Below packages/. */
+  file: string;
+  /** Must be there exactly once. */
+  find: string;
+  replace: string;
+  /** The bug, in a sentence. */
+  why: string;
+}
+
+export const mutants: Mutant[] = [
+  {
+    name: "skip-acknowledgements",
+    file: "server/src/engine/facts.ts",
+    find: `facts.laggards.length === 0) events.push`,
+    replace: `facts.laggards.length >= 0) events.push`,
+    why: "A successor is offered without waiting for the verifiers",
+  },
+  {
+    name: "count-old-boots",
+    file: "server/src/feed/fleet.ts",
+    find: "if (to <= before) return;\n    member.applied = to;",
+    replace: `if (to <= before) return;
+    for (const other of hosted.values()) if (other.row.value.instance === member.row.value.instance) other.applied = Math.max(other.applied, to);
+    member.applied = to;`,
+    why: "What one boot of a verifier acknowledged counts for the others of its name",
+  },
+  {
+    name: "lost-boots-do-not-count",
+    file: "core/src/evidence.ts",
+    find: "if (to > coveredTo) holes.push",
+    replace: "if (to > coveredTo + Infinity) holes.push",
+    why: "The time that a lost verifier never reported counts as silence",
+  },
+  {
+    name: "watermark-is-now",
+    file: "core/src/evidence.ts",
+    find: "at = Math.min(at, coverage.coveredTo);",
+    replace: "at = Math.max(at, coverage.coveredTo);",
+    why: "Silence is taken for quiet though verifiers have not reported yet",
+  },
+  {
+    name: "quiet-counts-from-ever",
+    file: "server/src/evidence/evidence.ts",
+    find: "const countsFrom = Math.max(question.countsFrom, key.statusChangedAt);",
+    replace: "const countsFrom = question.countsFrom;",
+    why: "The silence of a suspended key counts as quiet",
+  },
+  {
+    name: "quiet-ignores-sources",
+    file: "core/src/evidence.ts",
+    find: "quietAt = Math.max(quietAt, sourceQuietAt);",
+    replace: "if (sources.length === 0) quietAt = Math.max(quietAt, sourceQuietAt);",
+    why: "Only the first source of a version has to be silent",
+  },
+  {
+    name: "forget-usual-gaps",
+    file: "core/src/evidence.ts",
+    find: "Math.max(rule.quietMs, use.longestGapMs * rule.gapMargin)",
+    replace: "rule.quietMs",
+    why: "A source's own usual silence is not waited for",
+  },
+  {
+    name: "refused-use-is-no-use",
+    file: "verifier/src/sightings.ts",
+    find: "if (accepted + refused === 0) return;",
+    replace: "if (accepted === 0) return;",
+    why: "Uses that were refused are not reported, though somebody still holds the version",
+  },
+  {
+    name: "no-minimum-overlap",
+    file: "core/src/gates.ts",
+    find: "const minimum = killed || (minimumAt !== null && now >= minimumAt);",
+    replace: "const minimum = killed || minimumAt !== null;",
+    why: "The minimum overlap is not waited for",
+  },
+  {
+    name: "confirm-is-use",
+    file: "core/src/gates.ts",
+    find: "met: killed || rotation.usedAt !== null,",
+    replace: "met: killed || rotation.usedAt !== null || rotation.confirmedAt !== null,",
+    why: "The consumer's word is taken for a use of the successor",
+  },
+  {
+    name: "retire-at-deadline",
+    file: "core/src/decide.ts",
+    find: `rotation.policy.onDeadline === "retire")`,
+    replace: "rotation.policy.overlapMs > 0)",
+    why: "The old version retires on its deadline though the policy says to hold",
+  },
+  {
+    name: "retire-at-deadline-quietly",
+    file: "core/src/decide.ts",
+    find: `if (rotation.phase === "overlapping" && gates(`,
+    replace: `if (deadlinePassed(rotation, now)) return retire(rotation, null, now);
+      if (rotation.phase === "overlapping" && gates(`,
+    why: "The same, and nothing is recorded",
+  },
+  {
+    name: "own-clock-sets-deadlines",
+    file: "server/src/authority.ts",
+    find: "const clock = await createSteadyClock(given.clock, () => store.now(), given.log);",
+    replace:
+      "const clock = { ...(await createSteadyClock(given.clock, () => store.now(), given.log)), now: given.clock.now };",
+    why: "Each authority goes by its own machine's clock",
+  },
+  {
+    name: "follow-clock-steps",
+    file: "verifier/src/lease.ts",
+    find: "return at + this.#lower - DRIFT * (at - this.#asOf);",
+    replace: "return this.#clock.now();",
+    why: "A verifier reports in the time of its own wall clock",
+  },
+  {
+    name: "lease-from-answer",
+    file: "verifier/src/api-replica.ts",
+    find: "this.#lease.grant(grant, answer.sentAt);",
+    replace: "this.#lease.grant(grant, answer.receivedAt + 2_000);",
+    why: "A lease counts from when its answer came, and a little more",
+  },
+  {
+    name: "grant-alone-is-fresh",
+    file: "verifier/src/lease.ts",
+    find: "Math.min(this.#grantedAt, this.#wholeAt) + this.#policy.leaseMs;",
+    replace: "Math.max(this.#grantedAt, this.#wholeAt) + this.#policy.leaseMs;",
+    why: "A verifier whose feed is stuck counts as up to date while its reports arrive",
+  },
+  {
+    name: "closed-goes-on",
+    file: "verifier/src/lease.ts",
+    find: `(this.#policy?.onStale === "static" ? this.#policy.staticMs : 0);`,
+    replace: "((this.#policy?.staticMs ?? 0) + 10_000);",
+    why: "A verifier goes on past its lease for longer than the policy says",
+  },
+  {
+    name: "older-over-newer",
+    file: "verifier/src/replica.ts",
+    find: "if (before !== undefined && record.seq <= before.record.seq) return false;",
+    replace: "if (before !== undefined && record.seq === before.record.seq) return false;",
+    why: "An old snapshot, or the late answer to a question, goes over newer entries",
+  },
+  {
+    name: "acknowledge-what-is-heard",
+    file: "verifier/src/acknowledger.ts",
+    find: "const applied = await keeper.kept();",
+    replace: "const applied = (await keeper.kept()) + 1;",
+    why: "A verifier acknowledges the next entry before it is there",
+  },
+  {
+    name: "disk-lease-for-ever",
+    file: "verifier/src/replica-keeper.ts",
+    find: "return wallNow < lease.writtenAt ? undefined : lease.until - wallNow;",
+    replace: "return lease.until - lease.writtenAt;",
+    why: "A lease on the disk is as long after a restart as when it was written",
+  },
+  {
+    name: "remember-no-for-ever",
+    file: "verifier/src/misses.ts",
+    find: "const NO_MS = 2_000;",
+    replace: "const NO_MS = 60_000;",
+    why: "That a key was unknown is remembered for a minute",
+  },
+  {
+    name: "unreachable-is-unknown",
+    file: "verifier/src/api-replica.ts",
+    find: `return outcome.code === "unavailable" ? STALE : UNKNOWN;`,
+    replace: "return UNKNOWN;",
+    why: "A key that could not be asked about is called a bad one",
+  },
+  {
+    name: "repeated-reports-count",
+    file: "server/src/feed/fleet.ts",
+    find: "queue.report(boot, rev, repeated ? [] : report.sightings, scope)",
+    replace: "queue.report(boot, rev, report.sightings, scope)",
+    why: "The uses in a repeated report are counted again",
+  },
+  {
+    name: "coverage-before-uses",
+    file: "server/src/feed/report-queue.ts",
+    find: "return add({ boot, expect }, own);",
+    replace: "return add({ boot, expect }, []);",
+    why: "A report's interval is kept, and what was seen in it is not",
+  },
+  {
+    name: "wipe-before-proof",
+    file: "core/src/decide.ts",
+    find: "next: { ...rotation, claimedAt: rotation.claimedAt ?? now }, effects: [] };",
+    replace: `next: { ...rotation, claimedAt: rotation.claimedAt ?? now }, effects: [{ do: "erase-sealed", version: rotation.to }] };`,
+    why: "The sealed successor is erased when it is handed out, before anybody proved to have it",
+  },
+  {
+    name: "second-secret",
+    file: "core/src/decide.ts",
+    find: "next: { ...rotation, claimedAt: rotation.claimedAt ?? now }, effects: [] };",
+    replace: `next: { ...rotation, claimedAt: rotation.claimedAt ?? now }, effects: rotation.claimedAt === null ? [] : [{ do: "create-successor", version: rotation.to }] };`,
+    why: "A repeated claim makes another secret",
+  },
+  {
+    name: "delete-the-used-one",
+    file: "core/src/moves.ts",
+    find: `{ do: "set-state", version: rotation.from, state: "retiring" }`,
+    replace: `{ do: "set-state", version: rotation.from, state: "retired" }`,
+    why: "The old version ends as soon as the successor is used",
+  },
+  {
+    name: "rollback-drops-successor",
+    file: "core/src/decide.ts",
+    find: "if (rotation.claimedAt === null && rotation.confirmedAt === null && rotation.usedAt === null) {",
+    replace: "if (rotation.usedAt === null) {",
+    why: "A rollback destroys a successor that was handed out and not yet used",
+  },
+  {
+    name: "rollback-to-leaked",
+    file: "core/src/decide.ts",
+    find: `if (rotation.fromCompromised) {
+    return refuse("version_compromised", \`version \${rotation.from} is marked compromised; it is never accepted again\`);
+  }`,
+    replace: "",
+    why: "A rollback brings a leaked version back",
+  },
+  {
+    name: "cancel-after-claim",
+    file: "core/src/decide.ts",
+    find: `if (rotation.phase === "offered" && rotation.claimedAt !== null) {`,
+    replace: `if (rotation.phase === "offered" && rotation.usedAt !== null) {`,
+    why: "A rotation is cancelled though its successor was handed out",
+  },
+  {
+    name: "destroy-at-once",
+    file: "core/src/decide.ts",
+    find: "return now >= (rotation.retiredAt as number) + rotation.policy.rollbackMs;",
+    replace: "return now >= (rotation.retiredAt as number);",
+    why: "The way back is closed as soon as the old version retires",
+  },
+  {
+    name: "kill-only-marks",
+    file: "core/src/compromise.ts",
+    find: `    { do: "mark-compromised", version: rotation.from },
+    { do: "set-state", version: rotation.from, state: "retired" },
+  ];
+  const marked`,
+    replace: `    { do: "mark-compromised", version: rotation.from },
+  ];
+  const marked`,
+    why: "A killed version is marked, and goes on being accepted",
+  },
+  {
+    name: "contain-without-fence",
+    file: "core/src/compromise.ts",
+    find: `if (event.fence !== undefined) effects.push({ do: "set-fence", version: rotation.from, fence: event.fence });`,
+    replace: "",
+    why: "A contained version is not fenced",
+  },
+  {
+    name: "no-feed-entry",
+    file: "server/src/keys/change.ts",
+    find: "feed: visible ? [{ apiId: api.id, record }] : [] };",
+    replace: `feed: visible && this.key.status === key.value.status ? [{ apiId: api.id, record }] : [] };`,
+    why: "Verifiers are not told that a key was suspended or revoked",
+  },
+  {
+    name: "unguarded-key",
+    file: "server/src/keys/change.ts",
+    find: `writes.push(put("key", this.key, key));`,
+    replace: `if (this.key !== key.value) writes.push(put("key", this.key, key));`,
+    why: "Two changes at once are both taken, because neither is guarded by the key's revision",
+  },
+  {
+    name: "two-rotations",
+    file: "server/src/engine/rotations.ts",
+    find: "if (key.rotationId !== null) {\n    return refuse(",
+    replace: 'if (key.rotationId !== null && change.rotation?.phase !== "retired") {\n    return refuse(',
+    why: "A rotation starts while another one of the key has not ended",
+  },
+  {
+    name: "drop-the-fence",
+    file: "server/src/store/writes.ts",
+    find: "if (fence !== undefined) all.push(fenceStatement(dialect, fence));",
+    replace: "",
+    why: "A commit does not prove that the work is this process's",
+  },
+  {
+    name: "beat-without-looking",
+    file: "server/src/feed/hub.ts",
+    find: "if (catchingUp || seq < head) continue;",
+    replace: "",
+    why: "A follower that is behind is told that it has everything",
+  },
+  {
+    name: "feed-loses-entries",
+    file: "server/src/feed/hub.ts",
+    find: "if (subscriber.catchingUp || subscriber.seq >= entry.seq) continue;",
+    replace: "if (subscriber.catchingUp || subscriber.seq >= entry.seq || entry.seq % 7 === 0) continue;",
+    why: "Now and then an entry is not sent",
+  },
+  {
+    name: "stuck-after-a-conflict",
+    file: "server/src/engine/engine.ts",
+    find: "agenda.set(rotationId, woken.has(rotationId) ? 0 : nextLook(",
+    replace:
+      'if (rotation.phase === "retired") return false;\n      agenda.set(rotationId, woken.has(rotationId) ? 0 : nextLook(',
+    why: "A retired rotation is looked at no more",
+  },
+  {
+    name: "audit-is-short",
+    file: "server/src/store/writes.ts",
+    find: "const auditHead = statement(",
+    replace: "if (batch.audit.length > 1) batch.audit.pop();\n  const auditHead = statement(",
+    why: "Of several changes in one commit not all are in the audit log",
+  },
+  {
+    name: "seals-fit-anywhere",
+    file: "server/src/custody/custody.ts",
+    find: `return Buffer.from(\`keyover/1|\${purpose}|\${owner}|\${version}\`, "utf8");`,
+    replace: `return Buffer.from(\`keyover/1|\${purpose}\`, "utf8") ?? owner ?? version;`,
+    why: "A sealed secret opens in another key's place",
+  },
+  {
+    name: "lost-reports-lose-uses",
+    file: "verifier/src/reporter.ts",
+    find: "if (endsBoot(answer)) return this.#refused(answer);",
+    replace: "report.sightings = [];\n      if (endsBoot(answer)) return this.#refused(answer);",
+    why: "A report that went unanswered is sent again without what was seen",
+  },
+  {
+    name: "unfenced-when-lost",
+    file: "server/src/engine/shares.ts",
+    find: "fenceOf: (rotationId) => (store.shared ? fence(shardOf(rotationId)) : undefined),",
+    replace: "fenceOf: () => undefined,",
+    why: "The engine commits without its fence",
+  },
+];

@@ -1,0 +1,156 @@
+/**
+ * What a seed means: how many of each, which policies, which faults and how strong. Each seed switches most kinds of fault off, so that
+ * rare ones are not drowned by common ones and each is seen alone (swarm testing, Groce et al. 2012).
+ */
+import type { RotationPolicyPatch, StalenessPolicy } from "@keyover/core";
+import type { Chance } from "./chance.ts";
+import type { Weather } from "./network.ts";
+
+const SECOND = 1_000;
+
+/** Kinds of fault that strike from time to time, by the nemesis. */
+export const faultKinds = [
+  "kill-authority",
+  "kill-verifier",
+  "kill-consumer",
+  "power-cut-verifier",
+  "power-cut-consumer",
+  "fresh-disk",
+  "old-disk",
+  "stop-authority",
+  "stop-verifier",
+  "stop-consumer",
+  "partition-one-way",
+  "partition-both-ways",
+  "isolate",
+  "cut-streams",
+  "step-clock",
+  "authority-disk-full",
+  "verifier-disk-full",
+  "consumer-disk-full",
+  "new-verifier",
+  "close-verifier",
+  "remove-dead-verifier",
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+/** What an operator may do beside starting rotations. */
+export const deedKinds = [
+  "deadline",
+  "retire",
+  "rollback",
+  "cancel",
+  "kill",
+  "contain",
+  "suspend",
+  "revoke",
+  "race",
+  "narrow",
+] as const;
+export type DeedKind = (typeof deedKinds)[number];
+
+export const consumerKinds = ["holder", "by-hand", "never", "partly", "back"] as const;
+export type ConsumerKind = (typeof consumerKinds)[number];
+
+export interface ConsumerPlan {
+  kind: ConsumerKind;
+  instances: number;
+  everyMs: number;
+  policy: RotationPolicyPatch;
+  /** Instances share an address only, or a name as well. */
+  named: boolean;
+  networks: boolean;
+  claim: "token" | "self";
+}
+
+export interface Options {
+  authorities: number;
+  verifiers: number;
+  consumers: ConsumerPlan[];
+  apis: number;
+  staleness: StalenessPolicy;
+  faultsMs: number;
+  /** Between two rotations of one key that end, and between two deeds of an operator. */
+  rotateEveryMs: number;
+  deedEveryMs: number;
+  deeds: DeedKind[];
+  faults: FaultKind[];
+  faultEveryMs: number;
+  weather: Weather;
+  /** At each effect of a process. */
+  crashAtEffect: number;
+  stopAtEffect: number;
+  slowEffects: number;
+  slowEffectMs: number;
+  drift: number;
+  skewMs: number;
+  /** What a line of a verifier's journal counts for: the more, the more often the whole is written anew. */
+  journalLineBytes: number;
+  /** Keys that are made meanwhile, some for a secret that is in use already. */
+  newKeys: number;
+  /** The bells between authorities that are lost. */
+  bellsLost: number;
+}
+
+export function drawOptions(chance: Chance): Options {
+  const calm = chance.happens(0.08);
+  const faults = calm ? [] : faultKinds.filter(() => chance.happens(0.25));
+  const deeds = deedKinds.filter(() => chance.happens(0.3));
+  const leaseMs = chance.pick([2, 2, 3, 5, 10]) * SECOND;
+  const onStale = chance.pick(["closed", "static"] as const);
+  const staticMs = onStale === "static" ? chance.pick([0, 2, 5, 15]) * SECOND : 0;
+  const rough = (probability: number, low: number, high: number) =>
+    !calm && chance.happens(probability) ? chance.between(low, high) : 0;
+  return {
+    authorities: chance.pick([1, 1, 2, 3]),
+    verifiers: chance.pick([2, 2, 3, 4]),
+    consumers: Array.from({ length: chance.whole(3, 14) }, () => drawConsumer(chance)),
+    apis: chance.pick([1, 1, 1, 2]),
+    staleness: { leaseMs, onStale, staticMs },
+    faultsMs: chance.whole(12, 35) * SECOND,
+    rotateEveryMs: chance.pick([0.3, 0.3, 1, 3]) * SECOND,
+    deedEveryMs: chance.pick([1, 3, 8]) * SECOND,
+    deeds,
+    faults,
+    faultEveryMs: chance.pick([1, 3, 8]) * SECOND,
+    weather: {
+      delayMinMs: 1,
+      delayMaxMs: chance.pick([2, 20, 80]),
+      loss: rough(0.4, 0.001, 0.1),
+      duplicates: rough(0.4, 0.01, 0.2),
+      slow: rough(0.4, 0.001, 0.05),
+      slowMs: chance.pick([500, 3_000, 12_000]),
+    },
+    crashAtEffect: rough(0.25, 0.0001, 0.002),
+    stopAtEffect: rough(0.25, 0.0001, 0.001),
+    slowEffects: rough(0.4, 0.01, 0.3),
+    slowEffectMs: chance.pick([5, 50, 1_500]),
+    drift: rough(0.5, 0, 1e-4),
+    skewMs: rough(0.5, 0, 3_600_000),
+    journalLineBytes: chance.pick([200, 200, 150_000]),
+    newKeys: chance.pick([0, 0, 1, 3]),
+    bellsLost: rough(0.4, 0.1, 1),
+  };
+}
+
+function drawConsumer(chance: Chance): ConsumerPlan {
+  const overlapMinMs = chance.pick([1, 1, 2, 5]) * SECOND;
+  const overlapMs = overlapMinMs + chance.pick([1, 2, 4, 10]) * SECOND;
+  return {
+    kind: chance.happens(0.7) ? "holder" : chance.pick(consumerKinds),
+    instances: chance.pick([1, 1, 1, 1, 2, 3, 5]),
+    everyMs: chance.pick([600, 900, 1_500, 3_000]),
+    named: chance.happens(0.7),
+    networks: chance.happens(0.1),
+    claim: chance.happens(0.15) ? "self" : "token",
+    policy: {
+      overlapMinMs,
+      overlapMs,
+      quietMs: chance.pick([1, 1, 2, 4]) * SECOND,
+      gapMargin: chance.pick([1, 1, 1.5, 2]),
+      onDeadline: chance.happens(0.15) ? "retire" : "hold",
+      rollbackMs: chance.pick([0, 0, 1, 3]) * SECOND,
+      claimMs: overlapMs + chance.pick([0, 20, 60]) * SECOND,
+    },
+  };
+}

@@ -1,0 +1,109 @@
+/**
+ * The replicas inside the verifiers, seen without asking them anything that they would count as a use. Each replica is known by the process
+ * in whose time it was first touched. I5 is checked here at each touch, and I2 when a secret is handed out.
+ */
+import { type FeedEntry, isAccepted, type KeyRecord, parseDigestText } from "@keyover/core";
+import { TableReplica } from "../packages/verifier/src/replica.ts";
+import { Process } from "./process.ts";
+
+type Fail = (invariant: string, key: string | undefined, message: string) => void;
+
+const replicas = new Map<Process, Set<TableReplica>>();
+const newest = new WeakMap<TableReplica, Map<string, number>>();
+let fail: Fail = () => {};
+
+/** For the simulation that runs now. */
+export function watchReplicas(told: Fail): void {
+  fail = told;
+  replicas.clear();
+  install();
+}
+
+export function replicasOf(process: Process): TableReplica[] {
+  return [...(replicas.get(process) ?? [])];
+}
+
+/** The record that this process would decide by, if it has the version. */
+function holds(process: Process, sha256: string): KeyRecord | undefined {
+  const digest = new Int32Array(8);
+  if (!parseDigestText(sha256, digest)) return undefined;
+  for (const replica of replicasOf(process)) {
+    const slot = replica.find(digest);
+    if (slot >= 0) return replica.held(slot).held.record;
+  }
+  return undefined;
+}
+
+/** True if this process accepts the version by what it holds. */
+export function accepts(process: Process, sha256: string): boolean {
+  const version = holds(process, sha256)?.versions.find((each) => each.sha256 === sha256);
+  return version !== undefined && isAccepted(version.state);
+}
+
+let installed = false;
+
+function install(): void {
+  if (installed) return;
+  installed = true;
+  around("put", (replica, [given], call) => {
+    const taken = call();
+    touch(replica);
+    if (taken === true) checkForward(replica, given as KeyRecord);
+    return taken;
+  });
+  around("apply", (replica, [given], call) => {
+    const before = replica.seq;
+    const outcome = call();
+    touch(replica);
+    const { record } = given as FeedEntry;
+    if (replica.seq < before || replica.seq > before + 1)
+      fail("I5", record?.key, `the replica went from ${before} to ${replica.seq}`);
+    return outcome;
+  });
+  around("settle", (replica, _given, call) => {
+    const before = replica.seq;
+    call();
+    touch(replica);
+    if (replica.seq < before)
+      fail("I5", undefined, `a snapshot took the replica from ${before} back to ${replica.seq}`);
+  });
+  around("keepEnvironments", (replica, _given, call) => {
+    call();
+    touch(replica);
+  });
+  // No api ever takes another's place here.
+  around("clear", (_replica, _given, call) => {
+    call();
+    fail("I5", undefined, "a replica was emptied");
+  });
+}
+
+type Around = (replica: TableReplica, given: unknown[], call: () => unknown) => unknown;
+
+/** Does something before and after each call of a method of every replica. */
+function around(name: "put" | "apply" | "settle" | "keepEnvironments" | "clear", run: Around): void {
+  const { value: method } = Object.getOwnPropertyDescriptor(TableReplica.prototype, name) as {
+    value: (...given: unknown[]) => unknown;
+  };
+  Object.defineProperty(TableReplica.prototype, name, {
+    value(this: TableReplica, ...given: unknown[]) {
+      return run(this, given, () => method.apply(this, given));
+    },
+  });
+}
+
+function touch(replica: TableReplica): void {
+  const process = Process.current;
+  if (process === undefined || newest.has(replica)) return;
+  newest.set(replica, new Map());
+  const all = replicas.get(process) ?? new Set();
+  replicas.set(process, all.add(replica));
+  for (const record of replica.records()) newest.get(replica)?.set(record.key, record.seq);
+}
+
+function checkForward(replica: TableReplica, record: KeyRecord): void {
+  const seen = newest.get(replica);
+  const before = seen?.get(record.key) ?? 0;
+  if (record.seq < before) fail("I5", record.key, `a record ${record.seq} took the place of ${before}`);
+  seen?.set(record.key, Math.max(before, record.seq));
+}

@@ -1,0 +1,211 @@
+/**
+ * One seed, from the first key to the last check.
+ *
+ *     set up ──▶ traffic, rotations, deeds and faults ──▶ heal ──▶ every rotation ends (L1) ──▶ the books are checked
+ *
+ * It ends at the first violation: what follows may follow from it.
+ */
+import type { Store } from "../packages/server/src/store/store.ts";
+import type { Caller } from "./caller.ts";
+import { Cast } from "./cast.ts";
+import { Chance } from "./chance.ts";
+import { checkBooks } from "./check-books.ts";
+import { openDatabase } from "./database.ts";
+import { History } from "./history.ts";
+import { checkEnds } from "./liveness.ts";
+import { Model, type Violation } from "./model.ts";
+import { Nemesis } from "./nemesis.ts";
+import { Network } from "./network.ts";
+import { Operators } from "./operators.ts";
+import { drawOptions, type Options } from "./options.ts";
+import type { Mishap, Process } from "./process.ts";
+import { watchReplicas } from "./replicas.ts";
+import { START, VirtualTime } from "./time.ts";
+
+export interface Outcome {
+  seed: string;
+  violation: Violation | undefined;
+  /** What happened to the key of the violation. */
+  story: string[];
+  /** Of the whole history. */
+  hash: string;
+  counts: Model["counts"];
+  crashes: number;
+  partitions: number;
+  /** How often each kind of fault struck, and each deed was done. */
+  struck: Map<string, number>;
+  virtualMs: number;
+  events: number;
+}
+
+const CALM_MS = 1_500;
+const STORY_LINES = 40;
+const PARTITIONS = ["partition-one-way", "partition-both-ways", "isolate"];
+
+/** Effects that last are few among those that only look, and the more interesting. */
+const REMEMBERED = /^(store\.(commit|record|share|fold)|disk\.save)/;
+
+/** `given` takes the place of what the seed would draw. */
+export function simulate(seed: string, given: Partial<Options> = {}): Promise<Outcome> {
+  return new Simulation(seed, given).run();
+}
+
+class Simulation {
+  readonly #seed: string;
+  readonly #options: Options;
+  readonly #chance: Chance;
+  readonly #time = new VirtualTime();
+  readonly #history = new History(() => this.#time.at);
+  readonly #model: Model;
+  readonly #network: Network;
+  readonly #store: Store;
+  readonly #database = { full: false, bellsLost: 0 };
+  readonly #cast: Cast;
+  readonly #struck = new Map<string, number>();
+  /** Only then do processes die and falter by themselves. */
+  #faulty = false;
+  #crashes = 0;
+
+  constructor(seed: string, given: Partial<Options>) {
+    this.#seed = seed;
+    this.#chance = new Chance(seed);
+    const options = { ...drawOptions(this.#chance.fork("options")), ...given };
+    this.#options = options;
+    const slowMs = options.slowEffects > 0 ? options.slowEffectMs : 0;
+    this.#model = new Model(this.#time, this.#history, options.staleness, slowMs);
+    this.#network = new Network(this.#time, this.#chance.fork("network"), { ...options.weather });
+    this.#database.bellsLost = options.bellsLost;
+    this.#store = openDatabase(options.authorities, () => Math.floor(this.#time.at));
+    watchReplicas((invariant, key, message) => this.#model.fail(invariant, key, message));
+    this.#cast = new Cast({
+      options,
+      chance: this.#chance,
+      time: this.#time,
+      model: this.#model,
+      network: this.#network,
+      store: this.#store,
+      database: this.#database,
+      mishaps: (process, effect) => this.#mishap(process, effect),
+      onDeath: () => {
+        if (this.#faulty) this.#crashes++;
+      },
+    });
+  }
+
+  async run(): Promise<Outcome> {
+    const model = this.#model;
+    const stray = (error: unknown) => {
+      const said = error instanceof Error ? error.stack : String(error);
+      model.fail("crash", undefined, `an error that nobody caught: ${said}`);
+    };
+    process.on("unhandledRejection", stray);
+    try {
+      await this.#play();
+    } catch (error) {
+      // After a violation nothing needs to work any more.
+      if (model.violation === undefined) throw error;
+    } finally {
+      process.off("unhandledRejection", stray);
+    }
+    const outcome = this.#outcome();
+    for (const each of this.#cast.processes) each.kill();
+    return outcome;
+  }
+
+  async #play(): Promise<void> {
+    const { callers, consumers } = this.#cast;
+    const [model, time, options] = [this.#model, this.#time, this.#options];
+    const over = () => model.violation !== undefined;
+    await this.#cast.setUp();
+    const nemesis = this.#nemesis();
+    const operators = new Operators({ model, options, chance: this.#chance.fork("operators"), callers });
+    await time.runUntil(time.at + CALM_MS, over);
+    this.#faulty = true;
+    operators.begin();
+    nemesis.begin();
+    for (let i = 0; i < options.newKeys; i++) this.#addKeyLater();
+    await time.runUntil(time.at + options.faultsMs, over);
+    this.#faulty = false;
+    for (const [kind, count] of [...nemesis.counts, ...operators.done]) this.#struck.set(kind, count);
+    if (over()) return;
+    this.#history.note("nemesis", "heals everything");
+    nemesis.heal();
+    for (const each of this.#cast.processes) each.resume();
+    operators.stop();
+    await checkEnds({ model, time, consumers, operators, caller: callers[0] as Caller });
+    if (!over()) await checkBooks(model, this.#store, this.#cast.masterKey);
+  }
+
+  /** Soon after its start a process is in more danger: that is when it recovers. */
+  #mishap(at: Process, effect: string): Mishap | undefined {
+    const { crashAtEffect, stopAtEffect, slowEffects, slowEffectMs, staleness } = this.#options;
+    if (!this.#faulty) return undefined;
+    const { chance } = at;
+    const young = this.#time.at - at.startedAt < 1_000 ? 5 : 1;
+    const weight = REMEMBERED.test(effect) ? 10 : 1;
+    const dies = chance.happens(crashAtEffect * weight * young);
+    const stops = chance.happens(stopAtEffect * weight);
+    const slow = chance.happens(slowEffects);
+    if (!dies && !stops && !slow) return undefined;
+    if (dies) this.#restartLater(at);
+    if (dies || stops) this.#count(dies ? `crash at ${effect}` : `stop at ${effect}`);
+    return {
+      dies: dies ? chance.pick(["before", "after"] as const) : undefined,
+      stopsMs: stops ? chance.between(0.2, 2.5) * staleness.leaseMs : undefined,
+      beforeMs: slow ? chance.between(0, slowEffectMs) : 0,
+      afterMs: slow ? chance.between(0, slowEffectMs) : 0,
+    };
+  }
+
+  #restartLater({ machine }: Process): void {
+    const { authorities, servers, consumers } = this.#cast;
+    this.#time.after(this.#chance.between(50, 1.5 * this.#options.staleness.leaseMs), () => {
+      for (const node of [...authorities, ...servers, ...consumers]) if (node.machine === machine) void node.start();
+    });
+  }
+
+  #addKeyLater(): void {
+    const { faultsMs } = this.#options;
+    this.#time.after(this.#chance.between(0, faultsMs * 0.8), () => {
+      this.#count("new key");
+      void this.#cast.addKey();
+    });
+  }
+
+  #count(kind: string): void {
+    this.#struck.set(kind, (this.#struck.get(kind) ?? 0) + 1);
+  }
+
+  #nemesis(): Nemesis {
+    const cast = this.#cast;
+    return new Nemesis({
+      time: this.#time,
+      chance: this.#chance.fork("nemesis"),
+      options: this.#options,
+      network: this.#network,
+      database: this.#database,
+      authorities: cast.authorities,
+      servers: cast.servers,
+      consumers: cast.consumers,
+      note: (what) => this.#history.note("nemesis", what),
+      addServer: cast.addServer,
+      removeDead: (server) => void cast.removeBoots(server),
+    });
+  }
+
+  #outcome(): Outcome {
+    const { violation, counts } = this.#model;
+    return {
+      seed: this.#seed,
+      violation,
+      story: violation === undefined ? [] : this.#history.tail(violation.key, STORY_LINES),
+      hash: this.#history.hash,
+      counts,
+      crashes: this.#crashes,
+      partitions: PARTITIONS.reduce((sum, kind) => sum + (this.#struck.get(kind) ?? 0), 0),
+      struck: this.#struck,
+      virtualMs: this.#time.at - START,
+      events: this.#time.events,
+    };
+  }
+}

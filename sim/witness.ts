@@ -1,0 +1,185 @@
+/** Takes each commit into the model, with the state before it at hand, and has it checked. */
+import { crc32, isAccepted, type Key, type Rotation, type Version } from "@keyover/core";
+import type { Boot } from "../packages/server/src/store/entities.ts";
+import { SHARDS } from "../packages/server/src/store/schema.ts";
+import type { Batch } from "../packages/server/src/store/store.ts";
+import { checkCommit } from "./check-commit.ts";
+import { type KeyPast, type Model, positionOf, type RotationPast } from "./model.ts";
+import type { Process } from "./process.ts";
+import type { Witness } from "./store.ts";
+
+/** A key and what belonged to it before a commit. */
+export interface Before {
+  key: Key | undefined;
+  versions: Map<number, Version>;
+  rotations: Map<string, Rotation>;
+}
+
+type FedEntries = Parameters<Witness["committed"]>[2];
+
+export class CommitWitness implements Witness {
+  readonly #model: Model;
+
+  constructor(model: Model) {
+    this.#model = model;
+  }
+
+  committed(process: Process, batch: Batch, feed: FedEntries): void {
+    const model = this.#model;
+    model.commits++;
+    model.auditEntries += batch.audit.length;
+    const before = new Map<KeyPast, Before>();
+    const erased: { past: KeyPast; id: string }[] = [];
+    for (const write of batch.writes) {
+      if ("remove" in write) {
+        if (write.remove !== "sealed") continue;
+        for (const past of model.keys.values()) {
+          if (past.sealed.get(write.id) !== true) continue;
+          past.sealed.set(write.id, false);
+          erased.push({ past, id: write.id });
+        }
+      } else if (write.put === "key") this.#keep(before, write.value);
+    }
+    for (const write of batch.writes) {
+      if ("remove" in write) continue;
+      if (write.put === "version") this.#version(before, write.value);
+      else if (write.put === "rotation") {
+        if (model.leases.size > 0 && batch.audit[0]?.actor === "engine") this.#checkOwner(process, write.value);
+        this.#rotation(write.value);
+      } else if (write.put === "sealed" && write.value.keyId !== null)
+        model.keys.get(write.value.keyId)?.sealed.set(write.value.id, true);
+      else if (write.put === "key") this.#key(write.value);
+    }
+    for (const { apiId, entry } of feed) {
+      const head = model.feedHeads.get(apiId) ?? 0;
+      if (entry.seq !== head + 1)
+        model.fail("I5", entry.record?.key, `feed entry ${entry.seq} was committed after ${head}`);
+      model.feedHeads.set(apiId, entry.seq);
+      if (entry.record !== undefined)
+        model.keys.get(entry.record.key)?.positions.push(positionOf(model.time.at, entry.record));
+    }
+    const audit = batch.audit.map(({ action }) => action).join(", ");
+    const actor = batch.audit[0]?.actor ?? "nobody";
+    for (const [past, was] of before) {
+      model.history.note(process.name, `commits ${audit} (${actor}): ${picture(past)}`, past.id);
+      const fed = feed.some(({ entry }) => entry.record?.key === past.id);
+      checkCommit(model, {
+        process,
+        batch,
+        past,
+        before: was,
+        fed,
+        erased: erased.filter((each) => each.past === past),
+      });
+    }
+    if (before.size === 0) model.history.note(process.name, `commits ${audit} (${actor})`);
+  }
+
+  recorded(_process: Process, usage: unknown, outcome: unknown): void {
+    const model = this.#model;
+    const { boots, reports } = usage as { boots?: Boot[]; reports?: { boot: Boot }[] };
+    const lost = (outcome as { lost?: string[] } | undefined)?.lost ?? [];
+    const rows = boots ?? (reports ?? []).map(({ boot }) => boot).filter(({ boot }) => !lost.includes(boot));
+    for (const boot of rows) {
+      const all = model.boots.get(boot.boot) ?? [];
+      if (all.length === 0) model.boots.set(boot.boot, all);
+      all.push({ at: model.time.at, boot: { ...boot } });
+    }
+  }
+
+  shared(process: Process, leaseMs: number, shards: readonly number[]): void {
+    const { owners, leases, time } = this.#model;
+    for (const [shard, owner] of owners) if (owner === process && !shards.includes(shard)) owners.delete(shard);
+    for (const shard of shards) owners.set(shard, process);
+    leases.set(process, time.at + leaseMs);
+  }
+
+  /** I9: the engine's steps are taken by who was given that part of the work, and lives. */
+  #checkOwner(process: Process, rotation: Rotation): void {
+    const model = this.#model;
+    const late = model.time.at - (model.leases.get(process) ?? Number.NEGATIVE_INFINITY);
+    if (late > 1) model.fail("I9", rotation.keyId, `${process.name} commits ${late} ms after its lease ended`);
+    if (model.owners.get(crc32(rotation.id) % SHARDS) !== process)
+      model.fail("I9", rotation.keyId, `${process.name} commits a step of a rotation that is another's to carry on`);
+  }
+
+  #keep(before: Map<KeyPast, Before>, key: Key): void {
+    const past = this.#model.keys.get(key.id) ?? this.#create(key);
+    before.set(past, {
+      key: past.positions.length === 0 ? undefined : past.key,
+      versions: new Map(past.versions),
+      rotations: new Map([...past.rotations].map(([id, { rotation }]) => [id, rotation])),
+    });
+  }
+
+  #create(key: Key): KeyPast {
+    const { at } = this.#model.time;
+    const past: KeyPast = {
+      id: key.id,
+      apiId: key.apiId,
+      createdAt: at,
+      positions: [],
+      key,
+      versions: new Map(),
+      rotations: new Map(),
+      uses: [],
+      sealed: new Map(),
+      statusChangedAt: at,
+      undisturbed: true,
+    };
+    this.#model.keys.set(key.id, past);
+    return past;
+  }
+
+  #key(key: Key): void {
+    const past = this.#model.keys.get(key.id) as KeyPast;
+    if (past.key.status !== key.status) past.statusChangedAt = this.#model.time.at;
+    if (key.status !== "active") past.undisturbed = false;
+    past.key = key;
+  }
+
+  #version(before: Map<KeyPast, Before>, version: Version): void {
+    const past = this.#model.keys.get(version.keyId);
+    if (past === undefined || !before.has(past)) {
+      this.#model.fail("I8", version.keyId, `version ${version.number} was written without its key`);
+      return;
+    }
+    past.versions.set(version.number, version);
+    if (version.sha256 !== null) this.#model.secrets.set(version.sha256, { key: past, version: version.number });
+  }
+
+  #rotation(rotation: Rotation): void {
+    const model = this.#model;
+    const past = model.keys.get(rotation.keyId);
+    if (past === undefined) return;
+    const { at } = model.time;
+    const known: RotationPast = past.rotations.get(rotation.id) ?? {
+      rotation: { ...rotation, offeredAt: null, retiredAt: null, rolledBackAt: null, endedAt: null },
+      offeredAt: undefined,
+      retiredAt: undefined,
+      rolledBackAt: undefined,
+      handedOutAt: rotation.origin === "consumer" ? at : undefined,
+    };
+    if (rotation.offeredAt !== known.rotation.offeredAt) known.offeredAt = at;
+    if (rotation.retiredAt !== known.rotation.retiredAt) known.retiredAt = rotation.retiredAt === null ? undefined : at;
+    if (rotation.rolledBackAt !== known.rotation.rolledBackAt) known.rolledBackAt = at;
+    if (rotation.endedAt !== null && known.rotation.endedAt === null && rotation.phase === "completed")
+      model.counts.rotations++;
+    if (rotation.forced !== null || rotation.fromCompromised || rotation.rolledBackAt !== null)
+      past.undisturbed = false;
+    known.rotation = rotation;
+    past.rotations.set(rotation.id, known);
+  }
+}
+
+/** A key in a few words: `active, v1 retiring v2 active, rotation overlapping`. */
+function picture(past: KeyPast): string {
+  const versions = [...past.versions.values()]
+    .filter((version) => version.state !== "destroyed")
+    .map(
+      ({ number, state, compromised }) =>
+        `v${number} ${state}${compromised ? "!" : ""}${isAccepted(state) ? "" : " (refused)"}`,
+    );
+  const rotation = past.key.rotationId === null ? undefined : past.rotations.get(past.key.rotationId)?.rotation;
+  return `${past.key.status}, ${versions.join(" ")}${rotation === undefined ? "" : `, rotation ${rotation.from}→${rotation.to} ${rotation.phase}`}`;
+}

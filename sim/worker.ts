@@ -1,0 +1,33 @@
+/** A process of its own that runs the seeds that it is sent. Its argument, if any, is the name of a mutant. */
+import { leaveOutDocumentation, plant } from "./hooks.ts";
+import { mutants } from "./mutants.ts";
+import type { SeedReport } from "./seeds.ts";
+
+leaveOutDocumentation();
+const [name] = process.argv.slice(2);
+const mutant = mutants.find((each) => each.name === name);
+if (name !== undefined && mutant === undefined) throw new Error(`there is no mutant ${name}`);
+const check = mutant === undefined ? () => {} : plant(mutant);
+const { simulate } = await import("./simulation.ts");
+check();
+
+process.on("message", (seed: string) => void run(seed));
+
+async function run(seed: string): Promise<void> {
+  const { violation, struck, counts, hash, story, crashes, partitions } = await simulate(seed);
+  const { rotations, requests, wronglyRefused, wronglyAccepted } = counts;
+  const report: SeedReport = {
+    seed,
+    violation: violation && { invariant: violation.invariant, key: violation.key, message: violation.message },
+    story,
+    hash,
+    rotations,
+    requests,
+    wronglyRefused,
+    wronglyAccepted,
+    crashes,
+    partitions,
+    struck: [...struck],
+  };
+  process.send?.(report);
+}
