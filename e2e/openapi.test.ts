@@ -180,6 +180,13 @@ describe("R82: the document of a running server", () => {
     values.sha256 = sha256Text("nobody's");
     await does("askMiss", tokens.verifier);
     await does("listVerifiers");
+    Object.assign(values, { epoch: values.api, seq: 0, last: true, records: [], choose: "backup" });
+    await does("tellRemembered", tokens.verifier);
+    await does("getReconciliation");
+    await does("listDifferences");
+    // Nothing was restored here: there is nothing to choose.
+    expectProblem("reconcile", await call("reconcile", values, tokens.admin), 409);
+    called.add("reconcile");
     await followsTheFeed(values);
     called.add("followFeed");
     await does("removeVerifier");
@@ -284,6 +291,11 @@ function valueFor(name: string): unknown {
     applied: 0,
     sightings: [],
     reason: "e2e",
+    epoch: "none",
+    seq: 0,
+    last: true,
+    records: [],
+    choose: "backup",
   };
   return forms[name] ?? `${name.slice(0, 3)}_0000000000000000000000`;
 }

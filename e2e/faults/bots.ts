@@ -1,21 +1,23 @@
 /** The bots, a few to a process, as the driver sees them. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathOf, type Running, run, until } from "../processes.test-support.ts";
 import type { BotCounts, BotStart, PenCommand, PenMessage } from "./bot-pen.ts";
 import type { Folder } from "./folder.ts";
-import type { Market } from "./history.ts";
+import { type Market, moment } from "./history.ts";
 import { THIEF } from "./model.ts";
 import type { KeyOf, Operator } from "./operator.ts";
 
 const BOT_PEN = pathOf("./faults/bot-pen.ts");
 
-/** An application with a key: one process of it, or two that share its file. */
+/** An application with a key: one process of it, two that share its file, or one beside a program with a copy of the file. */
 export interface Application {
   name: string;
   kind: "holder" | "naive";
   key: KeyOf;
   keyFile: string;
+  /** Somebody brings it up to date, late. */
+  copy: string | undefined;
 }
 
 interface Pen {
@@ -31,8 +33,9 @@ export interface BotSettings {
   count: number;
 }
 
-/** Of so many bots one is naive, one is a second process of the application before it, two are customers of the `closed` market. */
-const EACH = 8;
+/** What follows each other: two processes on one file, the `closed` market, a naive one, one with a copy, `closed` again, two plain ones. */
+const TURNS = 7;
+const COPIED_AFTER_MS = 4_000;
 const BOTS_PER_PEN = 7;
 const THIEF_PAUSE_MS = 25;
 
@@ -95,14 +98,15 @@ export class Bots {
   }
 
   async #add(i: number, operator: Operator): Promise<void> {
-    const place = i % (EACH - 1);
+    const place = i % TURNS;
     const market: Market = place === 1 || place === 4 ? "closed" : "static";
     const kind: Application["kind"] = place === 2 ? "naive" : "holder";
     const name = `bot-${i + 1}`;
     const key = await operator.issue(name, market);
     const keyFile = join(this.#settings.folder.home(name), "market.key");
     writeFileSync(keyFile, `${key.secret}\n`, { mode: 0o600 });
-    this.applications.push({ name, kind, key, keyFile });
+    const copy = place === 3 ? `${keyFile}.copy` : undefined;
+    this.applications.push({ name, kind, key, keyFile, copy });
     const start = {
       kind,
       market,
@@ -113,6 +117,20 @@ export class Bots {
     };
     const processes = place === 0 ? ["a", "b"] : [""];
     for (const process of processes) this.#starts.push({ ...start, who: name + process });
+    if (copy === undefined) return;
+    replace(copy, key.secret);
+    this.#starts.push({ ...start, kind: "naive", keyFile: copy, who: `${name}copy` });
+    this.#tend(keyFile, copy);
+  }
+
+  #tend(keyFile: string, copy: string): void {
+    let since = moment();
+    const looking = setInterval(() => {
+      const text = readFileSync(keyFile, "utf8").trim();
+      if (text === readFileSync(copy, "utf8").trim()) since = moment();
+      else if (moment() - since > COPIED_AFTER_MS) replace(copy, text);
+      if (this.#closing) clearInterval(looking);
+    }, 200);
   }
 
   /** The bots take turns, so that two of one application are in two processes. */
@@ -146,6 +164,12 @@ export class Bots {
 
 /** Between two requests of a bot, on average. */
 const PAUSE_MS = 100;
+
+/** Whoever reads it finds the one or the other. */
+export function replace(file: string, secret: string): void {
+  writeFileSync(`${file}.new`, `${secret}\n`, { mode: 0o600 });
+  renameSync(`${file}.new`, file);
+}
 
 /** What the application's file says now. */
 export function secretOf({ keyFile }: Application): string {

@@ -3,11 +3,10 @@
  * authority is going through. A call that got no answer is made again under the same Idempotency-Key until it gets one; both times are
  * written down.
  */
-import { renameSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Api, ApiError, createApi } from "@keyover/client/api";
 import type { Rotation, RotationPolicy } from "../authority.test-support.ts";
-import type { Application } from "./bots.ts";
+import { type Application, replace } from "./bots.ts";
 import { fingerprint, type History, type Market, markets, moment, type OperationLine } from "./history.ts";
 
 export interface KeyOf {
@@ -143,8 +142,7 @@ export class Operator {
     );
     if (claim === undefined) return;
     this.#handed(name, key.id, claim.version, claim.secret);
-    writeFileSync(`${keyFile}.new`, `${claim.secret}\n`, { mode: 0o600 });
-    renameSync(`${keyFile}.new`, keyFile);
+    replace(keyFile, claim.secret);
   }
 
   async look(id: string): Promise<Rotation> {
