@@ -5,18 +5,20 @@ import type { Cluster } from "./cluster.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Recovery } from "./recovery.ts";
 import type { Fault } from "./schedule.ts";
+import type { Work } from "./work.ts";
 
 export interface Scene {
   cluster: Cluster;
   fleet: Fleet;
   recovery: Recovery;
+  work: Work;
   disk: SmallDisk | undefined;
 }
 
 /** Between one replica that is ready again and the next that goes, in a rolling restart: a deployment waits as long. */
 const DEPLOYMENT_PAUSE_MS = 1_000;
 
-export async function inject({ cluster, fleet, recovery, disk }: Scene, fault: Fault): Promise<void> {
+export async function inject({ cluster, fleet, recovery, work, disk }: Scene, fault: Fault): Promise<void> {
   const { kind, target, forMs, wire } = fault;
   const later = () => sleep(forMs);
   switch (kind) {
@@ -71,11 +73,11 @@ export async function inject({ cluster, fleet, recovery, disk }: Scene, fault: F
       return fleet.start(target);
     case "stop-api":
       fleet.pause(target);
-      await later();
+      await Promise.all([later(), work.revoke()]);
       return fleet.resume(target);
     case "cut-api":
       fleet.setWires(target, wire);
-      await later();
+      await Promise.all([later(), work.revoke()]);
       return fleet.setWires(target, "whole");
     case "cut-one-wire":
       fleet.setWires(target, wire, fault.replica);

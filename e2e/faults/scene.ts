@@ -83,7 +83,7 @@ export async function runFaults(settings: RunSettings): Promise<Summary> {
   }
 }
 
-interface Cast extends Scene {
+interface Cast extends Omit<Scene, "work"> {
   folder: Folder;
   operator: Operator;
   bots: Bots;
@@ -123,7 +123,7 @@ async function play(cast: Cast, settings: RunSettings): Promise<Played> {
   const applications = bots.applications.filter((each) => each !== recovery.application);
   const work = new Work({ operator, bots, apis: fleet.addresses, applications, random: chance(seed + 2), pace });
   const startedAt = performance.now();
-  const faults = await perform(schedule, cast, settings);
+  const faults = await perform(schedule, { ...cast, work }, settings);
   await work.stop();
   const seconds = Math.round((performance.now() - startedAt) / 1_000);
 

@@ -61,8 +61,8 @@ const lasts: Record<FaultKind, [from: number, to: number]> = {
   "step-replica-clock": [3_000, 6_000],
   "kill-api": [0, 3_000],
   // Past a lease of 3 s; some past that of 5 s and the static time too.
-  "stop-api": [3_500, 11_000],
-  "cut-api": [500, 11_000],
+  "stop-api": [3_500, 13_000],
+  "cut-api": [500, 13_000],
   "cut-one-wire": [2_000, 6_000],
   "step-api-clock": [3_000, 6_000],
   "disk-full": [3_000, 6_000],

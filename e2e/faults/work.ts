@@ -4,7 +4,7 @@ import { ask, type Rotation } from "../authority.test-support.ts";
 import { until } from "../processes.test-support.ts";
 import { type Application, type Bots, secretOf } from "./bots.ts";
 import { markets } from "./history.ts";
-import type { Operator } from "./operator.ts";
+import type { KeyOf, Operator } from "./operator.ts";
 
 export interface Pace {
   rotateEveryMs: number;
@@ -26,6 +26,7 @@ export interface WorkParts {
 const ROLLED_BACK = 8;
 /** A thief goes on for longer than anybody may accept what was revoked. */
 const AFTER_BOUND_MS = 2_000;
+const VICTIMS = 3;
 const BOUND_MS = markets.static.leaseMs + markets.static.staticMs;
 
 export class Work {
@@ -37,15 +38,17 @@ export class Work {
   readonly #turning = new Set<string>();
   #running = true;
   #rotated = 0;
-  #victims = 0;
+  #issued = 0;
+  readonly #victims: { key: KeyOf; stopThief: () => void }[] = [];
 
   constructor(parts: WorkParts) {
     this.#parts = parts;
     const { pace } = parts;
+    for (let i = 0; i < VICTIMS; i++) this.#beside(this.#addVictim());
     this.#loops = [
       this.#every(pace.rotateEveryMs, () => this.#rotate()),
       this.#every(pace.killEveryMs, () => this.#kill()),
-      this.#every(pace.revokeEveryMs, () => this.#revoke()),
+      this.#every(pace.revokeEveryMs, () => this.revoke()),
       this.#every(500, () => parts.operator.lookAtAll()),
     ];
   }
@@ -143,15 +146,24 @@ export class Work {
     return live?.to === version && (live.phase === "offered" || live.phase === "overlapping");
   }
 
-  /** A key of its own, used by a thief alone, is revoked. */
-  async #revoke(): Promise<void> {
+  /**
+   * The key that has been used longest, by a thief alone, is revoked; another takes its place. Every API knows it by then, also one that was
+   * cut off just now: that is who must not go on accepting it.
+   */
+  async revoke(): Promise<void> {
+    const victim = this.#victims.shift();
+    this.#beside(this.#addVictim());
+    if (victim === undefined) return;
+    await this.#parts.operator.revoke(victim.key);
+    this.#beside(sleep(BOUND_MS + AFTER_BOUND_MS).then(victim.stopThief));
+  }
+
+  async #addVictim(): Promise<void> {
     const { operator, bots, random } = this.#parts;
-    const key = await operator.issue(`victim-${++this.#victims}`, random() < 0.5 ? "static" : "closed");
+    const key = await operator.issue(`victim-${++this.#issued}`, random() < 0.5 ? "static" : "closed");
     const thief = bots.steal(key.market, key.secret);
     await until(() => thief.accepted() > 0, "a thief to be at work", { waitMs: 60_000 });
-    await sleep(500 * random());
-    await operator.revoke(key);
-    this.#beside(sleep(BOUND_MS + AFTER_BOUND_MS).then(thief.stop));
+    this.#victims.push({ key, stopThief: thief.stop });
   }
 
   /** As any API that answers says. */
