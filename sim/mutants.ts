@@ -118,11 +118,11 @@ export const mutants: Mutant[] = [
     why: "A verifier reports in the time of its own wall clock",
   },
   {
-    name: "lease-from-answer",
-    file: "verifier/src/api-replica.ts",
-    find: "this.#lease.grant(grant, answer.sentAt);",
-    replace: "this.#lease.grant(grant, answer.receivedAt + 2_000);",
-    why: "A lease counts from when its answer came, and a little more",
+    name: "lease-from-later",
+    file: "verifier/src/lease.ts",
+    find: "this.#grantedAt = sentAt;",
+    replace: "this.#grantedAt = sentAt + 3_000;",
+    why: "A lease counts from after it was asked for",
   },
   {
     name: "grant-alone-is-fresh",

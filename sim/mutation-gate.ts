@@ -36,7 +36,7 @@ export async function runMutants({ workers, only, json, write }: GateOptions): P
       const { seeds, invariant, message } = verdict;
       console.log(
         seeds === undefined
-          ? `MISSED  ${mutant.name}: ${SEEDS_MAX} seeds found nothing`
+          ? `MISSED  ${mutant.name}: ${message || `${SEEDS_MAX} seeds found nothing`}`
           : `caught  ${mutant.name}: ${seeds} seeds, ${invariant}: ${message.slice(0, 140)}`,
       );
     }
@@ -61,7 +61,7 @@ async function runMutant(mutant: Mutant): Promise<Verdict> {
   const seeds = Array.from({ length: SEEDS_MAX }, (_, i) => String(FIRST_SEED + i));
   const verdict: Verdict = { mutant, seeds: undefined, invariant: "", message: "" };
   let count = 0;
-  await runSeeds(seeds, {
+  const run = runSeeds(seeds, {
     workers: 1,
     mutant: mutant.name,
     onReport({ violation }) {
@@ -70,6 +70,10 @@ async function runMutant(mutant: Mutant): Promise<Verdict> {
       Object.assign(verdict, { seeds: count, invariant: violation.invariant, message: violation.message });
       return false;
     },
+  });
+  // One that can't be planted any more is missed as well: the process has said why.
+  await run.catch((error: unknown) => {
+    verdict.message = String(error);
   });
   return verdict;
 }

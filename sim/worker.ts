@@ -29,5 +29,6 @@ async function run(seed: string): Promise<void> {
     partitions,
     struck: [...struck],
   };
-  process.send?.(report);
+  // Nobody waits for it once another seed has ended the run.
+  if (process.connected) process.send?.(report);
 }

@@ -18,15 +18,18 @@ export async function gatherFacts(
   key: Key,
   rotation: Rotation,
 ): Promise<Facts> {
+  const [laggards, used, quiet] = await Promise.all([
+    rotation.phase === "propagating" ? laggardsOf(store, fleet, key) : [],
+    rotation.usedAt !== null || evidence.used(key.id, rotation.to),
+    evidence.quiet(key, rotation),
+  ]);
+  return { key, laggards, used, quiet };
+}
+
+async function laggardsOf(store: Store, fleet: Fleet, key: Key): Promise<FleetMember[]> {
   const seq = (await store.recordOfKey(key.id))?.seq ?? 0;
   // Read after the number: a verifier that registered before that commit is in the view, and one that came later has the entry.
-  const laggards = rotation.phase === "propagating" ? (await fleet.view(key.apiId)).laggards(seq) : [];
-  return {
-    key,
-    laggards,
-    used: rotation.usedAt !== null || (await evidence.used(key.id, rotation.to)),
-    quiet: await evidence.quiet(key, rotation),
-  };
+  return (await fleet.view(key.apiId)).laggards(seq);
 }
 
 /** The first event that the facts call for and that would change something. */
@@ -57,6 +60,7 @@ const PROPAGATING_LOOK_MS = 1_000;
  */
 export function nextLook(rotation: Rotation, facts: Facts, now: number, shared: boolean): number {
   const times: number[] = [];
+  const claimEnd = (rotation.offeredAt ?? now) + rotation.policy.claimMs;
   switch (rotation.phase) {
     case "planned":
       times.push(rotation.startsAt);
@@ -65,27 +69,35 @@ export function nextLook(rotation: Rotation, facts: Facts, now: number, shared: 
       times.push(...facts.laggards.map((laggard) => laggard.answersUntil));
       if (shared) times.push(now + PROPAGATING_LOOK_MS);
       break;
-    case "offered":
     case "overlapping":
-      times.push(
-        ...gates(rotation, facts.quiet, now).flatMap((gate) => (gate.earliestAt === null ? [] : [gate.earliestAt])),
-      );
-      times.push(rotation.overlapEndsAt ?? now, (rotation.offeredAt ?? now) + rotation.policy.claimMs);
+      for (const { name, earliestAt } of gates(rotation, facts.quiet, now)) {
+        if (name === "old-version-quiet") times.push(seenQuietAt(facts.quiet, now));
+        else if (earliestAt !== null) times.push(earliestAt);
+      }
+      times.push(rotation.overlapEndsAt ?? now, claimEnd);
+      break;
+    case "offered":
+      times.push(rotation.overlapEndsAt ?? now, claimEnd);
       break;
     case "retired":
-      times.push(
-        (rotation.retiredAt ?? now) + rotation.policy.rollbackMs,
-        (rotation.offeredAt ?? now) + rotation.policy.claimMs,
-      );
+      times.push((rotation.retiredAt ?? now) + rotation.policy.rollbackMs, claimEnd);
       break;
     case "rolled-back":
-      times.push(facts.quiet.quietAt);
+      times.push(seenQuietAt(facts.quiet, now), claimEnd);
       break;
     default:
       break;
   }
-  // A time that is past and changed nothing waits for the watermark, which moves about once a second.
-  const late = times.some((time) => time <= now && time > now - 10 * LATEST_MS);
+  // What is past and changed nothing waits for something else.
   const next = Math.min(...times.filter((time) => time > now), now + LATEST_MS);
-  return Math.max(now + SOONEST_MS, late ? Math.min(next, now + SOONEST_MS) : next);
+  return Math.max(now + SOONEST_MS, next);
+}
+
+/**
+ * When the watermark will have reached the moment of quiet, if it goes on moving as it does. It lags by the second or so between two reports, and
+ * by more where a verifier is cut off: then there is no hurry.
+ */
+function seenQuietAt({ quiet, quietAt, watermark }: QuietVerdict, now: number): number {
+  if (quiet) return Number.POSITIVE_INFINITY;
+  return now + Math.max(quietAt - watermark, (now - watermark) / 4);
 }
