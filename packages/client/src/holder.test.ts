@@ -99,6 +99,25 @@ describe("a rotation", () => {
     expect(holder.state().version).toBe(2);
   });
 
+  test("whose word was never heard is not taken for the next one's: that successor is claimed first", async () => {
+    const stage = scene();
+    const holder = await hold(stage);
+    stage.provider.rotate();
+    stage.provider.before = async (path) => (path.endsWith("/confirm") ? refuse("shutting_down") : undefined);
+    await stage.clock.advance(6_000);
+    await traffic(stage, holder, 8_000);
+    expect(holder.secret()).toBe(stage.provider.secret(2));
+    stage.provider.retire();
+    stage.provider.end();
+    stage.provider.before = async () => undefined;
+    stage.provider.calls.length = 0;
+    const third = stage.provider.rotate();
+    await traffic(stage, holder, 40_000, 500);
+    expect(holder.secret()).toBe(third);
+    const told = stage.provider.calls.map(({ path }) => path).filter((path) => /rot_2\/(claim|confirm)$/.test(path));
+    expect(told).toEqual(["/v1/rotations/rot_2/claim", "/v1/rotations/rot_2/confirm"]);
+  });
+
   test("survives a claim whose answer is lost: the same secret comes again under the same Idempotency-Key", async () => {
     const stage = scene();
     const holder = await hold(stage);

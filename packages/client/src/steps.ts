@@ -131,7 +131,8 @@ export class Steps {
     const { secret, version } = holding.current;
     if (version !== move.from) return { type: "adopted" };
     const sidecar = await this.#sidecarOf(move.key);
-    if (sidecar?.pending?.secret.same(secret)) return { type: "placed" };
+    // Of this very rotation: a word that an earlier one is still owed must not be taken for this one's.
+    if (sidecar?.rotation === move.rotation && sidecar.pending?.secret.same(secret)) return { type: "placed" };
     const held = findVersion(sidecar, move.rotation, move.to);
     // Another process placed it and finished while this one waited for the lock: saving it again would lose the way back.
     if (held?.secret.same(secret)) return { type: "adopted" };

@@ -4,7 +4,7 @@
  */
 import type { World } from "@keyover/core";
 import type { Engine } from "./engine/engine.ts";
-import type { Shares } from "./engine/shares.ts";
+import { fenceIn, type Shares } from "./engine/shares.ts";
 import type { Fleet } from "./feed/fleet.ts";
 import type { Hub } from "./feed/hub.ts";
 import type { LogWatch } from "./feed/log-watch.ts";
@@ -72,7 +72,7 @@ export function createUpkeep({ world, store, desk, hub, tokens, ...deps }: Upkee
     const leads = shares.leads();
     if (leads === undefined) return;
     const now = world.clock.now();
-    await sweepSealed(now, leads === "alone" ? undefined : leads);
+    await sweepSealed(now, fenceIn(leads));
     await store.prune({
       feedKeep: KEEP.feedEntries,
       idempotency: now - KEEP.idempotencyDays * DAY_MS,
@@ -88,7 +88,7 @@ export function createUpkeep({ world, store, desk, hub, tokens, ...deps }: Upkee
 
   const pursueChoices = async () => {
     const leads = shares.leads();
-    if (leads !== undefined) await deps.reconciler.pursue(leads === "alone" ? undefined : leads);
+    if (leads !== undefined) await deps.reconciler.pursue(fenceIn(leads));
   };
 
   const tellOfHeld = async () => {

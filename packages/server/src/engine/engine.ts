@@ -18,7 +18,7 @@ import type { KeyDesk } from "../keys/key-desk.ts";
 import { accept, type Outcome, refuse } from "../outcome.ts";
 import type { Fence, Store } from "../store/store.ts";
 import { gatherFacts, nextEvent, nextLook } from "./facts.ts";
-import type { Shares } from "./shares.ts";
+import { fenceIn, type Shares } from "./shares.ts";
 
 export interface Engine {
   /** Puts every rotation of ours that has not ended on the agenda. */
@@ -99,8 +99,10 @@ export function createEngine(deps: EngineDeps): Engine {
       tellIfHeld(rotation, now);
       return false;
     }
-    const outcome = await observe(desk, rotation, event, shares.fenceOf(rotationId));
+    const proof = shares.proofFor(rotationId);
     // Another process's by now; it looks at the same facts.
+    if (proof === undefined) return false;
+    const outcome = await observe(desk, rotation, event, fenceIn(proof));
     if (!outcome.ok && !shares.holds(rotationId)) return false;
     if (!outcome.ok) throw new Error(`${event.type}: ${outcome.code} ${outcome.detail ?? ""}`);
     deps.onStep(event.type);

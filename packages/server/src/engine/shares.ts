@@ -6,15 +6,22 @@ import { type Clock, crc32, type Log } from "@keyover/core";
 import { SCHEMA_VERSION, SHARDS } from "../store/schema.ts";
 import type { Fence, Replica, Shard, Store } from "../store/store.ts";
 
+export type Proof = Fence | "alone";
+
+/** As a commit carries it. */
+export function fenceIn(proof: Proof): Fence | undefined {
+  return proof === "alone" ? undefined : proof;
+}
+
 export interface Shares {
   /** Renews the lease and takes what is due. Answers whether something was gained. */
   renew(): Promise<boolean>;
   /** Whether this process may work on a rotation, as far as it knows. */
   holds(rotationId: string): boolean;
-  /** The proof for a commit; undefined where none is needed. */
-  fenceOf(rotationId: string): Fence | undefined;
+  /** The proof for a commit: `alone` where none is needed, undefined if the work is not ours. */
+  proofFor(rotationId: string): Proof | undefined;
   /** Whether this process does what only one of them should, such as sweeping. */
-  leads(): Fence | "alone" | undefined;
+  leads(): Proof | undefined;
   /** The processes that were alive at the last renewal, this one among them. */
   replicas(): readonly Replica[];
   shards(): number;
@@ -43,7 +50,8 @@ export function createShares({ store, clock, log, replica, software, leaseMs }: 
   let until = Number.NEGATIVE_INFINITY;
   let left = false;
 
-  const fence = (shard: number): Fence | undefined => {
+  const proof = (shard: number): Proof | undefined => {
+    if (!store.shared) return "alone";
     const own = clock.elapsed() < until ? held.get(shard) : undefined;
     return own === undefined ? undefined : { shard, replica, fence: own.fence };
   };
@@ -65,9 +73,9 @@ export function createShares({ store, clock, log, replica, software, leaseMs }: 
       replicas = answer.replicas;
       return gained.length > 0;
     },
-    holds: (rotationId) => !store.shared || fence(shardOf(rotationId)) !== undefined,
-    fenceOf: (rotationId) => (store.shared ? fence(shardOf(rotationId)) : undefined),
-    leads: () => (store.shared ? fence(0) : "alone"),
+    holds: (rotationId) => proof(shardOf(rotationId)) !== undefined,
+    proofFor: (rotationId) => proof(shardOf(rotationId)),
+    leads: () => proof(0),
     replicas: () => replicas,
     shards: () => (store.shared ? held.size : SHARDS),
     async leave() {
