@@ -5,7 +5,7 @@
 import { isAccepted, type Rotation, type Version } from "@keyover/core";
 import type { Batch } from "../packages/server/src/store/store.ts";
 import { endProblem, slackOf, wasUsed } from "./check-end.ts";
-import type { KeyPast, Model, RotationPast } from "./model.ts";
+import { type KeyPast, type Model, type RotationPast, sinceOf } from "./model.ts";
 import type { Process } from "./process.ts";
 import type { Before } from "./witness.ts";
 
@@ -135,7 +135,7 @@ function checkDestruction(model: Model, { past, process }: Commit, version: Vers
   if (known === undefined || version.compromised) return;
   const successorLeaked = past.versions.get(known.rotation.to)?.compromised === true;
   if (successorLeaked || known.rotation.fromCompromised) return;
-  const passed = model.time.at - (known.retiredAt ?? Number.NaN);
+  const passed = model.time.at - sinceOf(known.retiredAt, known.rotation.retiredAt);
   if (!(passed >= known.rotation.policy.rollbackMs - slackOf(model, process)))
     model.fail(
       "I10",
@@ -176,9 +176,12 @@ function checkRotation(
     if (!struck && !model.wasAsked("rollback", rotation.id))
       model.fail("I14", past.id, "nobody asked for the rollback");
     const old = past.versions.get(rotation.from);
+    if (old?.compromised === true) model.fail("I10", past.id, `rolled back to version ${rotation.from}, which leaked`);
     if (old?.state !== "active" || past.key.currentVersion !== rotation.from)
       model.fail("I10", past.id, `rolled back, but version ${rotation.from} is ${old?.state}`);
   }
+  if (was?.confirmedAt === null && rotation.confirmedAt !== null && known.handedOutAt === undefined)
+    model.fail("I13", past.id, `version ${rotation.to} was confirmed, and nobody was ever given it`);
   if (was?.usedAt === null && rotation.usedAt !== null && !wasUsed(past, rotation.to))
     model.fail("I3", past.id, `version ${rotation.to} counts as used, and was not`);
   if (was !== undefined && was.endedAt !== null && was !== rotation && JSON.stringify(was) !== JSON.stringify(rotation))
@@ -194,7 +197,7 @@ function checkErasure(model: Model, { past, before, process, erased }: Commit): 
     const { number } = version;
     if (wasUsed(past, number)) continue;
     const known = [...past.rotations.values()].find(({ rotation }) => rotation.to === number);
-    const since = known === undefined ? past.createdAt : known.offeredAt;
+    const since = known === undefined ? past.createdAt : sinceOf(known.offeredAt, known.rotation.offeredAt);
     const policy = known?.rotation.policy ?? undefined;
     const over =
       since !== undefined && policy !== undefined && model.time.at >= since + policy.claimMs - slackOf(model, process);

@@ -4,7 +4,7 @@
  */
 import type { Version } from "@keyover/core";
 import { quietProblem } from "./check-quiet.ts";
-import type { KeyPast, Model, RotationPast } from "./model.ts";
+import { type KeyPast, type Model, type RotationPast, sinceOf } from "./model.ts";
 import type { Process } from "./process.ts";
 
 /** Undefined if it ended for a cause. */
@@ -24,7 +24,7 @@ export function endProblem(model: Model, past: KeyPast, process: Process, versio
 function evidenceProblem(model: Model, past: KeyPast, process: Process, known: RotationPast): string | undefined {
   const { rotation, offeredAt } = known;
   const slackMs = slackOf(model, process);
-  const overlap = model.time.at - (offeredAt ?? Number.NaN);
+  const overlap = model.time.at - sinceOf(offeredAt, rotation.offeredAt);
   // What was read and what is committed lie apart by as long as the database takes.
   if (!(overlap >= rotation.policy.overlapMinMs - slackMs))
     return `${Math.round(overlap)} ms after the offer; the minimum is ${rotation.policy.overlapMinMs}`;

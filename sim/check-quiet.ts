@@ -2,7 +2,7 @@
  * I3's heart: was the version quiet, by what verifiers had truly reported? Recomputed from the committed rows of boots and from every
  * request that was ever decided on, without core's evidence.ts.
  */
-import type { KeyPast, Model, RotationPast, Use } from "./model.ts";
+import { type KeyPast, type Model, type RotationPast, sinceOf, type Use } from "./model.ts";
 
 interface Mark {
   /** Every verifier that may answer has reported up to here. */
@@ -24,7 +24,8 @@ export function quietProblem(
   slackMs: number,
 ): string | undefined {
   const { quietMs, gapMargin } = rotation.policy;
-  const since = (version === rotation.from ? offeredAt : rolledBackAt) ?? model.time.at;
+  const since =
+    version === rotation.from ? sinceOf(offeredAt, rotation.offeredAt) : sinceOf(rolledBackAt, rotation.rolledBackAt);
   // A suspension that came while this was decided says nothing of the silence before it.
   const changedAt = past.key.status === "active" ? past.statusChangedAt : 0;
   const begin = Math.max(since, changedAt) - slackMs;

@@ -66,7 +66,8 @@ function running(model: Model): KeyPast[] {
 function needsAPerson(past: KeyPast, consumer: Consumer | undefined): "retire" | "rollback" | undefined {
   const rotation = past.rotations.get(past.key.rotationId ?? "")?.rotation;
   if (rotation === undefined) return undefined;
-  const lost = rotation.claimEndedAt !== null && rotation.usedAt === null && rotation.phase === "offered";
+  const waits = rotation.phase === "offered" || rotation.phase === "overlapping";
+  const lost = waits && rotation.claimEndedAt !== null && rotation.usedAt === null;
   if (lost && !rotation.fromCompromised) return "rollback";
   // It will never change over, or was left behind by force or by a leak and holds nothing that opens anything.
   // A key whose maker never heard of it has no consumer.

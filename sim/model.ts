@@ -137,3 +137,8 @@ export function positionOf(at: number, record: KeyRecord): Position {
   const held: HeldKey = holdKey(record);
   return { at, record, byHash: new Map(held.versions.map((version) => [version.version.sha256, version])) };
 }
+
+/** True time of a commit, or what was said in it if that is earlier: I12 holds the two together, but for the time that a commit took. */
+export function sinceOf(trueAt: number | undefined, said: number | null): number {
+  return Math.min(trueAt ?? Number.NaN, said ?? Infinity);
+}

@@ -195,13 +195,6 @@ export const mutants: Mutant[] = [
     why: "The sealed successor is erased when it is handed out, before anybody proved to have it",
   },
   {
-    name: "second-secret",
-    file: "core/src/decide.ts",
-    find: "next: { ...rotation, claimedAt: rotation.claimedAt ?? now }, effects: [] };",
-    replace: `next: { ...rotation, claimedAt: rotation.claimedAt ?? now }, effects: rotation.claimedAt === null ? [] : [{ do: "create-successor", version: rotation.to }] };`,
-    why: "A repeated claim makes another secret",
-  },
-  {
     name: "delete-the-used-one",
     file: "core/src/moves.ts",
     find: `{ do: "set-state", version: rotation.from, state: "retiring" }`,
@@ -286,26 +279,11 @@ export const mutants: Mutant[] = [
     why: "A commit does not prove that the work is this process's",
   },
   {
-    name: "beat-without-looking",
-    file: "server/src/feed/hub.ts",
-    find: "if (catchingUp || seq < head) continue;",
-    replace: "",
-    why: "A follower that is behind is told that it has everything",
-  },
-  {
     name: "feed-loses-entries",
     file: "server/src/feed/hub.ts",
     find: "if (subscriber.catchingUp || subscriber.seq >= entry.seq) continue;",
     replace: "if (subscriber.catchingUp || subscriber.seq >= entry.seq || entry.seq % 7 === 0) continue;",
     why: "Now and then an entry is not sent",
-  },
-  {
-    name: "stuck-after-a-conflict",
-    file: "server/src/engine/engine.ts",
-    find: "agenda.set(rotationId, woken.has(rotationId) ? 0 : nextLook(",
-    replace:
-      'if (rotation.phase === "retired") return false;\n      agenda.set(rotationId, woken.has(rotationId) ? 0 : nextLook(',
-    why: "A retired rotation is looked at no more",
   },
   {
     name: "audit-is-short",
@@ -331,8 +309,37 @@ export const mutants: Mutant[] = [
   {
     name: "unfenced-when-lost",
     file: "server/src/engine/shares.ts",
-    find: "fenceOf: (rotationId) => (store.shared ? fence(shardOf(rotationId)) : undefined),",
-    replace: "fenceOf: () => undefined,",
+    find: "proofFor: (rotationId) => proof(shardOf(rotationId)),",
+    replace: 'proofFor: () => "alone",',
     why: "The engine commits without its fence",
+  },
+  {
+    name: "entry-makes-fresh",
+    file: "verifier/src/feed-reader.ts",
+    find: `if (outcome === "applied") keeper.applied(entry);`,
+    replace: `if (outcome === "applied") keeper.applied(entry);
+    this.#parts.lease.whole(this.#parts.clock.mark().at);`,
+    why: "An entry that was long on its way makes a verifier fresh",
+  },
+  {
+    name: "never-completes",
+    file: "core/src/decide.ts",
+    find: "return rotation.fromCompromised || rollbackOver(rotation, now) ? complete(rotation, now) : unchanged(rotation);",
+    replace: "return rotation.fromCompromised ? complete(rotation, now) : unchanged(rotation);",
+    why: "A rotation never ends after its rollback window",
+  },
+  {
+    name: "emergency-waits",
+    file: "server/src/engine/rotations.ts",
+    find: `if (mode === "kill") change.carryOut([{ do: "set-state", version, state: "retired" }], undefined);`,
+    replace: `if (mode === "kill" && reason === "") change.carryOut([{ do: "set-state", version, state: "retired" }], undefined);`,
+    why: "The kill of a key's only version marks it, and leaves the refusal to the rotation that follows",
+  },
+  {
+    name: "disk-keeps-no-entries",
+    file: "verifier/src/replica-keeper.ts",
+    find: "this.#write({ entry });",
+    replace: "",
+    why: "What a verifier acknowledged is not on its disk, though its lease is",
   },
 ];

@@ -14,6 +14,9 @@ import type { VirtualTime } from "./time.ts";
 /** What a dead process waits for. */
 const never = (): Promise<never> => new Promise<never>(() => {});
 
+/** Less than this between two stops is one. */
+const BREATH_MS = 2_000;
+
 export class Machine {
   readonly name: string;
   /** Wall clock less true time, milliseconds. */
@@ -57,7 +60,7 @@ export class Process {
   alive = true;
   /** True time at which it goes on. */
   stoppedUntil = 0;
-  /** When it was last stopped. */
+  /** When it was last stopped; of several stops with little between them, the first. */
   stoppedAt = 0;
   readonly #history: History;
   readonly #mishaps: Mishaps;
@@ -127,7 +130,7 @@ export class Process {
 
   stop(ms: number): void {
     if (!this.alive) return;
-    this.stoppedAt = this.time.at;
+    if (this.time.at - this.stoppedUntil > BREATH_MS) this.stoppedAt = this.time.at;
     this.stoppedUntil = Math.max(this.stoppedUntil, this.time.at + ms);
     this.#history.note(this.name, `stopped for ${Math.round(ms)} ms`, this.about);
   }

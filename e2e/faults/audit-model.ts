@@ -1,16 +1,14 @@
 /**
- * What the audit log says of rotations: each enters a phase once, and in their order. A replica that slept through its lease and then wrote
- * what another had written already would show here (I9).
+ * What the audit log says of rotations: each does each thing once, and enters its phases in their order. A replica that slept through its
+ * lease and then wrote what another had written already would show here (I9).
  */
 import { type AuditEntry, chainProblem } from "../audit.test-support.ts";
 
-const ORDER = [
-  "rotation.started",
-  "rotation.offered",
-  "rotation.overlapping",
-  "rotation.retired",
-  "rotation.completed",
-];
+const ORDER = "planned propagating offered overlapping retired completed"
+  .split(" ")
+  .map((phase) => `rotation.${phase}`);
+/** The operator may say so of both versions. */
+const REPEATED = "rotation.compromise";
 
 export function auditProblems(entries: readonly AuditEntry[]): string[] {
   const broken = chainProblem(entries);
@@ -21,12 +19,17 @@ function doubleSteps(entries: readonly AuditEntry[]): string[] {
   const steps = new Map<string, string[]>();
   for (const { action, subjects } of entries) {
     const rotation = subjects.find((subject) => subject.startsWith("rot_"));
-    if (rotation === undefined || !ORDER.includes(action)) continue;
-    steps.set(rotation, [...(steps.get(rotation) ?? []), action]);
+    if (rotation === undefined || !action.startsWith("rotation.") || action === REPEATED) continue;
+    const known = steps.get(rotation);
+    if (known === undefined) steps.set(rotation, [action]);
+    else known.push(action);
   }
-  return [...steps].flatMap(([rotation, actions]) => {
-    const places = actions.map((action) => ORDER.indexOf(action));
-    const good = places.every((place, i) => i === 0 || place > (places[i - 1] as number));
-    return good ? [] : [`the audit log tells of ${rotation}: ${actions.join(", ")}`];
-  });
+  return [...steps]
+    .filter(([, actions]) => new Set(actions).size < actions.length || !isOrdered(actions))
+    .map(([rotation, actions]) => `the audit log tells of ${rotation}: ${actions.join(", ")}`);
+}
+
+function isOrdered(actions: readonly string[]): boolean {
+  const places = actions.filter((action) => ORDER.includes(action)).map((action) => ORDER.indexOf(action));
+  return places.every((place, i) => i === 0 || place > (places[i - 1] as number));
 }

@@ -138,7 +138,7 @@ export class Cluster {
 
   async close(): Promise<void> {
     this.#balancer.close();
-    for (const i of this.#places.keys()) await this.stop(i);
+    await Promise.all([...this.#places.keys()].map((i) => this.stop(i)));
     for (const { wire } of this.#places) wire?.close();
     await this.database?.stop();
   }

@@ -70,8 +70,8 @@ function readOptions(): RunSettings & { json: boolean } {
       apis: number("apis", values.apis, short ? 3 : 5, 1, 20),
       bots: number("bots", values.bots, short ? 12 : 40, 4, 500),
       pace: short
-        ? { rotateEveryMs: 400, killEveryMs: 6_000, revokeEveryMs: 3_000 }
-        : { rotateEveryMs: 300, killEveryMs: 10_000, revokeEveryMs: 5_000 },
+        ? { rotateEveryMs: 400, killEveryMs: 6_000, revokeEveryMs: 3_000, forMs: 16_000 }
+        : { rotateEveryMs: 300, killEveryMs: 10_000, revokeEveryMs: 5_000, forMs: Number.POSITIVE_INFINITY },
       say(text) {
         if (!json)
           process.stderr.write(`${((performance.now() - startedAt) / 1_000).toFixed(1).padStart(6)} s  ${text}\n`);

@@ -127,7 +127,7 @@ function shuffled<T>(items: readonly T[], random: () => number): T[] {
 export function* shortSchedule({ replicas, postgres }: Size): Generator<Fault> {
   const base = { pauseMs: 500, replica: 0, all: true, wire: "whole" as const, shiftMs: 0 };
   yield { ...base, kind: "kill-owner", target: 0, forMs: 300 };
-  yield { ...base, kind: "stop-replica", target: 1 % replicas, forMs: 7_000 };
+  yield { ...base, kind: "stop-replica", target: 1 % replicas, forMs: 6_500 };
   if (postgres) yield { ...base, kind: "kill-postgres", target: 0, forMs: 200 };
   if (replicas > 1) yield { ...base, kind: "rolling-restart", target: 0, forMs: 300 };
 }

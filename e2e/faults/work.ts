@@ -3,13 +3,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ask, type Rotation } from "../authority.test-support.ts";
 import { until } from "../processes.test-support.ts";
 import { type Application, type Bots, secretOf } from "./bots.ts";
-import { markets } from "./history.ts";
+import { markets, moment } from "./history.ts";
 import type { KeyOf, Operator } from "./operator.ts";
 
 export interface Pace {
   rotateEveryMs: number;
   killEveryMs: number;
   revokeEveryMs: number;
+  /** Nothing new is begun after this long: what was begun takes as long again. */
+  forMs: number;
 }
 
 export interface WorkParts {
@@ -27,6 +29,7 @@ const ROLLED_BACK = 8;
 /** A thief goes on for longer than anybody may accept what was revoked. */
 const AFTER_BOUND_MS = 2_000;
 const VICTIMS = 3;
+const LOOK_EVERY_MS = 500;
 const BOUND_MS = markets.static.leaseMs + markets.static.staticMs;
 
 export class Work {
@@ -36,6 +39,7 @@ export class Work {
   readonly problems: string[] = [];
   /** Keys whose rotation is to be rolled back: a kill after that would offer the same rotation twice, which the audit check takes for a fault. */
   readonly #turning = new Set<string>();
+  readonly #endsAt: number;
   #running = true;
   #rotated = 0;
   #issued = 0;
@@ -44,12 +48,13 @@ export class Work {
   constructor(parts: WorkParts) {
     this.#parts = parts;
     const { pace } = parts;
+    this.#endsAt = moment() + pace.forMs;
     for (let i = 0; i < VICTIMS; i++) this.#beside(this.#addVictim());
     this.#loops = [
       this.#every(pace.rotateEveryMs, () => this.#rotate()),
       this.#every(pace.killEveryMs, () => this.#kill()),
       this.#every(pace.revokeEveryMs, () => this.revoke()),
-      this.#every(500, () => parts.operator.lookAtAll()),
+      this.#look(),
     ];
   }
 
@@ -67,8 +72,15 @@ export class Work {
   async #every(pauseMs: number, act: () => Promise<void>): Promise<void> {
     for (;;) {
       await sleep(pauseMs * (0.5 + this.#parts.random()));
-      if (!this.#running) return;
+      if (!this.#running || moment() > this.#endsAt) return;
       await this.#noting(act());
+    }
+  }
+
+  async #look(): Promise<void> {
+    while (this.#running) {
+      await this.#noting(this.#parts.operator.lookAtAll());
+      await sleep(LOOK_EVERY_MS);
     }
   }
 
