@@ -1,6 +1,7 @@
 /** What verifiers say to the authority, and what it makes of it when they say it wrong. */
+import { makeHandle } from "@keyover/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Answer, DAY, HOUR, SECOND, TestAuthority } from "../authority.test-support.ts";
+import { type Answer, DAY, HOUR, random, SECOND, TestAuthority } from "../authority.test-support.ts";
 import { bot, type ScriptedVerifier } from "../verifier.test-support.ts";
 
 let keyover: TestAuthority;
@@ -200,6 +201,17 @@ describe("a boot", () => {
       reportEveryMs: SECOND,
       epoch: api.id,
     });
+  });
+
+  test("that a proxy sends twice is answered twice alike, and begins once", async () => {
+    const body = { boot: makeHandle("boot", keyover.now(), random), instance: "twice", software: "test" };
+    const send = () => keyover.ok("POST", `${verifier.path}/verifiers`, body, { token: verifier.token });
+    const first = await send();
+    await keyover.clock.advance(300);
+    expect(await send()).toEqual(first);
+    const report = { boot: body.boot, n: 1, from: first.now, to: keyover.now(), applied: 0, sightings: [] };
+    await keyover.ok("POST", `${verifier.path}/reports`, report, { token: verifier.token });
+    await keyover.refused("invalid_request", "POST", `${verifier.path}/verifiers`, body, { token: verifier.token });
   });
 
   test("registers once", async () => {

@@ -219,6 +219,16 @@ export function createFleet(deps: FleetDeps): Fleet {
     }
   };
 
+  /** The same registration, sent twice by the network, is answered twice alike; anything else is a boot that is taken. */
+  const registeredBefore = async (again: Boot, api: Api): Promise<FleetAnswer<Grant>> => {
+    const known = (await store.boot(again.boot))?.value;
+    if (known === undefined) return refusal("conflict", "this boot is being registered; send it again");
+    const same = known.apiId === again.apiId && known.tokenId === again.tokenId && known.instance === again.instance;
+    if (same && known.reportNumber === 0 && !hasEnded(known))
+      return { ok: true, value: grantOf(api, known.registeredAt) };
+    return refusal("invalid_request", "a boot registers once; make a new handle for each start");
+  };
+
   /** Writes what a report says; undefined if somebody else has changed the boot's row. */
   const write = async (
     member: Hosted,
@@ -276,8 +286,7 @@ export function createFleet(deps: FleetDeps): Fleet {
         replacedAt: null,
         removedAt: null,
       };
-      if (!(await enter(boot)))
-        return refusal("invalid_request", "a boot registers once; make a new handle for each start");
+      if (!(await enter(boot))) return registeredBefore(boot, api);
       const isReplaced = (old: Boot) =>
         !hasEnded(old) && (old.instance === registration.instance || old.boot === registration.replaces);
       const replaced: string[] = [];
