@@ -72,6 +72,20 @@ describe("wrongly refused", () => {
     expect((await found(left)).wronglyRefused).toBe(0);
   });
 
+  it("is not who is back on that version, at an API that may not have heard of it yet and says that it is retired", async () => {
+    const lines = [
+      operation("rotate", 10, 1),
+      request("bot-1", "two", 200, 200),
+      operation("rollback", 980, 1), // answered at 1,000
+      request("bot-1", "one", 1_200, 200),
+    ];
+    const at = async (sent: number, code: string) =>
+      (await found([...lines, request("bot-1", "one", sent, 401, { code })])).wronglyRefused;
+    expect(await at(10_200, "key_retired")).toBe(0);
+    expect(await at(10_300, "key_retired")).toBe(1);
+    expect(await at(1_300, "invalid_key")).toBe(1);
+  });
+
   it("is not who has been killed or revoked, from when the operator asked for it", async () => {
     const used = request("bot-1", "one", 100, 200);
     expect((await found([used, operation("kill", 203, 1), request("bot-1", "one", 200, 401)])).wronglyRefused).toBe(0);

@@ -7,7 +7,8 @@
  *     stale                 503: right only at an API that was cut off from every working authority for longer than its lease (+ static time)
  *
  * "The version that they hold": whoever was answered well with another version since is not refused wrongly with the one they left, unless a
- * rollback has made that one current again (I10).
+ * rollback has made that one current again. Everywhere it is so once lease and static time are over (I10): until then an API that is cut off
+ * may still say that it is retired.
  */
 import {
   type DecisionLine,
@@ -119,7 +120,8 @@ class Judge {
   }
 
   #refused(line: RequestLine, handed: HandedLine): void {
-    if (this.#wasEnded(handed, line.answered) || this.#hasLeft(line, handed)) return;
+    if (this.#wasEnded(handed, line.answered) || this.#hasLeft(line, handed) || this.#isComingBack(line, handed))
+      return;
     this.findings.wronglyRefused++;
     const { key, version } = handed;
     const what = `${line.status} ${line.code ?? ""} by ${line.api} for version ${version} of ${key}`;
@@ -157,20 +159,33 @@ class Judge {
     );
   }
 
-  #hasLeft(line: RequestLine, { key, version }: HandedLine): boolean {
+  #hasLeft(line: RequestLine, handed: HandedLine): boolean {
+    const { version } = handed;
     const holds = this.#holds.get(line.who);
     if (holds?.last === undefined || holds.last === version) return false;
     if (version > holds.last && !holds.seen.has(version)) return false;
-    return !this.#promisedAgain(key, version, line.sent);
+    return !this.#promisedAgain(handed, line.sent);
   }
 
   /** It was rolled back to, everybody should know it by then, and no later rotation has left it again. */
-  #promisedAgain(key: string, version: number, at: number): boolean {
-    const { leaseMs, staticMs } = markets[this.#facts.market.get(key) ?? "static"];
-    const [last] = this.#operations(key)
-      .filter((each) => each.version === version && (each.what === "rollback" || each.what === "rotate"))
+  #promisedAgain(handed: HandedLine, at: number): boolean {
+    const [last] = this.#operations(handed.key)
+      .filter((each) => each.version === handed.version && (each.what === "rollback" || each.what === "rotate"))
       .sort((a, b) => b.began - a.began);
-    return last?.what === "rollback" && at > last.answered + leaseMs + staticMs + MARGIN_MS;
+    return last?.what === "rollback" && at > this.#knownEverywhere(last, handed);
+  }
+
+  #isComingBack({ sent, answered, code }: RequestLine, handed: HandedLine): boolean {
+    const rollbacks = this.#operations(handed.key).filter(
+      ({ what, version }) => what === "rollback" && version === handed.version,
+    );
+    const between = (each: OperationLine) => each.began <= answered && sent <= this.#knownEverywhere(each, handed);
+    return code === "key_retired" && rollbacks.some(between);
+  }
+
+  #knownEverywhere({ answered }: OperationLine, handed: HandedLine): number {
+    const { leaseMs, staticMs } = this.#rules(handed);
+    return answered + leaseMs + staticMs + MARGIN_MS;
   }
 
   #rules({ key }: HandedLine) {

@@ -6,8 +6,8 @@ const START = 1_800_000_000_000;
 const HOUR = 3_600_000;
 
 /** A machine's monotonic clock, and a reference that somebody may set. */
-async function aClock() {
-  const machine = { elapsed: 5_000, set: 0, waits: 0 };
+async function aClock(waits = 0) {
+  const machine = { elapsed: 5_000, set: 0, waits };
   const clock: Clock = { now: () => 0, elapsed: () => machine.elapsed, after: () => () => {} };
   const lines: string[] = [];
   const reference = async () => {
@@ -39,6 +39,21 @@ test("a slow answer is not taken for a wrong clock", async () => {
   await pass(20_000);
   expect(Math.abs(steady.now() - (START + machine.elapsed - 5_000))).toBeLessThanOrEqual(401);
   expect(lines).toEqual([]);
+});
+
+test("is never ahead of the reference, however long it waits for its time", async () => {
+  for (const waits of [0, 30, 2_000, 40_000]) {
+    const { machine, steady, pass, lines } = await aClock(waits);
+    const truth = () => START + machine.elapsed - 5_000;
+    expect(steady.now()).toBeLessThanOrEqual(truth());
+    machine.waits = 0;
+    await pass(3_000);
+    expect(steady.now()).toBe(truth());
+    machine.waits = waits;
+    await pass(3_000);
+    expect(steady.now()).toBeLessThanOrEqual(truth());
+    expect(lines).toEqual([]);
+  }
 });
 
 test("a small step forward is taken over, a small one back is gone by going slower", async () => {
