@@ -9,6 +9,7 @@ import type { WireAnswer, WireRequest } from "./wire.ts";
 export interface AuthorityParts {
   name: string;
   masterKey: Uint8Array;
+  leaseMs: number;
   start: (machine: Machine) => Process;
   storeFor: (process: Process) => Store;
   fetchFor: (process: Process) => typeof globalThis.fetch;
@@ -40,7 +41,8 @@ export class AuthorityNode implements Server {
     this.process = process;
     this.authority = undefined;
     const world = process.world(this.#parts.fetchFor(process));
-    const config = { masterKey: this.#parts.masterKey, logger: false as const, trustProxy: true };
+    const { masterKey, leaseMs } = this.#parts;
+    const config = { masterKey, logger: false as const, trustProxy: true, replicaLeaseMs: leaseMs };
     try {
       const authority = await createAuthority(world, this.#parts.storeFor(process), config);
       await authority.app.ready();

@@ -66,6 +66,7 @@ export class Cast {
       const node = new AuthorityNode({
         name: `authority-${i}`,
         masterKey: this.masterKey,
+        leaseMs: options.authorityLeaseMs,
         start: this.#start,
         storeFor: (process) => storeOf(store, process, database, witness, chance.fork(`store ${process.name}`)),
         fetchFor: (process) => network.fetchOf(process),

@@ -22,7 +22,7 @@ export async function checkBooks(model: Model, store: Store, masterKey: Uint8Arr
 }
 
 /** Each sealed secret is its version's, and does not open in the place of the next one. */
-async function checkSealed(model: Model, store: Store, masterKey: Uint8Array): Promise<void> {
+export async function checkSealed(model: Model, store: Store, masterKey: Uint8Array): Promise<void> {
   const custody = createCustody(masterKey, () => new Uint8Array());
   const rows = (await store.list("sealed", {}, { limit: PAGE })).map(({ value }) => value);
   const held = rows.flatMap(({ keyId, version, envelope }) =>

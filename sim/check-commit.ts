@@ -29,8 +29,12 @@ export function checkCommit(model: Model, commit: Commit): void {
     if (was === undefined) checkBirth(model, commit, version);
     else checkChange(model, commit, was, version);
   }
+  const named = new Set(commit.batch.audit.flatMap(({ subjects }) => subjects));
+  if (!named.has(past.id)) model.fail("I14", past.id, "the key was changed, and the audit log does not name it");
   for (const [id, { rotation }] of past.rotations) {
     const was = before.rotations.get(id);
+    if (was !== rotation && !named.has(id))
+      model.fail("I14", past.id, "a rotation was changed, and the audit log does not name it");
     if (was !== rotation) checkRotation(model, commit, was, past.rotations.get(id) as RotationPast);
   }
   checkErasure(model, commit);

@@ -64,6 +64,7 @@ export class Nemesis {
       "partition-both-ways": () => this.#partition(2),
       isolate: () => this.#isolate(chance.happens(0.5) ? authority.machine.name : server.machine.name),
       "cut-streams": () => this.#stage.network.cutStreams(authority.machine.name),
+      "trickling-stream": () => this.#trickle(server.machine.name),
       "step-clock": () => this.#stepClock(),
       "authority-disk-full": () => this.#fill((full) => (database.full = full)),
       "verifier-disk-full": () => this.#fill((full) => (server.platter.full = full)),
@@ -81,6 +82,7 @@ export class Nemesis {
     const { network, database, authorities, servers, consumers } = this.#stage;
     network.weather = { delayMinMs: 1, delayMaxMs: 10, loss: 0, duplicates: 0, slow: 0, slowMs: 0 };
     network.healAll();
+    network.endTrickles();
     database.full = false;
     for (const consumer of consumers) consumer.diskFull = false;
     for (const server of servers) server.platter.full = false;
@@ -143,6 +145,13 @@ export class Nemesis {
       network.heal(from, to);
       network.heal(to, from);
     });
+  }
+
+  #trickle(host: string): void {
+    const { network, note, chance } = this.#stage;
+    const ms = chance.pick([300, 1_200, 2_500]);
+    note(`the feed reaches ${host} one piece in ${ms} ms`);
+    network.trickle(host, ms);
   }
 
   #isolate(host: string): void {

@@ -85,6 +85,16 @@ export class Network {
     for (const stream of this.#streams) if (stream.from === host || stream.to === host) stream.cut();
   }
 
+  /** From now on what goes on to this host comes slowly, piece by piece. */
+  trickle(host: string, ms: number): void {
+    for (const stream of this.#streams) if (stream.to === host) stream.trickleMs = ms;
+  }
+
+  /** What came slowly is broken off. */
+  endTrickles(): void {
+    for (const stream of this.#streams) if (stream.trickleMs > 0) stream.cut();
+  }
+
   /** `fetch` as this process sees it. */
   fetchOf(process: Process): typeof globalThis.fetch {
     return ((input: string, init?: RequestInit) => this.#fetch(process, input, init)) as typeof globalThis.fetch;

@@ -24,6 +24,7 @@ export const faultKinds = [
   "partition-both-ways",
   "isolate",
   "cut-streams",
+  "trickling-stream",
   "step-clock",
   "authority-disk-full",
   "verifier-disk-full",
@@ -84,6 +85,8 @@ export interface Options {
   slowEffectMs: number;
   drift: number;
   skewMs: number;
+  /** After so long without a word the other authorities take over the work of one of them. */
+  authorityLeaseMs: number;
   /** What a line of a verifier's journal counts for: the more, the more often the whole is written anew. */
   journalLineBytes: number;
   /** Keys that are made meanwhile, some for a secret that is in use already. */
@@ -127,6 +130,7 @@ export function drawOptions(chance: Chance): Options {
     slowEffectMs: chance.pick([5, 50, 1_500]),
     drift: rough(0.5, 0, 1e-4),
     skewMs: rough(0.5, 0, 3_600_000),
+    authorityLeaseMs: chance.pick([1_500, 1_500, 5_000]),
     journalLineBytes: chance.pick([200, 200, 150_000]),
     newKeys: chance.pick([0, 0, 1, 3]),
     bellsLost: rough(0.4, 0.1, 1),

@@ -9,7 +9,7 @@ import type { Store } from "../packages/server/src/store/store.ts";
 import type { Caller } from "./caller.ts";
 import { Cast } from "./cast.ts";
 import { Chance } from "./chance.ts";
-import { checkBooks } from "./check-books.ts";
+import { checkBooks, checkSealed } from "./check-books.ts";
 import { openDatabase } from "./database.ts";
 import { History } from "./history.ts";
 import { checkEnds } from "./liveness.ts";
@@ -128,6 +128,7 @@ class Simulation {
     this.#faulty = false;
     for (const [kind, count] of [...nemesis.counts, ...operators.done]) this.#struck.set(kind, count);
     if (over()) return;
+    await checkSealed(model, this.#store, this.#cast.masterKey);
     this.#history.note("nemesis", "heals everything");
     nemesis.heal();
     for (const each of this.#cast.processes) each.resume();

@@ -10,6 +10,8 @@ export class Stream {
   readonly readable: StreamReader;
   readonly #network: Network;
   readonly #server: ServerStream;
+  /** Between two pieces at least: a proxy that hands them on slowly, while everything else goes past it. */
+  trickleMs = 0;
   #lastAt = 0;
   #left = false;
 
@@ -46,7 +48,7 @@ export class Stream {
   }
 
   #deliver(arrive: () => void): void {
-    this.#lastAt = this.#network.passInOrder(this.from, this.to, this.#lastAt, () => {
+    this.#lastAt = this.#network.passInOrder(this.from, this.to, this.#lastAt + this.trickleMs, () => {
       if (!this.#left) arrive();
     });
   }
