@@ -138,7 +138,7 @@ export class Cast {
       api: this.#parts.chance.pick(this.#apis),
       environment: "live",
       consumer,
-      scopes: ["market:*", "trade:write"],
+      scopes: plan.narrow ? ["market:read"] : ["market:*", "trade:write"],
       networks: plan.networks ? ["10.0.0.0/8"] : [],
       policy: { ...plan.policy, claim: plan.claim },
     };

@@ -39,8 +39,9 @@ interface Instance {
   name: string;
   process: Process | undefined;
   holder: KeyHolder | undefined;
-  /** Put there by hand. */
+  /** Put there by hand, in this change over. */
   secret: string;
+  turn: number;
   pid: number;
 }
 
@@ -58,6 +59,7 @@ export class Consumer {
   #pids = 100;
   /** The rotation that somebody has taken care of. */
   #handled = "";
+  #turns = 0;
   /** Successors that somebody took, kept where the next one finds them. */
   readonly #vault = new Map<string, string>();
   #hand: Caller | undefined;
@@ -73,6 +75,7 @@ export class Consumer {
       process: undefined,
       holder: undefined,
       secret: parts.secret,
+      turn: 0,
       pid: 0,
     }));
   }
@@ -150,7 +153,8 @@ export class Consumer {
     const { apiHost, network, model, key } = this.#parts;
     const host = apiHost();
     if (host === undefined) return;
-    const path = process.chance.pick(SCOPES);
+    const refused = this.plan.narrow && instance !== this.instances[0];
+    const path = refused ? SCOPES[1] : process.chance.pick(SCOPES);
     const abort = new AbortController();
     const disarm = process.clock.after(TIMEOUT_MS, () => abort.abort());
     const headers = { "user-agent": `${this.machine.name}/1` };
@@ -215,10 +219,15 @@ export class Consumer {
       });
       return;
     }
+    const turn = ++this.#turns;
     const moving = this.plan.kind === "partly" ? Math.ceil(0.6 * this.instances.length) : this.instances.length;
     for (const instance of this.instances.slice(0, moving)) {
       const old = instance.secret;
-      const put = (text: string, afterMs: number) => clock.after(afterMs, () => (instance.secret = text));
+      const put = (text: string, afterMs: number) =>
+        clock.after(afterMs, () => {
+          // Who is late does not undo what a later changeover has put there.
+          if (turn >= instance.turn) Object.assign(instance, { secret: text, turn });
+        });
       const moveAt = chance.between(0, 3_000);
       put(secret, moveAt);
       if (this.plan.kind !== "back" || !chance.happens(0.5)) continue;

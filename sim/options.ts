@@ -61,6 +61,8 @@ export interface ConsumerPlan {
   /** Instances share an address only, or a name as well. */
   named: boolean;
   networks: boolean;
+  /** The key may do less than its consumer asks for: all instances but the first are refused, and hold it all the same. */
+  narrow: boolean;
   claim: "token" | "self";
 }
 
@@ -146,6 +148,7 @@ function drawConsumer(chance: Chance): ConsumerPlan {
     everyMs: chance.pick([600, 900, 1_500, 3_000]),
     named: chance.happens(0.7),
     networks: chance.happens(0.1),
+    narrow: chance.happens(0.15),
     claim: chance.happens(0.15) ? "self" : "token",
     policy: {
       overlapMinMs,

@@ -226,7 +226,7 @@ export class ApiReplica {
   #granted(answer: Answer): void {
     const grant = this.#toldTime(answer);
     if (grant === undefined) return;
-    this.#lease.grant(grant, answer.sentAt);
+    this.#lease.grant(grant, answer.sentAt, answer.receivedAt);
     this.#keeper?.granted();
   }
 

@@ -23,6 +23,8 @@ export interface Refusal {
   elsewhere: boolean;
   /** With `reconciling`: what tells this restore from others, and the feed's head in the restored database. */
   restored?: Restored;
+  /** With `unknown_boot`: the number of the last report of that boot that was counted. */
+  counted?: number;
 }
 
 export interface Restored {
@@ -183,6 +185,7 @@ export class AuthorityCalls {
     // The one trouble that is all authorities' alike: it is about their database.
     if (code !== "reconciling") refusal.elsewhere = this.count > 1 && (code === "unreachable" || status >= 500);
     else if (Number.isSafeInteger(problem?.after)) refusal.restored = restoredOf(problem as Record<string, unknown>);
+    if (Number.isSafeInteger(problem?.counted)) refusal.counted = problem?.counted as number;
     return refusal;
   }
 

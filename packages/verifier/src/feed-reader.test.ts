@@ -12,7 +12,7 @@ function reader() {
   const [replica, lease, clock] = [new TableReplica(), new Lease(), new AuthorityClock(local)];
   const keeper = new ReplicaKeeper({ world, disk: undefined, api: "market", instance: "a", replica, lease, clock });
   clock.heard(START, 0, 0);
-  lease.grant({ leaseMs: 2_000, onStale: "closed", staticMs: 0 }, 0);
+  lease.grant({ leaseMs: 2_000, onStale: "closed", staticMs: 0 }, 0, 0);
   for (let seq = 1; seq <= 5; seq++) replica.apply({ seq });
   return { feed: new FeedReader({ clock, lease, replica, keeper }), lease, replica };
 }

@@ -171,7 +171,7 @@ export class Follower {
     if (!answer.ok || welcome === undefined) return this.#failed(answer, "register");
     if (this.#closed) return forward("register");
     clock.heard(welcome.now, answer.sentAt, answer.receivedAt);
-    lease.grant(welcome, answer.sentAt);
+    lease.grant(welcome, answer.sentAt, answer.receivedAt);
     replica.keepEnvironments(welcome.environments);
     keeper.registered(welcome, boot);
     this.#serve(boot);

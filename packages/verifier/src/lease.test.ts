@@ -109,11 +109,12 @@ describe("a step of the authority's clock", () => {
 
 describe("the lease", () => {
   const policy = { leaseMs: 15_000, onStale: "static" as const, staticMs: 60_000 };
+  const closed = { ...policy, onStale: "closed" as const };
 
   test("ends after the earlier of the grant and the last whole replica", () => {
     const lease = new Lease();
     expect(lease.standing(0)).toBe("over");
-    lease.grant(policy, 1_000);
+    lease.grant(policy, 1_000, 1_010);
     expect(lease.standing(1_000)).toBe("over");
     lease.whole(900);
     expect([lease.standing(15_899), lease.standing(15_900), lease.standing(75_899), lease.standing(75_900)]).toEqual([
@@ -122,7 +123,7 @@ describe("the lease", () => {
       "static",
       "over",
     ]);
-    lease.grant(policy, 9_000);
+    lease.grant(policy, 9_000, 9_010);
     expect(lease.standing(15_900)).toBe("static");
     lease.whole(9_500);
     expect(lease.standing(23_999)).toBe("fresh");
@@ -131,21 +132,37 @@ describe("the lease", () => {
 
   test("an answer that was overtaken changes nothing", () => {
     const lease = new Lease();
-    lease.whole(10_000);
-    lease.grant({ leaseMs: 2_000, onStale: "closed", staticMs: 0 }, 10_000);
-    lease.grant(policy, 5_000);
-    expect(lease.standing(12_000)).toBe("over");
+    lease.grant({ leaseMs: 2_000, onStale: "closed", staticMs: 0 }, 10_000, 10_010);
+    lease.grant(policy, 5_000, 10_020);
+    lease.whole(10_500);
+    expect([lease.standing(11_999), lease.standing(12_000)]).toEqual(["fresh", "over"]);
   });
 
-  test("a boot that is over ends it at once; the next grant begins it anew", () => {
+  test("a grant that comes after its end needs a replica that is whole since then: the authority went on without this verifier", () => {
     const lease = new Lease();
-    lease.whole(1_000);
-    lease.grant({ ...policy, onStale: "closed" }, 1_000);
+    lease.grant(closed, 0, 10);
+    lease.whole(100);
+    lease.whole(14_900);
+    expect(lease.standing(15_000)).toBe("over");
+    lease.grant(closed, 15_100, 15_200);
+    expect(lease.standing(15_200)).toBe("over");
+    lease.whole(15_199);
+    expect(lease.standing(15_210)).toBe("over");
+    lease.whole(15_201);
+    expect(lease.standing(15_210)).toBe("fresh");
+  });
+
+  test("a boot that is over ends it at once; the next grant begins it anew, and what was whole before is not enough", () => {
+    const lease = new Lease();
+    lease.grant(closed, 1_000, 1_010);
+    lease.whole(1_500);
     lease.end(2_000);
     expect(lease.standing(2_000)).toBe("over");
-    lease.whole(2_500);
-    expect(lease.standing(2_500)).toBe("over");
-    lease.grant({ ...policy, onStale: "closed" }, 2_600);
-    expect(lease.standing(2_600)).toBe("fresh");
+    lease.grant(closed, 2_600, 2_610);
+    expect(lease.standing(2_610)).toBe("over");
+    lease.whole(1_999);
+    expect(lease.standing(2_610)).toBe("over");
+    lease.whole(2_615);
+    expect(lease.standing(2_620)).toBe("fresh");
   });
 });

@@ -120,6 +120,8 @@ export class Lease {
   #staticUntil = NEVER;
   #grantedAt = NEVER;
   #wholeAt = NEVER;
+  /** Only what was whole after this counts. */
+  #wholeAfter = NEVER;
   #policy: StalenessPolicy | undefined;
 
   get policy(): StalenessPolicy | undefined {
@@ -130,9 +132,13 @@ export class Lease {
     return this.#staticUntil;
   }
 
-  /** The authority granted what was asked for at `sentAt`. An answer that was overtaken by a later one counts for nothing. */
-  grant({ leaseMs, onStale, staticMs }: StalenessPolicy, sentAt: number): void {
+  /**
+   * The authority granted what was asked for at `sentAt`. An answer that was overtaken by a later one counts for nothing. If the lease was
+   * over when it came, the authority may have gone on without this verifier: what was whole before the answer is not enough.
+   */
+  grant({ leaseMs, onStale, staticMs }: StalenessPolicy, sentAt: number, receivedAt: number): void {
     if (sentAt < this.#grantedAt) return;
+    if (this.#wholeAt !== NEVER && this.standing(receivedAt) === "over") this.#wholeFrom(receivedAt);
     this.#policy = { leaseMs, onStale, staticMs };
     this.#grantedAt = sentAt;
     this.#renew();
@@ -140,7 +146,7 @@ export class Lease {
 
   /** The replica lacked nothing that the authority had committed by `at`. */
   whole(at: number): void {
-    if (at <= this.#wholeAt) return;
+    if (at <= this.#wholeAt || at < this.#wholeAfter) return;
     this.#wholeAt = at;
     this.#renew();
   }
@@ -148,6 +154,7 @@ export class Lease {
   /** The authority no longer knows this boot. */
   end(at: number): void {
     this.#grantedAt = NEVER;
+    this.#wholeFrom(at);
     this.until = Math.min(this.until, at);
     this.#setStatic();
   }
@@ -162,6 +169,11 @@ export class Lease {
   standing(at: number): Standing {
     if (at < this.until) return "fresh";
     return at < this.#staticUntil ? "static" : "over";
+  }
+
+  #wholeFrom(at: number): void {
+    this.#wholeAt = NEVER;
+    this.#wholeAfter = at;
   }
 
   #renew(): void {

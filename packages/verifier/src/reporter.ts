@@ -10,7 +10,9 @@
  * interval with more sightings than a report may carry is sent as several; all but the first cover no time.
  *
  * What the authority answers `unknown_boot`, `report_gap` or `reconciling` to belongs to a boot that is over. Its sightings are
- * not lost: they go out with the first report of the next boot (late ones are welcome, see `foldSighting`).
+ * not lost: they go out with a report of the next boot (late ones are welcome, see `foldSighting`), unless the answer says that
+ * they were counted and only the answer to that was lost. So a report that was sent is asked about until that is known, also when
+ * its boot ended meanwhile.
  *
  * An interval claims that time has passed in which nothing else was seen. When the authority's clock was set, the time between the
  * last interval's end and now never passed, or was there twice. Nobody may take that for silence: the boot ends, and the next
@@ -62,8 +64,8 @@ export class Reporter {
 
   /** A boot was registered at `from` (the authority's time). */
   begin(boot: string, from: number, everyMs: number): void {
-    for (const report of this.#waiting) this.#left.push(...report.sightings);
-    this.#waiting = [];
+    // The first may have been counted: it is under way until an answer tells.
+    for (const report of this.#waiting.splice(1)) this.#left.push(...report.sightings);
     this.#boot = boot;
     this.#n = 0;
     this.#coveredTo = from;
@@ -132,25 +134,25 @@ export class Reporter {
     const { calls, onGrant } = this.#parts;
     for (let report = this.#waiting[0]; report !== undefined; report = this.#waiting[0]) {
       const answer = await calls.post("reports", report, this.#tries.patience.callMs);
-      if (report.boot !== this.#boot) continue;
+      const current = report.boot === this.#boot;
       if (answer.ok) {
         this.#waiting.shift();
         this.#tries.succeeded();
-        onGrant(answer);
-        continue;
+        if (current) onGrant(answer);
+      } else if (endsBoot(answer)) {
+        this.#waiting.shift();
+        this.#refused(report, answer);
+        if (current) return this.#bootOver(answer.code);
+      } else {
+        if (this.#closed && !answer.elsewhere && answer.code !== "unreachable") return;
+        await this.#tries.next(answer.elsewhere);
       }
-      if (endsBoot(answer)) return this.#refused(answer);
-      if (this.#closed && !answer.elsewhere && answer.code !== "unreachable") return;
-      await this.#tries.next(answer.elsewhere);
     }
   }
 
-  #refused({ code, detail }: Refusal): void {
-    if (!BOOT_IS_OVER.includes(code)) {
-      this.#parts.world.log("error", "report.refused", { code, detail });
-      this.#waiting = [];
-    }
-    this.#bootOver(code);
+  #refused(report: Report, { code, detail, counted }: Refusal): void {
+    if (!BOOT_IS_OVER.includes(code)) this.#parts.world.log("error", "report.refused", { code, detail });
+    else if (counted === undefined || counted < report.n) this.#left.push(...report.sightings);
   }
 
   /** What was seen goes with the next boot. */

@@ -1,3 +1,4 @@
+import type { Report } from "@keyover/core";
 import { describe, expect, test } from "vitest";
 import { AuthorityDouble, keyRecord, newText, version, worldOf } from "./authority.test-double.ts";
 import { stage, status } from "./verifier.test-support.ts";
@@ -167,6 +168,33 @@ describe("following", () => {
     expect(reports.flatMap((report) => report.sightings)).toMatchObject([{ key: "key_1", accepted: 1 }]);
     expect(status(verifier)).toMatchObject({ stale: false, phase: "following" });
   });
+
+  for (const counted of [true, false]) {
+    const name = counted ? "was counted is not told twice" : "was not counted goes with the next boot, in one piece";
+    test(`a report whose answer was lost as its boot ended, and that ${name}`, async () => {
+      const { authority, clock, text, code, world } = await stage();
+      const { fetch } = authority;
+      let lost: Report | undefined;
+      world.fetch = async (input, init) => {
+        const report = (input as string).endsWith("/reports") ? (JSON.parse(init?.body as string) as Report) : undefined;
+        if (report !== undefined && lost === undefined && report.sightings.length > 0) {
+          lost = report;
+          authority.boots.clear();
+          authority.hangUp();
+          throw new Error("no answer");
+        }
+        if (report === undefined || report.boot !== lost?.boot) return fetch(input, init);
+        return Response.json({ code: "unknown_boot", ...(counted ? { counted: report.n } : {}) }, { status: 409 });
+      };
+      expect(code(text)).toBe("ok");
+      await clock.pass(10_000);
+      expect(code(text)).toBe("ok");
+      await clock.pass(2_000);
+      expect(lost).toBeDefined();
+      const seen = authority.reports.flatMap((report) => report.sightings);
+      expect(seen.reduce((sum, { accepted }) => sum + accepted, 0)).toBe(counted ? 1 : 2);
+    });
+  }
 
   test("boots that the authority forgets again and again are made with pauses between", async () => {
     const { authority, clock, world } = await stage();

@@ -233,6 +233,17 @@ describe("a boot", () => {
     expect((await own(verifier.boot)).state).toBe("live");
   });
 
+  test("that is over is told which of its reports was counted last, and nobody else is", async () => {
+    const [old, from] = [verifier.boot, verifier.coveredTo];
+    await keyover.clock.advance(SECOND);
+    const late = { boot: old, n: 2, from, to: keyover.now(), applied: 1, sightings: [] };
+    expect((await verifier.call("POST", "/reports", late)).status).toBe(200);
+    await verifier.register();
+    expect((await verifier.call("POST", "/reports", late)).body).toMatchObject({ code: "unknown_boot", counted: 2 });
+    const stranger = await keyover.verifier(api);
+    expect((await stranger.call("POST", "/reports", late)).body).not.toHaveProperty("counted");
+  });
+
   test("another instance, and the same instance of another api, are left alone", async () => {
     const second = await keyover.api();
     const twin = await keyover.verifier(second, verifier.instance);

@@ -20,7 +20,6 @@ import {
   effectiveStaleness,
   type Grant,
   mayAnswer,
-  type ProblemCode,
   type Registration,
   type Report,
   type Sighting,
@@ -29,6 +28,7 @@ import {
   type Welcome,
   watermark,
 } from "@keyover/core";
+import { accept, type Outcome, refuse } from "../outcome.ts";
 import type { Api, Boot } from "../store/entities.ts";
 import type { FleetRows, Held } from "../store/store.ts";
 import { createFolds } from "./folds.ts";
@@ -39,8 +39,6 @@ export type FleetMember = Boot;
 
 /** Who speaks: the token's handle. */
 type Speaker = string;
-
-export type FleetAnswer<T> = { ok: true; value: T } | { ok: false; code: ProblemCode; detail: string };
 
 /** An api's verifiers as of `readAt`: a boot that registered later has nothing to say about the time before. */
 export interface FleetView {
@@ -53,8 +51,8 @@ export interface FleetView {
 }
 
 export interface Fleet {
-  register(api: Api, registration: Registration, speaker: Speaker): Promise<FleetAnswer<Grant>>;
-  ack(api: Api, ack: Ack, head: number, speaker: Speaker): Promise<FleetAnswer<Grant>>;
+  register(api: Api, registration: Registration, speaker: Speaker): Promise<Outcome<Grant>>;
+  ack(api: Api, ack: Ack, head: number, speaker: Speaker): Promise<Outcome<Grant>>;
   /** `environments`: those whose keys the speaker may testify about; empty: all. */
   report(
     api: Api,
@@ -62,7 +60,7 @@ export interface Fleet {
     head: number,
     speaker: Speaker,
     environments: readonly string[],
-  ): Promise<FleetAnswer<Grant>>;
+  ): Promise<Outcome<Grant>>;
   /** An operator's word that this boot is gone for good. False if there is no such boot, or it has ended. */
   remove(apiId: string, boot: string): Promise<boolean>;
   /** Uses that the authority itself has seen; resolves when they are durable. */
@@ -131,6 +129,17 @@ export function createFleet(deps: FleetDeps): Fleet {
     }
     const known = member?.row.value;
     return known?.apiId === apiId && known.tokenId === speaker ? member : undefined;
+  };
+
+  /**
+   * A boot that is over may have sent a report whose answer was lost. It learns whether that was counted: what was not goes
+   * with its next boot, and nothing counts twice. An ended boot's row stays as it is, so this is the last word.
+   */
+  const ended = async (apiId: string, boot: string, speaker: Speaker): Promise<Outcome<never>> => {
+    const known = (await store.boot(boot))?.value;
+    if (known === undefined || known.apiId !== apiId || known.tokenId !== speaker || !hasEnded(known))
+      return unknownBoot(boot);
+    return unknownBoot(boot, { counted: known.reportNumber });
   };
 
   /** Lets go of a boot whose row another process has changed meanwhile. */
@@ -220,13 +229,12 @@ export function createFleet(deps: FleetDeps): Fleet {
   };
 
   /** The same registration, sent twice by the network, is answered twice alike; anything else is a boot that is taken. */
-  const registeredBefore = async (again: Boot, api: Api): Promise<FleetAnswer<Grant>> => {
+  const registeredBefore = async (again: Boot, api: Api): Promise<Outcome<Grant>> => {
     const known = (await store.boot(again.boot))?.value;
-    if (known === undefined) return refusal("conflict", "this boot is being registered; send it again");
+    if (known === undefined) return refuse("conflict", "this boot is being registered; send it again");
     const same = known.apiId === again.apiId && known.tokenId === again.tokenId && known.instance === again.instance;
-    if (same && known.reportNumber === 0 && !hasEnded(known))
-      return { ok: true, value: grantOf(api, known.registeredAt) };
-    return refusal("invalid_request", "a boot registers once; make a new handle for each start");
+    if (same && known.reportNumber === 0 && !hasEnded(known)) return accept(grantOf(api, known.registeredAt));
+    return refuse("invalid_request", "a boot registers once; make a new handle for each start");
   };
 
   /** Writes what a report says; undefined if somebody else has changed the boot's row. */
@@ -267,7 +275,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       const now = clock.now();
       const { live, holes } = await store.fleet(api.id, now);
       if (live.length >= LIVE_MAX)
-        return refusal("conflict", `${LIVE_MAX} verifiers of this api may answer already; remove those that are gone`);
+        return refuse("conflict", `${LIVE_MAX} verifiers of this api may answer already; remove those that are gone`);
       const grant = grantOf(api, now);
       const boot: Boot = {
         boot: registration.boot,
@@ -296,35 +304,35 @@ export function createFleet(deps: FleetDeps): Fleet {
       }
       if (replaced.length > 0) moved(api.id);
       log("info", "verifier.registered", { api: api.id, boot: boot.boot, instance: boot.instance, replaced });
-      return { ok: true, value: grant };
+      return accept(grant);
     },
 
     async ack(api, ack, head, speaker) {
       const member = await speaking(api.id, ack.boot, speaker);
       if (member === undefined) return unknownBoot(ack.boot);
-      if (ack.applied > head) return refusal("feed_ahead", `the feed has reached ${head}`);
+      if (ack.applied > head) return refuse("feed_ahead", `the feed has reached ${head}`);
       applied(member, ack.applied);
       // What is left of the lease: only a report, which is durable before it is answered, renews it.
       const grant = grantOf(api, clock.now());
       const left = member.row.value.answersUntil - answersUntil({ ...grant, leaseMs: 0 });
-      return { ok: true, value: { ...grant, leaseMs: Math.min(grant.leaseMs, Math.max(0, left)) } };
+      return accept({ ...grant, leaseMs: Math.min(grant.leaseMs, Math.max(0, left)) });
     },
 
     async report(api, report, head, speaker, environments) {
-      if (writing.has(report.boot)) return refusal("conflict", "a report of this boot is being written; send it again");
+      if (writing.has(report.boot)) return refuse("conflict", "a report of this boot is being written; send it again");
       writing.add(report.boot);
       try {
         for (let i = 0; i < ATTEMPTS_MAX; i++) {
           const member = await speaking(api.id, report.boot, speaker);
-          if (member === undefined) return unknownBoot(report.boot);
+          if (member === undefined) return await ended(api.id, report.boot, speaker);
           const wrong = reportProblem(member.row.value, report, head, clock.now());
           if (wrong !== undefined && !(await isOutdated(member))) return wrong;
           if (wrong !== undefined) continue;
           applied(member, report.applied);
           const grant = await write(member, api, report, environments);
-          if (grant !== undefined) return { ok: true, value: grant };
+          if (grant !== undefined) return accept(grant);
         }
-        return refusal("conflict", "this boot speaks to several servers at once; send the report again");
+        return refuse("conflict", "this boot speaks to several servers at once; send the report again");
       } finally {
         writing.delete(report.boot);
       }
@@ -387,22 +395,22 @@ function answersUntil(grant: StalenessPolicy & { now: number }): number {
 }
 
 function reportProblem(member: Boot, report: Report, head: number, now: number) {
-  if (report.applied > head) return refusal("feed_ahead", `the feed has reached ${head}`);
+  if (report.applied > head) return refuse("feed_ahead", `the feed has reached ${head}`);
   if (report.n === member.reportNumber && report.n > 0) return undefined;
   if (report.n !== member.reportNumber + 1) {
-    return refusal(
+    return refuse(
       "report_gap",
       `report ${report.n} came after ${member.reportNumber}; expected ${member.reportNumber + 1}`,
     );
   }
   if (report.from !== member.coveredTo || report.to < report.from) {
-    return refusal(
+    return refuse(
       "report_gap",
       `the interval must begin at ${member.coveredTo} and not end before it began; got ${report.from} to ${report.to}`,
     );
   }
   if (report.to > now + CLOCK_TOLERANCE_MS) {
-    return refusal(
+    return refuse(
       "unknown_boot",
       "the interval ends in the future of the authority's clock; register again to set yours",
     );
@@ -410,15 +418,9 @@ function reportProblem(member: Boot, report: Report, head: number, now: number) 
   return undefined;
 }
 
-function refusal(code: ProblemCode, detail: string): { ok: false; code: ProblemCode; detail: string } {
-  return { ok: false, code, detail };
-}
-
-function unknownBoot(boot: string) {
-  return refusal(
-    "unknown_boot",
-    `${boot} is not registered for this api by this token, or was closed, replaced or removed`,
-  );
+function unknownBoot(boot: string, members?: { counted: number }) {
+  const detail = `${boot} is not registered for this api by this token, or was closed, replaced or removed`;
+  return refuse("unknown_boot", detail, members);
 }
 
 /** What a registered verifier is told. */

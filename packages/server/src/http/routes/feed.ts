@@ -4,8 +4,9 @@ import { Readable } from "node:stream";
 import type { Grant, MissAnswer, SnapshotEnd, SnapshotHead } from "@keyover/core";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import { type FleetAnswer, welcomeOf } from "../../feed/fleet.ts";
+import { welcomeOf } from "../../feed/fleet.ts";
 import type { Sink } from "../../feed/hub.ts";
+import type { Outcome } from "../../outcome.ts";
 import { epochOf } from "../../restore/restorations.ts";
 import type { Api } from "../../store/entities.ts";
 import type { Store } from "../../store/store.ts";
@@ -51,8 +52,8 @@ export function feedRoutes(app: App, rooms: Rooms): void {
     }
     return { api, environments };
   };
-  const answer = (reply: FastifyReply, outcome: FleetAnswer<Grant>) =>
-    outcome.ok ? outcome.value : sendProblem(reply, outcome.code, outcome.detail);
+  const answer = (reply: FastifyReply, outcome: Outcome<Grant>) =>
+    outcome.ok ? outcome.value : sendRefusal(reply, outcome);
 
   app.post(
     "/v1/apis/:api/verifiers",
