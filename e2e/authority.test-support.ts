@@ -14,19 +14,18 @@ export interface Authority extends Server {
 
 export interface AuthorityOptions {
   data?: string;
-  logLevel?: string;
   env?: Record<string, string>;
 }
 
-/** A fresh authority, up and ready. */
+/** A fresh authority, up and ready. It logs all that it can: the canary reads it. */
 export async function startAuthority(options: AuthorityOptions = {}): Promise<Authority> {
   const data = options.data ?? join(makeFolder("authority"), "data");
-  const init = run(KEYOVER, ["init", "--data", data, "--json"]);
+  const init = run(KEYOVER, ["init", "--data", data, "--json"], { showsSecret: true });
   if ((await init.end) !== 0) throw new Error(`keyover init failed: ${init.out()}${init.err()}`);
   const { adminToken } = JSON.parse(init.out()) as { adminToken: string };
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const args = ["serve", "--data", data, "--listen", `127.0.0.1:${port}`, "--log-level", options.logLevel ?? "info"];
+  const args = ["serve", "--data", data, "--listen", `127.0.0.1:${port}`, "--log-level", "debug"];
   const made = server(url, "/readyz", () => run(KEYOVER, args, options.env === undefined ? {} : { env: options.env }));
   await made.start();
   return Object.assign(made, { data, adminToken, admin: createApi({ url, token: adminToken }) });

@@ -4,6 +4,7 @@
  * - with KEYOVER_URL it holds its key with @keyover/client, and knows nothing of rotations
  * - without, it is plain fetch, and reads the key from its file for each request; somebody must rewrite the file
  */
+import "./canary-watch.ts";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createKeyHolder } from "@keyover/client";

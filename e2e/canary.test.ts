@@ -44,7 +44,7 @@ let written = "";
 let metrics = "";
 
 beforeAll(async () => {
-  authority = await startAuthority({ logLevel: "debug" });
+  authority = await startAuthority();
   const { verifierToken } = await protectApi(authority, "market", "mkt");
   secrets.set("the administrator's token", authority.adminToken);
   secrets.set("the verifier's token", verifierToken);

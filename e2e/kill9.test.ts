@@ -31,7 +31,7 @@ const keys = (): HeldKey[] => writers.flatMap((writer) => writer.keys);
 
 beforeAll(async () => {
   console.log(`kill9: KEYOVER_SEED=${seed}`);
-  authority = await startAuthority({ logLevel: "warn" });
+  authority = await startAuthority();
   ({ verifierToken } = await protectApi(authority, "market", "mkt", {
     staleness: { leaseMs: 2_000, onStale: "static", staticMs: 0 },
   }));

@@ -33,7 +33,7 @@ const operation = (id: string) => operations.get(id) as Operation;
 const tokens: Record<string, string> = {};
 
 beforeAll(async () => {
-  authority = await startAuthority({ logLevel: "warn" });
+  authority = await startAuthority();
   document = (await ask(`${authority.url}/openapi.json`)).body as never;
   for (const [path, methods] of Object.entries(document.paths)) {
     for (const [method, described] of Object.entries(methods))

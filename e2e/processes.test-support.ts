@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { leave, leaveFolder } from "./canary.test-support.ts";
 
 export const pathOf = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
@@ -32,11 +33,11 @@ export async function endAll(): Promise<void> {
   const ends = [...running].map((child) => new Promise((resolve) => child.once("exit", resolve)));
   for (const child of running) child.kill("SIGKILL");
   await Promise.all(ends);
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  for (const folder of folders) if (!leaveFolder(folder)) rmSync(folder, { recursive: true, force: true });
   folders.clear();
 }
 
-/** A folder that `endAll` removes. */
+/** A folder that `endAll` removes, or leaves to the canary. */
 export function makeFolder(name: string): string {
   const folder = mkdtempSync(join(tmpdir(), `keyover-e2e-${name}-`));
   folders.add(folder);
@@ -48,6 +49,8 @@ export interface RunOptions {
   /** More arguments for Node itself. */
   nodeArgs?: string[];
   onMessage?: (message: unknown) => void;
+  /** Its standard output shows a secret, once, because that was asked for. */
+  showsSecret?: boolean;
   /** A file for what it writes, besides. */
   log?: string | undefined;
 }
@@ -79,10 +82,13 @@ export function run(program: string, args: string[], options: RunOptions = {}): 
   running.add(child);
   let out = "";
   let err = "";
-  const keep = (text: string) => options.log !== undefined && appendFileSync(options.log, text, { mode: 0o600 });
+  const keep = (text: string) => {
+    if (options.log !== undefined) appendFileSync(options.log, text, { mode: 0o600 });
+    leave(`process-${child.pid}`, text);
+  };
   child.stdout?.setEncoding("utf8").on("data", (text: string) => {
     out += text;
-    keep(text);
+    if (!options.showsSecret) keep(text);
   });
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     err += text;

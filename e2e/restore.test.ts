@@ -97,7 +97,7 @@ function watch(wanted: Map<string, number>) {
 
 describe("an authority whose disk was lost", () => {
   it("I17: comes back from a backup that was taken under load, and revives nothing and revokes nothing", async () => {
-    authority = await startAuthority({ logLevel: "warn" });
+    authority = await startAuthority();
     const { verifierToken } = await protectApi(authority, "market", "mkt", {
       staleness: { leaseMs: 3_000, onStale: "static", staticMs: 600_000 },
     });

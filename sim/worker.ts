@@ -12,6 +12,8 @@ const { simulate } = await import("./simulation.ts");
 check();
 
 process.on("message", (seed: string) => void run(seed));
+// Whoever waited for it is gone.
+process.on("disconnect", () => process.exit());
 
 async function run(seed: string): Promise<void> {
   const { violation, struck, counts, hash, story, crashes, partitions } = await simulate(seed);

@@ -9,6 +9,9 @@ const told = (...actions: string[]) =>
 it("I9: what a rotation does twice, or out of order, is found", () => {
   expect(told("planned", "offered", "claim", "overlapping", "used", "retired", "completed")).toEqual([]);
   expect(told("planned", "offered", "compromise", "overlapping", "compromise", "retired")).toEqual([]);
+  expect(told("planned", "offered", "claim", "claim", "overlapping", "claim", "used", "retired")).toEqual([]);
+  expect(told("planned", "claim", "offered", "overlapping", "retired")).toHaveLength(1);
+  expect(told("planned", "offered", "claim", "overlapping", "used", "claim", "retired")).toHaveLength(1);
   expect(told("planned", "offered", "overlapping", "overlapping", "retired")).toHaveLength(1);
   expect(told("planned", "offered", "used", "overlapping", "used")).toHaveLength(1);
   expect(told("planned", "offered", "retired", "overlapping")).toHaveLength(1);

@@ -6,6 +6,7 @@
  * - `naive`: plain fetch with what its file says; somebody must rewrite the file
  * - `thief`: plain fetch with a secret that it was told, as fast as it is answered
  */
+import "../canary-watch.ts";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createKeyHolder } from "@keyover/client";

@@ -13,6 +13,8 @@ const BOT_PEN = pathOf("./faults/bot-pen.ts");
 /** An application with a key: one process of it, two that share its file, or one beside a program with a copy of the file. */
 export interface Application {
   name: string;
+  /** As whom it presents itself; its first process, if there are several. */
+  instance: string;
   kind: "holder" | "naive";
   key: KeyOf;
   keyFile: string;
@@ -106,7 +108,8 @@ export class Bots {
     const keyFile = join(this.#settings.folder.home(name), "market.key");
     writeFileSync(keyFile, `${key.secret}\n`, { mode: 0o600 });
     const copy = place === 3 ? `${keyFile}.copy` : undefined;
-    this.applications.push({ name, kind, key, keyFile, copy });
+    const processes = place === 0 ? [`${name}a`, `${name}b`] : [name];
+    this.applications.push({ name, instance: processes[0] as string, kind, key, keyFile, copy });
     const start = {
       kind,
       market,
@@ -115,8 +118,7 @@ export class Bots {
       token: key.token,
       pauseMs: PAUSE_MS,
     };
-    const processes = place === 0 ? ["a", "b"] : [""];
-    for (const process of processes) this.#starts.push({ ...start, who: name + process });
+    for (const who of processes) this.#starts.push({ ...start, who });
     if (copy === undefined) return;
     replace(copy, key.secret);
     this.#starts.push({ ...start, kind: "naive", keyFile: copy, who: `${name}copy` });

@@ -136,10 +136,15 @@ export class Cluster {
     this.moved();
   }
 
+  /** Ends all of it; what it has written stays until `remove`. */
   async close(): Promise<void> {
     this.#balancer.close();
     await Promise.all([...this.#places.keys()].map((i) => this.stop(i)));
     for (const { wire } of this.#places) wire?.close();
+    await this.database?.end();
+  }
+
+  async remove(): Promise<void> {
     await this.database?.stop();
   }
 

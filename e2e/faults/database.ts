@@ -15,6 +15,10 @@ export interface Database {
   /** SIGSTOP and SIGCONT of every process of it. */
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** Holds its data and its log, from `end` to `stop`. */
+  folder: string;
+  end(): Promise<void>;
+  /** Removes the folder. */
   stop(): Promise<void>;
 }
 
@@ -36,6 +40,8 @@ export async function openDatabase(): Promise<Database> {
       signalAll(childrenOf(server.pid()), "SIGCONT");
       await server.kill("SIGCONT");
     },
+    folder: server.folder,
+    end: () => server.kill("SIGINT"),
     stop: () => server.stop(),
   };
 }

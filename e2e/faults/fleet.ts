@@ -126,12 +126,14 @@ export class Fleet {
     return away();
   }
 
-  /** The outages that have not ended. */
-  close(): void {
+  /** Writes down the outages that have not ended. */
+  async close(): Promise<void> {
     for (const member of this.members) {
       this.#end(member);
       for (const wire of member.wires) wire.close();
+      member.running = false;
     }
+    await Promise.all(this.members.map(({ api }) => api.kill()));
   }
 
   #member(i: number): Member {

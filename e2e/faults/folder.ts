@@ -12,6 +12,8 @@ export interface Folder {
   path: string;
   /** What was written down, one file for each process (history.ts). */
   history: string;
+  /** The secrets, and what is looked through for them (canary.test-support.ts). */
+  canary: string;
   /** A file for what a process says. */
   log(name: string): string;
   /** A folder for a process. */
@@ -38,6 +40,7 @@ export function openFolder(): Folder {
   return {
     path,
     history: join(path, "history"),
+    canary: join(path, "canary"),
     log: (name) => join(path, "logs", `${name}.log`),
     home,
     smallHome(name) {

@@ -81,7 +81,14 @@ export interface OutageLine {
   to: number;
 }
 
-export type Line = RequestLine | HandedLine | DecisionLine | OperationLine | KeyLine | OutageLine;
+/** The machine had no time for its processes (starvation.ts). */
+export interface StarvedLine {
+  line: "starved";
+  from: number;
+  to: number;
+}
+
+export type Line = RequestLine | HandedLine | DecisionLine | OperationLine | KeyLine | OutageLine | StarvedLine;
 
 export interface History {
   write(line: Line): void;

@@ -6,6 +6,7 @@
  *
  * More for whoever looks for something: [--short] [--sqlite] [--replicas 3] [--apis 5] [--bots 40]. How to read it: e2e/README.md.
  */
+import "../canary-watch.ts";
 import { parseArgs } from "node:util";
 import { type RunSettings, runFaults, type Summary } from "./scene.ts";
 
@@ -24,11 +25,24 @@ if (!json) tell(summary);
 process.stdout.write(`${JSON.stringify(summary)}\n`);
 process.exit(summary.problems.length === 0 ? 0 : 1);
 
-function tell({ requests, wronglyRefused, acceptedAfterBound, stale, history, seed }: Summary): void {
+function tell({
+  requests,
+  wronglyRefused,
+  acceptedAfterBound,
+  stale,
+  excused,
+  starvedMs,
+  looked,
+  history,
+  seed,
+}: Summary): void {
   settings.say(
     `${requests} requests; wrongly refused: ${wronglyRefused}; accepted after a revocation's bound: ${acceptedAfterBound}`,
   );
   settings.say(`${stale} answers were 503, from APIs that were cut off for longer than their policy lets them go on`);
+  const starved = `for ${(starvedMs / 1_000).toFixed(1)} s the machine had no time for all its processes`;
+  if (starvedMs > 0) settings.say(`${starved}; nothing else explains ${excused} of these`);
+  settings.say(`looked for ${looked.secrets} secrets in the ${looked.files} files that all this left`);
   if (history !== undefined)
     settings.say(`what was written down is kept in ${history}; the same faults again: --seed ${seed}`);
 }

@@ -141,6 +141,21 @@ describe("stale", () => {
     expect(await problems(14_000, "static")).toHaveLength(1);
   });
 
+  it("is counted, and no problem, for a version that was killed or left: an API that does not know it any more may ask in vain", async () => {
+    const problems = async (...lines: Line[]) => (await found([...lines, unavailable(14_000)])).problems;
+    expect(await problems(operation("kill", 13_000, 1))).toEqual([]);
+    expect(await problems(operation("kill", 13_000, 2))).toHaveLength(1);
+    expect(await problems(request("bot-1", "one", 200, 200), request("bot-1", "two", 300, 200))).toEqual([]);
+    expect(await problems(request("bot-1", "two", 300, 200), request("bot-1", "one", 400, 200))).toHaveLength(1);
+  });
+
+  it("is right where the machine had no time for its processes for a second within the lease", async () => {
+    const starved = (from: number, to: number) => found([{ line: "starved", from, to }, unavailable(14_000)], "closed");
+    expect(await starved(11_000, 12_500)).toMatchObject({ stale: 1, excused: 1, problems: [] });
+    expect(await starved(11_000, 11_500)).toMatchObject({ excused: 0, problems: [expect.anything()] });
+    expect(await starved(6_000, 9_000)).toMatchObject({ excused: 0, problems: [expect.anything()] });
+  });
+
   it("of another API's outage does not count", async () => {
     const other: Line = { line: "outage", api: "api-2", from: 8_000, to: 15_000 };
     expect((await found([other, unavailable(14_000)], "closed")).problems).toHaveLength(1);

@@ -178,11 +178,12 @@ export class Work {
     this.#victims.push({ key, stopThief: thief.stop });
   }
 
-  /** As any API that answers says. */
-  async #versionOf({ key }: Application, secret: string): Promise<number | undefined> {
+  /** As any API that answers says. In the application's name: another that asks once a minute would have to be waited for, as a monthly job is. */
+  async #versionOf({ key, instance }: Application, secret: string): Promise<number | undefined> {
+    const headers = { "keyover-instance": instance };
     for (const { url } of this.#parts.apis) {
       const signal = AbortSignal.timeout(1_000);
-      const reply = await ask(`${url}/${key.market}`, { token: secret, signal }).catch(() => undefined);
+      const reply = await ask(`${url}/${key.market}`, { token: secret, headers, signal }).catch(() => undefined);
       if (reply?.status === 200) return Number(reply.body.version);
     }
     return undefined;

@@ -71,37 +71,45 @@ export async function startMarketApi(
 }
 
 /** Kills that came from outside: somebody tries the demo. The processes are started again, as a supervisor would. */
-export const outside = { kills: 0 };
+export const outside = {
+  kills: 0,
+  tell: (_text: string): void => undefined,
+  killed(name: string): void {
+    outside.kills++;
+    outside.tell(`${name} was killed from outside; starting it again`);
+  },
+};
+
+const START_MS_MAX = 20_000;
+const RELAUNCH_MS = 200;
 
 export function restartable(name: string, url: string, health: string, launch: () => ChildProcess): Restartable {
   let child: ChildProcess | undefined;
   let wanted = false;
+  let ended: string | undefined;
+  const relaunch = () => {
+    ended = undefined;
+    const started = ownChild(launch());
+    child = started;
+    started.once("exit", (code, signal) => {
+      if (!wanted || child !== started) return;
+      if (signal === null) {
+        ended = `exit code ${code}`;
+        return;
+      }
+      outside.killed(name);
+      setTimeout(() => {
+        if (wanted && child === started) relaunch();
+      }, RELAUNCH_MS);
+    });
+  };
   const end = (signal: NodeJS.Signals) =>
     new Promise<number | null>((resolve) => {
       wanted = false;
-      if (child === undefined || child.exitCode !== null || child.signalCode !== null)
-        return resolve(child?.exitCode ?? null);
+      if (child === undefined || hasEnded(child)) return resolve(child?.exitCode ?? null);
       child.once("exit", (code) => resolve(code));
       child.kill(signal);
     });
-  const start = async () => {
-    wanted = true;
-    const started = ownChild(launch());
-    child = started;
-    let ended: string | undefined;
-    started.once("exit", (code, signal) => {
-      ended = signal ?? `exit code ${code}`;
-      if (!wanted || child !== started || signal === null) return;
-      outside.kills++;
-      setTimeout(() => void start(), 200);
-    });
-    for (let waited = 0; waited < 20_000; waited += 25) {
-      if (ended !== undefined) throw new Error(`${name} ended with ${ended}; see its log`);
-      if (await answers(url + health)) return;
-      await sleep(25);
-    }
-    throw new Error(`${name} did not get ready in 20 s; see its log`);
-  };
   return {
     name,
     url,
@@ -109,8 +117,21 @@ export function restartable(name: string, url: string, health: string, launch: (
       await end("SIGKILL");
     },
     stop: () => end("SIGTERM"),
-    start,
+    async start() {
+      wanted = true;
+      relaunch();
+      for (let waited = 0; waited < START_MS_MAX; waited += 25) {
+        if (ended !== undefined) throw new Error(`${name} ended with ${ended}; see its log`);
+        if (await answers(url + health)) return;
+        await sleep(25);
+      }
+      throw new Error(`${name} did not get ready in ${START_MS_MAX / 1_000} s; see its log`);
+    },
   };
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -157,8 +178,15 @@ export function startBot(folder: string, apis: string[], authorityUrl: string, p
   writeFileSync(keyFile, `${bot.secret}\n`, { mode: 0o600 });
   const settings = { bot: bot.name, kind: bot.kind, apis, keyFile, pauseMs, authorityUrl };
   const env = bot.kind === "holder" ? { DEMO_CONSUMER_TOKEN: bot.consumerToken } : {};
-  let stopping = false;
-  let child: ChildProcess;
+  let before = noCounts(bot.name, bot.kind);
+  const running = keepBot(folder, settings, env, {
+    heard(message) {
+      if (message.type === "counts") started.counts = addCounts(before, message.counts);
+    },
+    relaunched: () => {
+      before = started.counts;
+    },
+  });
   const started: Bot = {
     name: bot.name,
     kind: bot.kind,
@@ -166,25 +194,9 @@ export function startBot(folder: string, apis: string[], authorityUrl: string, p
     consumerToken: bot.consumerToken,
     keyFile,
     firstSecret: bot.secret,
-    counts: noCounts(bot.name, bot.kind),
-    stop() {
-      stopping = true;
-      return stopChild(child);
-    },
+    counts: before,
+    stop: () => running.stop(),
   };
-  const launch = () => {
-    const before = started.counts;
-    child = forkBot(folder, settings, env);
-    child.on("message", (message: BotMessage) => {
-      if (message.type === "counts") started.counts = addCounts(before, message.counts);
-    });
-    child.once("exit", (_code, signal) => {
-      if (stopping || signal === null) return;
-      outside.kills++;
-      launch();
-    });
-  };
-  launch();
   return started;
 }
 
@@ -213,15 +225,64 @@ export interface Thief {
 export function startThief(folder: string, apis: string[], victim: Bot): Thief {
   const keyFile = join(folder, "stolen.key");
   writeFileSync(keyFile, readFileSync(victim.keyFile), { mode: 0o600 });
-  const child = forkBot(folder, { bot: "thief", kind: "thief", apis, keyFile, pauseMs: 1, authorityUrl: "" }, {});
-  const thief: Thief = {
-    counts: { accepted: 0, refused: 0, lastAcceptedSentAt: 0, firstRefusedAt: 0 },
-    stop: () => stopChild(child),
-  };
-  child.on("message", (message: BotMessage) => {
-    if (message.type === "thief") thief.counts = message.counts;
-  });
+  const settings: BotStart = { bot: "thief", kind: "thief", apis, keyFile, pauseMs: 1, authorityUrl: "" };
+  let before: ThiefCounts = { accepted: 0, refused: 0, lastAcceptedSentAt: 0, firstRefusedAt: 0 };
+  const running = keepBot(
+    folder,
+    settings,
+    {},
+    {
+      heard(message) {
+        if (message.type !== "thief") return;
+        const { accepted, refused, lastAcceptedSentAt, firstRefusedAt } = message.counts;
+        thief.counts = {
+          accepted: before.accepted + accepted,
+          refused: before.refused + refused,
+          lastAcceptedSentAt: lastAcceptedSentAt || before.lastAcceptedSentAt,
+          firstRefusedAt: before.firstRefusedAt || firstRefusedAt,
+        };
+      },
+      relaunched: () => {
+        before = thief.counts;
+      },
+    },
+  );
+  const thief: Thief = { counts: before, stop: () => running.stop() };
   return thief;
+}
+
+interface Ears {
+  heard(message: BotMessage): void;
+  /** Its counts begin anew. */
+  relaunched(): void;
+}
+
+/** A bot's process; killed from outside, it is started again. */
+function keepBot(
+  folder: string,
+  settings: BotStart,
+  env: Record<string, string>,
+  ears: Ears,
+): { stop(): Promise<void> } {
+  let stopping = false;
+  let child: ChildProcess;
+  const launch = () => {
+    child = forkBot(folder, settings, env);
+    child.on("message", (message: BotMessage) => ears.heard(message));
+    child.once("exit", (_code, signal) => {
+      if (stopping || signal === null) return;
+      outside.killed(settings.bot);
+      ears.relaunched();
+      launch();
+    });
+  };
+  launch();
+  return {
+    stop() {
+      stopping = true;
+      return stopChild(child);
+    },
+  };
 }
 
 function forkBot(folder: string, settings: BotStart, env: Record<string, string>): ChildProcess {
@@ -235,9 +296,10 @@ function forkBot(folder: string, settings: BotStart, env: Record<string, string>
 
 function stopChild(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
-    if (child.exitCode !== null) return resolve();
+    if (hasEnded(child)) return resolve();
     child.once("exit", () => resolve());
-    child.send({ type: "stop" } satisfies BotCommand);
+    // One that was killed just now can't be told; its end is on its way.
+    if (child.connected) child.send({ type: "stop" } satisfies BotCommand, () => undefined);
     setTimeout(() => child.kill("SIGKILL"), 10_000).unref();
   });
 }

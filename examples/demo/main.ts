@@ -25,6 +25,7 @@ const { seconds, bots: botCount, postgres, json, keep } = readOptions();
 const folder = mkdtempSync(join(tmpdir(), "keyover-demo-"));
 // With --json the result alone goes to stdout.
 const view = createView(json ? process.stderr : process.stdout, json);
+outside.tell = (text) => view.say(text);
 const startedAt = performance.now();
 const until = (share: number) => sleep(Math.max(0, seconds * 1000 * share - (performance.now() - startedTrafficAt)));
 let startedTrafficAt = 0;

@@ -16,7 +16,14 @@ const LOOK_EVERY_MS = 200;
 export async function startDatabase(): Promise<DemoDatabase> {
   const server = await startPostgres();
   let wanted = true;
-  const start = async () => {
+  let starting: Promise<void> | undefined;
+  const start = () => {
+    starting ??= restart().finally(() => {
+      starting = undefined;
+    });
+    return starting;
+  };
+  const restart = async () => {
     // What it had started may live on for a moment and hold its memory; until then it does not start.
     for (;;) {
       try {
@@ -31,7 +38,7 @@ export async function startDatabase(): Promise<DemoDatabase> {
   const look = setInterval(() => {
     if (!wanted || isRunning(server.pid())) return;
     wanted = false;
-    outside.kills++;
+    outside.killed("PostgreSQL");
     void start();
   }, LOOK_EVERY_MS);
   look.unref();

@@ -36,6 +36,8 @@ export interface PostgresServer {
   /** With the password of a superuser, and the database `postgres`. */
   url: string;
   port: number;
+  /** Holds `data`, and the server's `log`. */
+  folder: string;
   /** Of the process that accepts connections; another one after `restart`. */
   pid(): number;
   /** SIGKILL, SIGQUIT and SIGINT resolve once it is gone, SIGSTOP and SIGCONT at once. The data stays. */
@@ -70,6 +72,7 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
     return {
       url: `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`,
       port,
+      folder,
       pid: () => server.pid as number,
       kill: (signal) => end(server, data, signal),
       async restart() {
