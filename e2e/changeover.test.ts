@@ -135,7 +135,7 @@ describe("a changeover under live traffic", () => {
       quiet: false,
       moved: false,
     });
-    expect(evidence.gates[2]?.explanation).toMatch(/straggler used version 1 at .*; its longest silence was [\d.]+ s/);
+    expect(evidence.gates[2]?.explanation).toMatch(/straggler used version 1 at .*; its usual gap is [\d.]+ s/);
     expect(evidence.shares).toMatchObject([{ version: 1, share: 1 }]);
     expect(refusals()).toEqual([]);
   });

@@ -81,6 +81,11 @@ const checks: Record<string, Check> = {
       ? []
       : [`${place}: fits none of ${expected.length}: ${all.flat().join("; ")}`];
   },
+  oneOf(expected: Schema[], value, { root, place }) {
+    const all = expected.map((schema) => schemaProblems(schema, value, root, place));
+    const fitting = all.filter((problems) => problems.length === 0).length;
+    return fitting === 1 ? [] : [`${place}: fits ${fitting} of ${expected.length}, not one: ${all.flat().join("; ")}`];
+  },
   $ref: (expected: string, value, { root, place }) => schemaProblems(resolve(expected, root), value, root, place),
 };
 

@@ -3,6 +3,8 @@
  * allows, every answer is held against the schema that it names, and every error must be problem details.
  */
 import { randomBytes } from "node:crypto";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { makeHandle, sha256Text } from "@keyover/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Authority, ask, quickPolicy, type Reply, startAuthority } from "./authority.test-support.ts";
@@ -22,6 +24,9 @@ interface Operation {
 /** What a required member of a body, or a parameter, is in these tests. Grows with what the calls answer. */
 type Values = Record<string, unknown>;
 
+/** A call that succeeds as documented; by the administrator unless a token is given. `more`: members beyond the required ones. */
+type Does = (id: string, token?: string, more?: object) => Promise<Reply["body"]>;
+
 let authority: Authority;
 let document: {
   openapi: string;
@@ -31,16 +36,25 @@ let document: {
 const operations = new Map<string, Operation>();
 const operation = (id: string) => operations.get(id) as Operation;
 const tokens: Record<string, string> = {};
+/** Where the notices go. */
+const webhook = createServer((request, response) => {
+  request.resume().once("end", () => response.writeHead(204).end());
+});
 
 beforeAll(async () => {
-  authority = await startAuthority();
+  await new Promise<void>((listening) => webhook.listen(0, "127.0.0.1", listening));
+  authority = await startAuthority({ env: { KEYOVER_NOTICE_PRIVATE_TARGETS: "127.0.0.0/8" } });
   document = (await ask(`${authority.url}/openapi.json`)).body as never;
   for (const [path, methods] of Object.entries(document.paths)) {
     for (const [method, described] of Object.entries(methods))
       operations.set(described.operationId, { ...described, method: method.toUpperCase(), path });
   }
 });
-afterAll(endAll);
+afterAll(async () => {
+  await endAll();
+  webhook.closeAllConnections();
+  await new Promise((closed) => webhook.close(closed));
+});
 
 const bodySchema = ({ requestBody }: Operation) => requestBody?.content["application/json"]?.schema;
 
@@ -124,7 +138,7 @@ describe("R82: the document of a running server", () => {
       name: "market",
       prefix: "mkt",
     };
-    const does = async (id: string, token = tokens.admin, more: object = {}): Promise<Reply["body"]> => {
+    const does: Does = async (id, token = tokens.admin, more = {}) => {
       const reply = await call(id, values, token, more);
       if (!String(reply.status).startsWith("2"))
         throw new Error(`${id} ${JSON.stringify(values)}: ${reply.status} ${reply.text}`);
@@ -134,7 +148,8 @@ describe("R82: the document of a running server", () => {
     };
     tokens.admin = authority.adminToken;
 
-    values.api = (await does("createApi", undefined, { policy: quickPolicy })).id;
+    const policy = { ...quickPolicy, consumerMayExtendMs: 60_000 };
+    values.api = (await does("createApi", undefined, { policy })).id;
     values.consumer = (await does("createConsumer")).id;
     values.token = (await does("createToken")).id;
     await does("revokeToken");
@@ -165,6 +180,8 @@ describe("R82: the document of a running server", () => {
     ])
       await does(id);
     for (const id of ["suspendKey", "restoreKey", "updateKey", "getKey"]) await does(id);
+    await callsOfPolicies(does, values);
+    await callsOfChannels(does, values);
 
     // A verifier that speaks by hand.
     Object.assign(values, {
@@ -194,13 +211,15 @@ describe("R82: the document of a running server", () => {
     const secret = await newKey();
     values.rotation = (await does("startRotation")).id;
     await until(async () => (await does("getRotation")).offeredAt, "the offer");
-    for (const id of ["getEvidence", "listRotations"]) await does(id);
+    for (const id of ["getEvidence", "listRotations", "pauseRotation", "resumeRotation"]) await does(id);
+    await callsOfNotices(does, values);
     values.sha256 = sha256Text(secret);
     await does("getChangeover", tokens.consumer, { sha256: values.sha256 });
     const claim = await does("claimSuccessor", tokens.consumer);
     await does("confirmSuccessor", tokens.consumer);
     await does("verify", undefined, { key: claim.secret });
     values.byMs = 60_000;
+    await does("extendOverlap", tokens.consumer);
     await does("moveDeadline");
     await does("retireOldVersion");
     await does("rollBack");
@@ -211,6 +230,7 @@ describe("R82: the document of a running server", () => {
     await does("cancelRotation");
     values.rotation = (await does("emergency")).id;
     await does("revokeKey");
+    await does("removeChannel");
     for (const id of ["listAudit", "health", "readiness", "metrics", "openapi"]) await does(id);
 
     expect([...operations.keys()].filter((id) => !called.has(id))).toEqual([]);
@@ -242,7 +262,8 @@ describe("R82: the document of a running server", () => {
         }),
       );
       if (bodySchema(described) !== undefined) expectProblem(id, wrong, 400);
-      if (!described.path.includes("{")) continue;
+      // What a PUT names need not exist: it makes it.
+      if (!described.path.includes("{") || method === "PUT") continue;
       const body = bodySchema(described) === undefined ? undefined : goodBody(id, described, values);
       const absent = await firstNot(roles, 403, (role) =>
         ask(urlOf(described, values), { token: tokens[role], method, body }),
@@ -259,6 +280,35 @@ describe("R82: the document of a running server", () => {
     expect([...page.text.matchAll(/(?:src|href)="(https?:[^"]+)"/g)].map(([, address]) => address)).toEqual([]);
   });
 });
+
+async function callsOfPolicies(does: Does, values: Values): Promise<void> {
+  Object.assign(values, { policy: "desk", spec: {}, target: { kind: "key", key: values.key } });
+  await does("applyPolicy");
+  values.attachment = (await does("attachPolicy")).id;
+  for (const id of ["getPolicy", "listPolicies", "getPolicyHistory", "explainPolicy", "getPolicySchema"])
+    await does(id);
+  for (const id of ["detachPolicy", "removePolicy"]) await does(id);
+}
+
+/** Leaves a channel, so that what comes after it raises notices. */
+async function callsOfChannels(does: Does, values: Values): Promise<void> {
+  const { port } = webhook.address() as AddressInfo;
+  values.target = { kind: "webhook", url: `http://127.0.0.1:${port}/` };
+  values.channel = (await does("createChannel")).id;
+  for (const id of ["getChannel", "listChannels", "updateChannel", "rotateChannelSecret", "endOldChannelSecret"])
+    await does(id);
+  expect((await does("testChannel")).delivered).toBe(true);
+}
+
+/** A rotation was offered. What still waits is sent by itself, and can't be sent again. */
+async function callsOfNotices(does: Does, values: Values): Promise<void> {
+  const sent = await until(async () => {
+    const { items } = await does("listNotices");
+    return (items as { id: string; state: string }[]).find(({ state }) => state === "sent");
+  }, "a notice that was sent");
+  values.notice = sent.id;
+  for (const id of ["getNotice", "acknowledgeNotice", "resendNotice"]) await does(id);
+}
 
 async function followsTheFeed(values: Values): Promise<void> {
   const abort = new AbortController();
@@ -296,6 +346,10 @@ function valueFor(name: string): unknown {
     last: true,
     records: [],
     choose: "backup",
+    byMs: 1,
+    policy: "nothing",
+    spec: {},
+    target: { kind: "key", key: "key_0000000000000000000000" },
   };
   return forms[name] ?? `${name.slice(0, 3)}_0000000000000000000000`;
 }

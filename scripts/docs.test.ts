@@ -17,6 +17,7 @@ import {
   type Rotation,
   type RotationEvent,
   type RotationEventType,
+  tallyGap,
   verdicts,
   watermark,
 } from "@keyover/core";
@@ -26,7 +27,10 @@ import { createMetrics, type Gauges } from "../packages/server/src/http/metrics.
 import { openapiDocument } from "../packages/server/src/http/openapi.ts";
 import type { Rooms } from "../packages/server/src/http/rooms.ts";
 import { createHttp } from "../packages/server/src/http/server.ts";
+import { eventKinds } from "../packages/server/src/notices/events.ts";
+import { docsOf } from "../packages/server/src/notices/templates.ts";
 import { roles } from "../packages/server/src/store/entities.ts";
+import { noticeEvents } from "../packages/server/src/store/notice-entities.ts";
 
 const root = dirname(import.meta.dirname);
 const read = (path: string) => readFileSync(join(root, path), "utf8");
@@ -109,14 +113,18 @@ describe("docs/rotation.md", () => {
     const limits: Record<string, { min: number; max: number }> = policyLimits;
     const all = { ...defaultRotationPolicy, ...defaultStalenessPolicy };
     const wanted = Object.entries(all).map(([member, value]) =>
-      typeof value === "number" ? [member, value, limits[member]?.min, limits[member]?.max] : [member, value],
+      typeof value === "number"
+        ? [member, value, limits[member]?.min, limits[member]?.max]
+        : [member, Array.isArray(value) ? value.join(", ") : value],
     );
     const rows = [
       ...bodyOf(tableUnder(text, "### The rotation's policy")),
       ...bodyOf(tableUnder(text, "### The verifiers' policy")),
     ];
     const shown = rows.map(([member, value = "", min, max]) =>
-      Number.isNaN(numberIn(value)) ? [member, value] : [member, numberIn(value), numberIn(min), numberIn(max)],
+      Number.isNaN(numberIn(value)) || value.includes(",")
+        ? [member, value]
+        : [member, numberIn(value), numberIn(min), numberIn(max)],
     );
     expect(shown).toEqual(wanted);
   });
@@ -145,9 +153,19 @@ describe("docs/rotation.md", () => {
     };
     const use = (network: string, client: string, lastOnOld: string, lastSeen: string, longestGapMs: number) => ({
       source: { network, client, instance: "" },
-      versions: { 1: { first: at("2026-01-01T00:00:00Z"), last: at(lastOnOld), accepted: 1, refused: 0 } },
+      versions: {
+        1: {
+          first: at("2026-01-01T00:00:00Z"),
+          last: at(lastOnOld),
+          accepted: 1,
+          refused: 0,
+          refusedRun: { count: 0, since: 0 },
+        },
+      },
       lastSeen: at(lastSeen),
       longestGapMs,
+      gaps: tallyGap([], longestGapMs, at("2026-03-01T00:00:00Z")),
+      gapsSince: at("2026-01-01T00:00:00Z"),
     });
     const uses = [
       use("203.0.113.0/24", "acme-bot/2.1", "2026-03-02T09:41:07Z", "2026-03-04T09:00:00Z", 4_000),
@@ -190,6 +208,7 @@ describe("docs/self-hosting.md", () => {
       verifiers: none,
       watermarkLagSeconds: none,
       reconciling: none,
+      notices: async () => ({ waiting: 0, dead: 0, oldestSeconds: 0 }),
       feedFollowers: () => 0,
       replicas: () => 1,
       shards: () => 16,
@@ -224,6 +243,15 @@ describe("docs/api.md", () => {
   });
 });
 
+test("docs/notices.md lists every event, with its severity and what it asks for, where its link leads", () => {
+  const page = read("docs/notices.md");
+  const rows = bodyOf(tableUnder(page, "## Events")).map(([name, ...cells]) => [withoutAnchor(name), ...cells]);
+  expect(rows).toEqual(
+    noticeEvents.map((event) => [event, eventKinds[event].severity, eventKinds[event].reaction ? "yes" : ""]),
+  );
+  for (const event of noticeEvents) expect(page).toContain(`<a id="${docsOf(event).split("#")[1]}"></a>`);
+});
+
 describe("every Markdown file", () => {
   const files = markdownFiles(root);
 
@@ -252,7 +280,10 @@ const events: Record<RotationEventType, ((rotation: Rotation, now: number) => Ro
   assessed: [named("noise"), named("quiet")],
   claim: [named("claim")],
   confirm: [named("confirm")],
+  extend: [named("extendOwn"), () => ({ type: "extend", byMs: 91 })],
   "move-deadline": [named("extend"), () => ({ type: "move-deadline", overlapEndsAt: 0 })],
+  pause: [named("pause")],
+  resume: [named("resume")],
   retire: [named("retire")],
   rollback: [named("rollback")],
   cancel: [named("cancel")],
@@ -318,7 +349,9 @@ function signature(rotation: Rotation, now: number): string {
   const times = [
     now >= rotation.startsAt,
     past(offeredAt, policy.overlapMinMs),
-    past(offeredAt, policy.claimMs),
+    past(offeredAt, policy.claimMs + rotation.pausedMs),
+    past(overlapEndsAt, 60),
+    rotation.extendedMs > 0,
     past(overlapEndsAt, 0),
     past(retiredAt, policy.rollbackMs),
   ];

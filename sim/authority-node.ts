@@ -13,6 +13,8 @@ export interface AuthorityParts {
   start: (machine: Machine) => Process;
   storeFor: (process: Process) => Store;
   fetchFor: (process: Process) => typeof globalThis.fetch;
+  /** False while its database is being brought back. */
+  mayStart: () => boolean;
   /** Called with each answer as it leaves the process. */
   onAnswer: (request: WireRequest, answer: WireAnswer) => void;
 }
@@ -36,7 +38,7 @@ export class AuthorityNode implements Server {
 
   /** Resolves once it answers. If it dies on the way it never does: don't wait for it. */
   async start(): Promise<void> {
-    if (this.process?.alive) return;
+    if (this.process?.alive || !this.#parts.mayStart()) return;
     const process = this.#parts.start(this.machine);
     this.process = process;
     this.authority = undefined;
@@ -57,7 +59,7 @@ export class AuthorityNode implements Server {
   }
 
   readonly repeatable = ({ path }: WireRequest): boolean =>
-    /\/(acks|reports|misses|verifiers|claim|confirm)$/.test(path);
+    /\/(acks|reports|misses|verifiers|remembered|claim|confirm)$/.test(path);
 
   async handle(request: WireRequest): Promise<WireAnswer> {
     const { authority, process } = this;

@@ -1,18 +1,20 @@
 /** Everybody in one simulation: authorities on one database, servers of the API, consumers, operators; and how they come to be. */
 import { makeKeyText, sha256Text } from "@keyover/core";
-import type { Store } from "../packages/server/src/store/store.ts";
+import { markRestored } from "../packages/server/src/restore/mark.ts";
 import { ApiServer, SCOPES } from "./api-server.ts";
 import { AuthorityNode } from "./authority-node.ts";
 import { Caller } from "./caller.ts";
 import type { Chance } from "./chance.ts";
 import { checkHandOut } from "./check-hand-out.ts";
 import { Consumer } from "./consumer.ts";
+import type { SimDatabase } from "./database.ts";
 import { ask } from "./http-server.ts";
 import type { Model } from "./model.ts";
 import type { Network } from "./network.ts";
 import type { ConsumerPlan, Options } from "./options.ts";
 import { Machine, type Mishaps, Process } from "./process.ts";
-import { type DatabaseState, storeOf } from "./store.ts";
+import { RestoreWatch } from "./restore-watch.ts";
+import { storeOf } from "./store.ts";
 import type { VirtualTime } from "./time.ts";
 import { CommitWitness } from "./witness.ts";
 
@@ -22,11 +24,20 @@ export interface CastParts {
   time: VirtualTime;
   model: Model;
   network: Network;
-  store: Store;
-  database: DatabaseState;
+  database: SimDatabase;
   mishaps: Mishaps;
   onDeath: (process: Process) => void;
 }
+
+/** Of a key that only verifiers remember: its own policy is lost. All others have theirs. */
+const RECOVERED = {
+  overlapMinMs: 2_000,
+  overlapMs: 10_000,
+  quietMs: 2_000,
+  gapMargin: 1,
+  rollbackMs: 1_000,
+  claimMs: 60_000,
+};
 
 export class Cast {
   readonly authorities: AuthorityNode[] = [];
@@ -38,6 +49,8 @@ export class Cast {
   readonly #spare: { consumer: string; token: string }[] = [];
   readonly masterKey: Uint8Array;
   readonly #parts: CastParts;
+  readonly restores: RestoreWatch;
+  readonly #witness: CommitWitness;
   #starts = 0;
   #admin = "";
   #verifierToken = "";
@@ -46,6 +59,8 @@ export class Cast {
   constructor(parts: CastParts) {
     this.#parts = parts;
     this.masterKey = parts.chance.fork("master key").bytes(32);
+    this.restores = new RestoreWatch(parts.model, this.servers);
+    this.#witness = new CommitWitness(parts.model, this.restores);
   }
 
   readonly #start = (machine: Machine, name: string = machine.name, about?: string): Process => {
@@ -60,15 +75,16 @@ export class Cast {
   };
 
   async setUp(): Promise<void> {
-    const { options, chance, store, database, model, network } = this.#parts;
-    const witness = new CommitWitness(model);
+    const { options, chance, database, model, network } = this.#parts;
     for (let i = 1; i <= options.authorities; i++) {
       const node = new AuthorityNode({
         name: `authority-${i}`,
         masterKey: this.masterKey,
         leaseMs: options.authorityLeaseMs,
         start: this.#start,
-        storeFor: (process) => storeOf(store, process, database, witness, chance.fork(`store ${process.name}`)),
+        storeFor: (process) =>
+          storeOf(database.store, process, database, this.#witness, chance.fork(`store ${process.name}`)),
+        mayStart: () => !database.closed,
         fetchFor: (process) => network.fetchOf(process),
         onAnswer: (request, answer) => checkHandOut(model, this.servers, request, answer),
       });
@@ -81,6 +97,18 @@ export class Cast {
     await this.#fillIn();
   }
 
+  /** As `keyover restore --mark` does on a database that was brought back, before anybody is served from it. */
+  readonly markRestored = async (): Promise<void> => {
+    const { database, time, chance, model } = this.#parts;
+    const own = chance.fork(`restore ${++this.#starts}`);
+    const machine = new Machine("restore");
+    const parts = { name: "restore", machine, time, chance: own, history: model.history, mishaps: () => undefined };
+    const process = new Process(parts);
+    const store = storeOf(database.store, process, { full: false, bellsLost: 0 }, this.#witness, own);
+    await markRestored(store, { now: await store.now(), random: own.bytes });
+    process.kill();
+  };
+
   async #fillIn(): Promise<void> {
     const { options, network } = this.#parts;
     for (let i = 1; i <= options.apis; i++) {
@@ -90,6 +118,7 @@ export class Cast {
         environments: ["live"],
         scopes: [...SCOPES],
         staleness: options.staleness,
+        policy: RECOVERED,
       });
       this.#apis.push(api.id as string);
     }
@@ -198,6 +227,24 @@ export class Cast {
     }
   }
 
+  /** A call past the network, by an administrator unless it brings another token. */
+  readonly call = async (
+    method: string,
+    path: string,
+    body: object,
+    { token = this.#admin, once }: { token?: string; once?: string } = {},
+  ): Promise<{ status: number; body: string }> => {
+    const headers: Record<string, string> = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    if (once !== undefined) headers["idempotency-key"] = once;
+    const request = { method, path, headers, body: JSON.stringify(body), from: "operator-0" };
+    const answer = await this.#during(ask(this.#first.app, request));
+    return { status: answer.status, body: answer.body ?? "" };
+  };
+
+  get someApi(): string {
+    return this.#parts.chance.pick(this.#apis);
+  }
+
   #place(node: AuthorityNode | ApiServer): void {
     this.#skew(node.machine);
     this.#parts.network.serve(node.machine.name, node);
@@ -232,11 +279,9 @@ export class Cast {
 
   /** A call that must succeed, past the network. */
   async #must(method: string, path: string, body: object): Promise<Record<string, unknown>> {
-    const headers = { authorization: `Bearer ${this.#admin}`, "content-type": "application/json" };
-    const request = { method, path, headers, body: JSON.stringify(body), from: "operator-0" };
-    const answer = await this.#during(ask(this.#first.app, request));
+    const answer = await this.call(method, path, body);
     if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.body}`);
-    return JSON.parse(answer.body ?? "") as Record<string, unknown>;
+    return JSON.parse(answer.body) as Record<string, unknown>;
   }
 
   /** Lets time pass until the work is done. */

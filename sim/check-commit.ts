@@ -5,7 +5,7 @@
 import { isAccepted, type Rotation, type Version } from "@keyover/core";
 import type { Batch } from "../packages/server/src/store/store.ts";
 import { endProblem, slackOf, wasUsed } from "./check-end.ts";
-import { type KeyPast, type Model, type RotationPast, sinceOf } from "./model.ts";
+import { type KeyPast, type Model, type RotationPast, sinceOf, wasHandedOut } from "./model.ts";
 import type { Process } from "./process.ts";
 import type { Before } from "./witness.ts";
 
@@ -23,6 +23,10 @@ export interface Commit {
 export function checkCommit(model: Model, commit: Commit): void {
   const { past, before } = commit;
   checkInventory(model, commit);
+  if (before.key !== undefined && before.key.status !== past.key.status) {
+    const deed = { active: "restore", suspended: "suspend", revoked: "revoke" }[past.key.status];
+    if (!model.wasAsked(deed, past.id)) model.fail("I14", past.id, `nobody asked to ${deed} the key`);
+  }
   for (const [number, version] of past.versions) {
     const was = before.versions.get(number);
     if (was === version) continue;
@@ -41,7 +45,7 @@ export function checkCommit(model: Model, commit: Commit): void {
 }
 
 /** I8: one or two accepted versions, one rotation at a time, and the feed says what the inventory says. */
-function checkInventory(model: Model, { past, before, fed }: Commit): void {
+export function checkInventory(model: Model, { past, before, fed }: Commit): void {
   const versions = [...past.versions.values()];
   const accepted = versions.filter(({ state }) => isAccepted(state));
   if (accepted.length > 2) model.fail("I8", past.id, `${accepted.length} versions are accepted`);
@@ -50,18 +54,14 @@ function checkInventory(model: Model, { past, before, fed }: Commit): void {
   if (open.length > 1) model.fail("I8", past.id, "two rotations run at once");
   if ((open[0]?.rotation.id ?? null) !== past.key.rotationId)
     model.fail("I8", past.id, "the key names another rotation than the one that runs");
-  const shown = past.positions.at(-1);
+  const shown = past.told;
   if (shown === undefined) return;
   const known = picture(versions.filter(({ state, sha256 }) => state !== "destroyed" && sha256 !== null));
-  const told = picture(shown.record.versions);
-  if (known !== told || shown.record.status !== past.key.status)
+  const told = picture(shown.versions);
+  if (known !== told || shown.status !== past.key.status)
     model.fail("I8", past.id, `the feed ${fed ? "was told" : "says"} ${told}; in truth it is ${known}`);
   if (before.key?.status === "revoked" && past.key.status !== "revoked")
     model.fail("I10", past.id, "a revoked key came back");
-  if (before.key !== undefined && before.key.status !== past.key.status) {
-    const deed = { active: "restore", suspended: "suspend", revoked: "revoke" }[past.key.status];
-    if (!model.wasAsked(deed, past.id)) model.fail("I14", past.id, `nobody asked to ${deed} the key`);
-  }
 }
 
 interface Shown extends Pick<Version, "number" | "state" | "sha256" | "compromised"> {
@@ -69,7 +69,7 @@ interface Shown extends Pick<Version, "number" | "state" | "sha256" | "compromis
 }
 
 /** What a verifier must know of versions. */
-function picture(versions: readonly Shown[]): string {
+export function picture(versions: readonly Shown[]): string {
   return versions
     .map(({ number, state, sha256, compromised, fence }) => {
       const limit = fence == null ? "" : ` within ${JSON.stringify(fence)}`;
@@ -184,7 +184,7 @@ function checkRotation(
     if (old?.state !== "active" || past.key.currentVersion !== rotation.from)
       model.fail("I10", past.id, `rolled back, but version ${rotation.from} is ${old?.state}`);
   }
-  if (was?.confirmedAt === null && rotation.confirmedAt !== null && known.handedOutAt === undefined)
+  if (was?.confirmedAt === null && rotation.confirmedAt !== null && !wasHandedOut(past, rotation))
     model.fail("I13", past.id, `version ${rotation.to} was confirmed, and nobody was ever given it`);
   if (was?.usedAt === null && rotation.usedAt !== null && !wasUsed(past, rotation.to))
     model.fail("I3", past.id, `version ${rotation.to} counts as used, and was not`);
@@ -201,6 +201,8 @@ function checkErasure(model: Model, { past, before, process, erased }: Commit): 
     const { number } = version;
     if (wasUsed(past, number)) continue;
     const known = [...past.rotations.values()].find(({ rotation }) => rotation.to === number);
+    // Taken for handed out after a restore, and rolled back before it was offered again: nobody waits for it.
+    if (model.restoredAt.length > 0 && known?.offeredAt === undefined && known?.rotation.rolledBackAt != null) continue;
     const since = known === undefined ? past.createdAt : sinceOf(known.offeredAt, known.rotation.offeredAt);
     const policy = known?.rotation.policy ?? undefined;
     const over =

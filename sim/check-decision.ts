@@ -33,7 +33,17 @@ export function checkDecision(model: Model, decision: Decision): void {
   }
   const { key: past, version } = known;
   if (verdict.version !== undefined) {
-    past.uses.push({ at, version, source: decision.source, verifier, accepted: verdict.valid });
+    // A number that a restore gave to another secret: whoever still goes by the older one says nothing of this one.
+    const own = past.hashes.get(version) === sha256Text(text) ? version : Number.NaN;
+    past.uses.push({
+      at,
+      version: own,
+      number: version,
+      sha256: sha256Text(text),
+      source: decision.source,
+      verifier,
+      accepted: verdict.valid,
+    });
     if (verdict.version !== version || verdict.key !== past.id)
       model.fail("I19", past.id, `${verifier} took version ${version} for ${verdict.key} version ${verdict.version}`);
   }

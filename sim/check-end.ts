@@ -4,7 +4,7 @@
  */
 import type { Version } from "@keyover/core";
 import { quietProblem } from "./check-quiet.ts";
-import { type KeyPast, type Model, type RotationPast, sinceOf } from "./model.ts";
+import { type KeyPast, type Model, type RotationPast, sinceOf, wasHandedOut } from "./model.ts";
 import type { Process } from "./process.ts";
 
 /** Undefined if it ended for a cause. */
@@ -33,19 +33,22 @@ function evidenceProblem(model: Model, past: KeyPast, process: Process, known: R
 }
 
 function successorProblem(model: Model, past: KeyPast, process: Process, known: RotationPast): string | undefined {
-  const { rotation, handedOutAt } = known;
+  const { rotation } = known;
+  const handedOut = wasHandedOut(past, rotation);
   if (rotation.phase === "rolled-back") {
     if (rotation.forced !== null) return about("ended by force", forceProblem(model, known));
-    if (handedOutAt === undefined && !wasUsed(past, rotation.to)) return undefined;
+    if (!handedOut && !wasUsed(past, rotation.to)) return undefined;
     const problem = quietProblem(model, past, known, rotation.to, slackOf(model, process));
     return about("ended after a rollback", problem);
   }
   if (rotation.phase !== "cancelled") return `ended, and its rotation is ${rotation.phase}`;
   if (past.key.status === "revoked") return undefined;
   if (!model.wasAsked("cancel", rotation.id)) return "was cancelled: nobody asked for that";
+  // A restore took its offer back, and nobody has made it anew.
+  if (model.restoredAt.length > 0 && known.offeredAt === undefined) return undefined;
   if (wasUsed(past, rotation.to)) return "was cancelled: it was in use";
   // A secret that its consumer made is in its hands from the start; to take it back is what `cancel` is for until it is used.
-  return handedOutAt !== undefined && rotation.origin === "authority" ? "was cancelled: it was handed out" : undefined;
+  return handedOut && rotation.origin === "authority" ? "was cancelled: it was handed out" : undefined;
 }
 
 function forceProblem(model: Model, { rotation }: RotationPast): string | undefined {

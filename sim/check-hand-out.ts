@@ -22,7 +22,7 @@ export function checkHandOut(
     return;
   }
   const made = past.versions.get(version);
-  known.handedOutAt ??= model.time.at;
+  past.handedOut.add(sha256);
   model.history.note("authority", `hands out v${version}`, past.id);
   // It may have ended while the answer was on its way out.
   if (past.key.status === "revoked" || made === undefined || !isAccepted(made.state)) return;

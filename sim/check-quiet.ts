@@ -2,6 +2,8 @@
  * I3's heart: was the version quiet, by what verifiers had truly reported? Recomputed from the committed rows of boots and from every
  * request that was ever decided on, without core's evidence.ts.
  */
+import type { RotationPolicy } from "@keyover/core";
+import { UNKNOWN_INSTANCE } from "../packages/server/src/restore/mark.ts";
 import { type KeyPast, type Model, type RotationPast, sinceOf, type Use } from "./model.ts";
 
 interface Mark {
@@ -23,7 +25,6 @@ export function quietProblem(
   version: number,
   slackMs: number,
 ): string | undefined {
-  const { quietMs, gapMargin } = rotation.policy;
   const since =
     version === rotation.from ? sinceOf(offeredAt, rotation.offeredAt) : sinceOf(rolledBackAt, rotation.rolledBackAt);
   // A suspension that came while this was decided says nothing of the silence before it.
@@ -33,7 +34,7 @@ export function quietProblem(
     return `the key is ${past.key.status}`;
   let problem: string | undefined;
   for (const mark of marks(model, past.apiId, model.time.at - slackMs - VIEW_AGE_MS)) {
-    const found = problemAt(model, mark, past, version, begin, quietMs, gapMargin);
+    const found = problemAt(model, mark, past, version, begin, rotation.policy);
     if (found === undefined) return undefined;
     problem ??= found;
   }
@@ -46,8 +47,7 @@ function problemAt(
   past: KeyPast,
   version: number,
   begin: number,
-  quietMs: number,
-  gapMargin: number,
+  { quietMs, gapMargin, youngQuietMs }: RotationPolicy,
 ): string | undefined {
   const silent = (from: number) => mark.at + 2 * model.clockErrorMs - from;
   if (silent(begin) < quietMs)
@@ -64,29 +64,52 @@ function problemAt(
   for (const [source, uses] of bySource) {
     const last = uses.findLast((use) => use.version === version && !isLost(mark, use));
     if (last === undefined) continue;
-    const gap = longestGap(mark, uses);
+    const gap = usualGap(mark, uses);
     const silence = silent(Math.max(last.at, begin));
+    if (silence < youngQuietMs && knownFor(mark, uses) < youngQuietMs - 1_000)
+      return `${source} was silent for ${ms(silence)}, and is known for only ${ms(knownFor(mark, uses))}`;
     if (silence < quietMs) return `${source} used it ${ms(silent(last.at))} before the watermark`;
     // Verifiers know times to within the way of a request.
     if (silence < gap * gapMargin - 500 * gapMargin)
-      return `${source} was silent for ${ms(silence)}; it has been silent for ${ms(gap)} before`;
+      return `${source} was silent for ${ms(silence)}; ${ms(gap)} are usual for it`;
   }
   return undefined;
 }
 
-/** Nobody can know of a use in a hole. What lies around it, the hole itself speaks for. */
+/** Nobody can know of a use in a hole; after a restore, whoever reported it. What lies around it, the hole itself speaks for. */
 function isLost({ holes }: Mark, use: Use): boolean {
-  return holes.some(({ verifier, from, to }) => verifier === use.verifier && use.at > from && use.at <= to);
+  const isHere = (verifier: string) => verifier === UNKNOWN_INSTANCE || verifier === use.verifier;
+  return holes.some(({ verifier, from, to }) => isHere(verifier) && use.at > from && use.at <= to);
 }
 
-function longestGap(mark: Mark, uses: readonly Use[]): number {
-  let longest = 0;
+function knownFor(mark: Mark, uses: readonly Use[]): number {
+  const known = uses.filter((use) => !isLost(mark, use));
+  return (known.at(-1)?.at ?? 0) - (known[0]?.at ?? 0);
+}
+
+const DAY_MS = 86_400_000;
+/** A silence that was not seen again for this long, and for five times its own length, is no habit. */
+const HABIT_MS = 100 * DAY_MS;
+const HABIT_LENGTHS = 5;
+/** Shorter ones count by the longest of them, however old. */
+const SHORT_MS = 30_000;
+
+/** What is usual for a source by all that it ever did. Nobody may take it for less. */
+function usualGap(mark: Mark, uses: readonly Use[]): number {
+  const silences: { ms: number; ago: number }[] = [];
+  const end = uses.at(-1)?.at ?? 0;
   for (const [i, use] of uses.entries()) {
     const before = uses[i - 1];
     if (before === undefined || isLost(mark, before) || isLost(mark, use)) continue;
-    longest = Math.max(longest, use.at - before.at);
+    silences.push({ ms: use.at - before.at, ago: end - use.at });
   }
-  return longest;
+  silences.sort((a, b) => b.ms - a.ms);
+  const memory = (ms: number) => Math.max(HABIT_MS, HABIT_LENGTHS * ms);
+  const known = end - (uses[0]?.at ?? 0);
+  const mayComeAgain = silences.find(({ ms }) => known < memory(ms));
+  const twice = silences.filter(({ ms, ago }) => ago < memory(ms))[1];
+  const short = Math.min(SHORT_MS, silences[0]?.ms ?? 0);
+  return Math.max(mayComeAgain?.ms ?? 0, twice?.ms ?? 0, short);
 }
 
 const JUST_BEFORE_MS = 1e-3;

@@ -1,9 +1,48 @@
-/** One database for all authorities, on the simulation's time. */
+/**
+ * One database for all authorities, on the simulation's time. A copy of it may take its place: then the authorities are dead, and none
+ * starts before the copy is marked as restored.
+ */
 import { openMemoryStore } from "../packages/server/src/store/sqlite.ts";
 import type { Store } from "../packages/server/src/store/store.ts";
+import type { DatabaseState } from "./store.ts";
 
-type Open = (options?: { shared: boolean; now: () => number }) => Store;
+export class SimDatabase implements DatabaseState {
+  store: Store;
+  full = false;
+  bellsLost: number;
+  /** Nobody may start on it. */
+  closed = false;
+  readonly #shared: boolean;
+  readonly #now: () => number;
+  #sqlite: { serialize(): Buffer } | undefined;
 
-export function openDatabase(processes: number, now: () => number): Store {
-  return (openMemoryStore as Open)({ shared: processes > 1, now });
+  constructor(processes: number, bellsLost: number, now: () => number) {
+    this.#shared = processes > 1;
+    this.bellsLost = bellsLost;
+    this.#now = now;
+    this.store = this.#open(undefined);
+  }
+
+  /** What `keyover backup` keeps: the whole, as it stands at this moment. */
+  copy(): Buffer {
+    if (this.#sqlite === undefined) throw new Error("the database is not open");
+    return this.#sqlite.serialize();
+  }
+
+  async replace(copy: Buffer): Promise<void> {
+    const before = this.store;
+    this.store = this.#open(copy);
+    await before.close();
+  }
+
+  #open(image: Buffer | undefined): Store {
+    return openMemoryStore({
+      now: this.#now,
+      shared: this.#shared,
+      ...(image === undefined ? {} : { image }),
+      tune: (sqlite) => {
+        this.#sqlite = sqlite;
+      },
+    });
+  }
 }

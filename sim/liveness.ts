@@ -6,6 +6,7 @@ import type { Caller } from "./caller.ts";
 import type { Consumer } from "./consumer.ts";
 import type { KeyPast, Model } from "./model.ts";
 import type { Operators } from "./operators.ts";
+import type { RestoreWatch } from "./restore-watch.ts";
 import type { VirtualTime } from "./time.ts";
 
 export interface Healed {
@@ -13,16 +14,19 @@ export interface Healed {
   time: VirtualTime;
   consumers: Consumer[];
   operators: Operators;
+  restores: RestoreWatch;
   caller: Caller;
 }
 
 /** For verifiers to come back, and their leases and holes to pass. */
 const SETTLE_MS = 8_000;
+const RECONCILED_WITHIN_MS = 60_000;
 
 export async function checkEnds(healed: Healed): Promise<void> {
   const { model, time, operators } = healed;
   const over = () => model.violation !== undefined;
   await time.runUntil(time.at + 3_000, over);
+  await reconciled(healed, over);
   for (const past of model.keys.values()) if (past.key.status === "suspended") operators.restore(past);
   time.after(model.staleMs + SETTLE_MS, () => {
     model.settled = true;
@@ -58,6 +62,16 @@ export async function checkEnds(healed: Healed): Promise<void> {
   }
 }
 
+/** A restore ends as well: every api is served, and the verifiers that knew more have been asked. */
+async function reconciled({ model, time, restores }: Healed, over: () => boolean): Promise<void> {
+  const latest = time.at + RECONCILED_WITHIN_MS;
+  for (let calm = 0; calm < 8 && !over(); calm = restores.waiting().length === 0 ? calm + 1 : 0) {
+    if (model.restoredAt.length === 0) return;
+    if (time.at > latest) return model.fail("L1", undefined, "the restore is never reconciled");
+    await time.runUntil(time.at + 500, over);
+  }
+}
+
 function running(model: Model): KeyPast[] {
   return [...model.keys.values()].filter(({ key }) => key.rotationId !== null);
 }
@@ -78,11 +92,13 @@ function needsAPerson(past: KeyPast, consumer: Consumer | undefined): "retire" |
 function boundOf(model: Model, past: KeyPast): number {
   const rotation = past.rotations.get(past.key.rotationId ?? "")?.rotation;
   if (rotation === undefined) return 0;
-  const { overlapMs, claimMs, rollbackMs, quietMs, gapMargin } = rotation.policy;
+  const { overlapMs, claimMs, rollbackMs, quietMs, gapMargin, youngQuietMs } = rotation.policy;
   let gap = 0;
   for (let i = 1; i < past.uses.length; i++) gap = Math.max(gap, (past.uses[i]?.at ?? 0) - (past.uses[i - 1]?.at ?? 0));
   const longest = Math.max(gap, longestOfSources(past));
-  return 2 * (20_000 + 2 * model.staleMs + overlapMs + claimMs + rollbackMs + quietMs + longest * gapMargin);
+  return (
+    2 * (20_000 + 2 * model.staleMs + overlapMs + claimMs + rollbackMs + quietMs + youngQuietMs + longest * gapMargin)
+  );
 }
 
 function longestOfSources(past: KeyPast): number {

@@ -6,11 +6,13 @@
  *     npm run sim -- --seed 137             one seed
  *     npm run sim -- --mutants              is every deliberate bug caught?
  *     npm run sim -- --mutants --only skip-acknowledgements
+ *     npm run sim -- --calibration          is the forecast of refused requests true?
  *     … --json                              the last line is for a program
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { calibrate, calibrationTable } from "./calibration.ts";
 import { runMutants } from "./mutation-gate.ts";
 import { runSeeds, type SeedReport } from "./seeds.ts";
 
@@ -25,12 +27,16 @@ const { values } = parseArgs({
     mutants: { type: "boolean", default: false },
     only: { type: "string" },
     write: { type: "boolean", default: false },
+    calibration: { type: "boolean", default: false },
   },
 });
 
 const workers = values.workers === undefined ? undefined : Number(values.workers);
 
-if (values.mutants) {
+if (values.calibration) {
+  const result = calibrate(values.seeds === "20" ? 20_000 : Number(values.seeds), values.seed ?? "calibration");
+  console.log(values.json ? JSON.stringify(result) : calibrationTable(result));
+} else if (values.mutants) {
   const caught = await runMutants({ workers, only: values.only, json: values.json, write: values.write });
   process.exitCode = caught ? 0 : 1;
 } else {

@@ -31,14 +31,18 @@ export class Violation extends Error {
 /** One committed record of a key, in force from `at` (true time) until the next one. */
 export interface Position {
   at: number;
-  record: KeyRecord;
+  /** Undefined: the feed says nothing of it any more. */
+  record: KeyRecord | undefined;
   byHash: Map<string, HeldVersion>;
 }
 
 /** A request that a verifier knew the version of. */
 export interface Use {
   at: number;
+  /** NaN while the number belongs to another secret: a restore may give it twice. */
   version: number;
+  number: number;
+  sha256: string;
   source: string;
   verifier: string;
   accepted: boolean;
@@ -50,8 +54,6 @@ export interface RotationPast {
   offeredAt: number | undefined;
   retiredAt: number | undefined;
   rolledBackAt: number | undefined;
-  /** The successor's secret has left an authority. */
-  handedOutAt: number | undefined;
 }
 
 export interface KeyPast {
@@ -59,9 +61,17 @@ export interface KeyPast {
   apiId: string;
   createdAt: number;
   positions: Position[];
+  /** What the database's feed says last. A restore takes it back, not the positions. */
+  told: KeyRecord | undefined;
   key: Key;
   versions: Map<number, Version>;
   rotations: Map<string, RotationPast>;
+  /** Hashes of the secrets that have left an authority. A restore takes none of them back. */
+  handedOut: Set<string>;
+  /** The secret that each number was given to last. */
+  hashes: Map<number, string>;
+  /** A restore took a version back, and its number was given to another secret. */
+  numbersTwice: boolean;
   uses: Use[];
   /** Sealed rows by id; true: still there. */
   sealed: Map<string, boolean>;
@@ -81,6 +91,12 @@ export class Model {
   readonly time: VirtualTime;
   readonly history: History;
   readonly keys = new Map<string, KeyPast>();
+  /** Keys that a restore took back, and that nobody has brought back. */
+  readonly lost = new Map<string, KeyPast>();
+  /** The number of audit entries that each restore left. */
+  readonly restoredAt: number[] = [];
+  /** Keys for which an operator said that what was known to be leaked or revoked may be accepted again. */
+  readonly revived = new Set<string>();
   /** Which version of which key a secret is, by the hash of its text. Never forgotten. */
   readonly secrets = new Map<string, { key: KeyPast; version: number }>();
   readonly boots = new Map<string, BootRow[]>();
@@ -133,7 +149,8 @@ export class Model {
   }
 }
 
-export function positionOf(at: number, record: KeyRecord): Position {
+export function positionOf(at: number, record: KeyRecord | undefined): Position {
+  if (record === undefined) return { at, record, byHash: new Map() };
   const held: HeldKey = holdKey(record);
   return { at, record, byHash: new Map(held.versions.map((version) => [version.version.sha256, version])) };
 }
@@ -141,4 +158,19 @@ export function positionOf(at: number, record: KeyRecord): Position {
 /** True time of a commit, or what was said in it if that is earlier: I12 holds the two together, but for the time that a commit took. */
 export function sinceOf(trueAt: number | undefined, said: number | null): number {
   return Math.min(trueAt ?? Number.NaN, said ?? Infinity);
+}
+
+/** The successor's secret has left an authority, or its consumer made it. */
+export function wasHandedOut(past: KeyPast, { origin, to }: Rotation): boolean {
+  return origin === "consumer" || past.handedOut.has(past.hashes.get(to) ?? "");
+}
+
+/** From now on the number is this secret's. What was seen of another one says nothing of it, unless the number becomes that one's again. */
+export function giveNumber(past: KeyPast, { number, sha256 }: Version): void {
+  const known = past.hashes.get(number);
+  if (sha256 === null || known === sha256) return;
+  past.hashes.set(number, sha256);
+  if (known === undefined) return;
+  past.numbersTwice = true;
+  for (const use of past.uses) if (use.number === number) use.version = use.sha256 === sha256 ? number : Number.NaN;
 }

@@ -3,6 +3,8 @@
  * process that runs it and nowhere else (hooks.ts). The gate (mutation-gate.ts) runs seeds until the checks notice. The checks know nothing of
  * this list.
  */
+import { restoreMutants } from "./restore-mutants.ts";
+
 export interface Mutant {
   name: string;
   /** Below packages/. */
@@ -12,6 +14,8 @@ export interface Mutant {
   replace: string;
   /** The bug, in a sentence. */
   why: string;
+  /** Only a restore can show it: seeds without one are left out. */
+  ofRestores?: boolean;
 }
 
 export const mutants: Mutant[] = [
@@ -62,9 +66,16 @@ export const mutants: Mutant[] = [
   {
     name: "forget-usual-gaps",
     file: "core/src/evidence.ts",
-    find: "Math.max(rule.quietMs, use.longestGapMs * rule.gapMargin)",
-    replace: "rule.quietMs",
+    find: "Math.max(atLeastMs, usual.lengthMs * rule.gapMargin)",
+    replace: "atLeastMs",
     why: "A source's own usual silence is not waited for",
+  },
+  {
+    name: "trust-the-young",
+    file: "core/src/evidence.ts",
+    find: "historyMs < rule.youngQuietMs ? Math.max(rule.quietMs, rule.youngQuietMs) : rule.quietMs",
+    replace: "rule.quietMs",
+    why: "A source that was just seen for the first time gets no more patience than the policy's least",
   },
   {
     name: "refused-use-is-no-use",
@@ -83,8 +94,8 @@ export const mutants: Mutant[] = [
   {
     name: "confirm-is-use",
     file: "core/src/gates.ts",
-    find: "met: killed || rotation.usedAt !== null,",
-    replace: "met: killed || rotation.usedAt !== null || rotation.confirmedAt !== null,",
+    find: "const used = killed || rotation.usedAt !== null;",
+    replace: "const used = killed || rotation.usedAt !== null || rotation.confirmedAt !== null;",
     why: "The consumer's word is taken for a use of the successor",
   },
   {
@@ -253,8 +264,8 @@ export const mutants: Mutant[] = [
   {
     name: "no-feed-entry",
     file: "server/src/keys/change.ts",
-    find: "feed: visible ? [{ apiId: api.id, record }] : [] };",
-    replace: `feed: visible && this.key.status === key.value.status ? [{ apiId: api.id, record }] : [] };`,
+    find: "feed: visible ? [{ apiId: api.id, record }] : [],",
+    replace: `feed: visible && this.key.status === key.value.status ? [{ apiId: api.id, record }] : [],`,
     why: "Verifiers are not told that a key was suspended or revoked",
   },
   {
@@ -302,8 +313,8 @@ export const mutants: Mutant[] = [
   {
     name: "lost-reports-lose-uses",
     file: "verifier/src/reporter.ts",
-    find: "if (endsBoot(answer)) return this.#refused(answer);",
-    replace: "report.sightings = [];\n      if (endsBoot(answer)) return this.#refused(answer);",
+    find: "} else if (endsBoot(answer)) {",
+    replace: "} else if ((report.sightings = []) && endsBoot(answer)) {",
     why: "A report that went unanswered is sent again without what was seen",
   },
   {
@@ -342,4 +353,5 @@ export const mutants: Mutant[] = [
     replace: "",
     why: "What a verifier acknowledged is not on its disk, though its lease is",
   },
+  ...restoreMutants.map((mutant) => ({ ...mutant, ofRestores: true })),
 ];

@@ -2,7 +2,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { Chance } from "./chance.ts";
 import { type Mutant, mutants } from "./mutants.ts";
+import { drawOptions } from "./options.ts";
 import { runSeeds } from "./seeds.ts";
 
 export interface GateOptions {
@@ -58,7 +60,7 @@ export async function runMutants({ workers, only, json, write }: GateOptions): P
 }
 
 async function runMutant(mutant: Mutant): Promise<Verdict> {
-  const seeds = Array.from({ length: SEEDS_MAX }, (_, i) => String(FIRST_SEED + i));
+  const seeds = seedsFor(mutant);
   const verdict: Verdict = { mutant, seeds: undefined, invariant: "", message: "" };
   let count = 0;
   const run = runSeeds(seeds, {
@@ -76,6 +78,15 @@ async function runMutant(mutant: Mutant): Promise<Verdict> {
     verdict.message = String(error);
   });
   return verdict;
+}
+
+function seedsFor({ ofRestores = false }: Mutant): string[] {
+  const seeds: string[] = [];
+  for (let i = FIRST_SEED; seeds.length < SEEDS_MAX; i++) {
+    const seed = String(i);
+    if (!ofRestores || drawOptions(new Chance(seed).fork("options")).restores > 0) seeds.push(seed);
+  }
+  return seeds;
 }
 
 const [BEGIN, END] = ["<!-- mutants -->", "<!-- /mutants -->"];

@@ -95,6 +95,8 @@ export interface Options {
   newKeys: number;
   /** The bells between authorities that are lost. */
   bellsLost: number;
+  /** How often the database is lost, and an old copy takes its place. */
+  restores: number;
 }
 
 export function drawOptions(chance: Chance): Options {
@@ -136,6 +138,8 @@ export function drawOptions(chance: Chance): Options {
     journalLineBytes: chance.pick([200, 200, 150_000]),
     newKeys: chance.pick([0, 0, 1, 3]),
     bellsLost: rough(0.4, 0.1, 1),
+    // Last: so that the other seeds stay what they were.
+    restores: !calm && chance.happens(0.13) ? chance.pick([1, 1, 2]) : 0,
   };
 }
 
@@ -155,6 +159,8 @@ function drawConsumer(chance: Chance): ConsumerPlan {
       overlapMs,
       quietMs: chance.pick([1, 1, 2, 4]) * SECOND,
       gapMargin: chance.pick([1, 1, 1.5, 2]),
+      // A stream of its own: the others' draws stay as they were.
+      youngQuietMs: chance.fork("young").happens(0.15) ? 6 * SECOND : 0,
       onDeadline: chance.happens(0.15) ? "retire" : "hold",
       rollbackMs: chance.pick([0, 0, 1, 3]) * SECOND,
       claimMs: overlapMs + chance.pick([0, 20, 60]) * SECOND,

@@ -9,12 +9,14 @@ import { Process } from "./process.ts";
 type Fail = (invariant: string, key: string | undefined, message: string) => void;
 
 const replicas = new Map<Process, Set<TableReplica>>();
-const newest = new WeakMap<TableReplica, Map<string, number>>();
+const newest = new WeakMap<TableReplica, Map<string, KeyRecord>>();
 let fail: Fail = () => {};
+let revived: ReadonlySet<string> = new Set();
 
 /** For the simulation that runs now. */
-export function watchReplicas(told: Fail): void {
+export function watchReplicas(told: Fail, keys: ReadonlySet<string>): void {
   fail = told;
+  revived = keys;
   replicas.clear();
   install();
 }
@@ -98,12 +100,37 @@ function touch(replica: TableReplica): void {
   newest.set(replica, new Map());
   const all = replicas.get(process) ?? new Set();
   replicas.set(process, all.add(replica));
-  for (const record of replica.records()) newest.get(replica)?.set(record.key, record.seq);
+  for (const record of replica.records()) newest.get(replica)?.set(record.key, record);
 }
 
 function checkForward(replica: TableReplica, record: KeyRecord): void {
   const seen = newest.get(replica);
-  const before = seen?.get(record.key) ?? 0;
-  if (record.seq < before) fail("I5", record.key, `a record ${record.seq} took the place of ${before}`);
-  seen?.set(record.key, Math.max(before, record.seq));
+  const before = seen?.get(record.key);
+  if (before !== undefined && record.seq < before.seq)
+    fail("I5", record.key, `a record ${record.seq} took the place of ${before.seq}`);
+  if (before !== undefined) checkNothingRevived(before, record, replica.seq);
+  if (before === undefined || record.seq > before.seq) seen?.set(record.key, record);
+}
+
+/** I17: nothing takes back that a version leaked or that a key was revoked, whatever database the record is of; only an operator's word does. */
+function checkNothingRevived(before: KeyRecord, record: KeyRecord, seq: number): void {
+  const where = `(${before.seq}, then ${record.seq}, at ${Process.current?.name}, level ${seq})`;
+  if (revived.has(record.key)) return;
+  if (before.status === "revoked" && record.status !== "revoked")
+    fail("I17", record.key, `a verifier that knew the key as revoked was told that it is not ${where}`);
+  // Of a revoked key no version is accepted, whatever its state is.
+  if (record.status === "revoked") return;
+  for (const known of before.versions) {
+    if (!known.compromised) continue;
+    const told = record.versions.find(({ sha256 }) => sha256 === known.sha256);
+    if (told === undefined) continue;
+    if (!told.compromised)
+      fail(
+        "I17",
+        record.key,
+        `a verifier that knew version ${known.number} as leaked was told that it is not ${where}`,
+      );
+    if (!isAccepted(known.state) && isAccepted(told.state))
+      fail("I17", record.key, `a verifier that knew version ${known.number} as killed was told to accept it ${where}`);
+  }
 }

@@ -5,12 +5,13 @@
  *
  * It ends at the first violation: what follows may follow from it.
  */
-import type { Store } from "../packages/server/src/store/store.ts";
 import type { Caller } from "./caller.ts";
 import { Cast } from "./cast.ts";
 import { Chance } from "./chance.ts";
 import { checkBooks, checkSealed } from "./check-books.ts";
-import { openDatabase } from "./database.ts";
+import { checkReplicas } from "./check-replicas.ts";
+import { checkSwaps } from "./check-swap.ts";
+import { SimDatabase } from "./database.ts";
 import { History } from "./history.ts";
 import { checkEnds } from "./liveness.ts";
 import { Model, type Violation } from "./model.ts";
@@ -20,6 +21,7 @@ import { Operators } from "./operators.ts";
 import { drawOptions, type Options } from "./options.ts";
 import type { Mishap, Process } from "./process.ts";
 import { watchReplicas } from "./replicas.ts";
+import { Restorer } from "./restorer.ts";
 import { START, VirtualTime } from "./time.ts";
 
 export interface Outcome {
@@ -58,8 +60,7 @@ class Simulation {
   readonly #history = new History(() => this.#time.at);
   readonly #model: Model;
   readonly #network: Network;
-  readonly #store: Store;
-  readonly #database = { full: false, bellsLost: 0 };
+  readonly #database: SimDatabase;
   readonly #cast: Cast;
   readonly #struck = new Map<string, number>();
   /** Only then do processes die and falter by themselves. */
@@ -74,16 +75,14 @@ class Simulation {
     const slowMs = options.slowEffects > 0 ? options.slowEffectMs : 0;
     this.#model = new Model(this.#time, this.#history, options.staleness, slowMs);
     this.#network = new Network(this.#time, this.#chance.fork("network"), { ...options.weather });
-    this.#database.bellsLost = options.bellsLost;
-    this.#store = openDatabase(options.authorities, () => Math.floor(this.#time.at));
-    watchReplicas((invariant, key, message) => this.#model.fail(invariant, key, message));
+    this.#database = new SimDatabase(options.authorities, options.bellsLost, () => Math.floor(this.#time.at));
+    watchReplicas((invariant, key, message) => this.#model.fail(invariant, key, message), this.#model.revived);
     this.#cast = new Cast({
       options,
       chance: this.#chance,
       time: this.#time,
       model: this.#model,
       network: this.#network,
-      store: this.#store,
       database: this.#database,
       mishaps: (process, effect) => this.#mishap(process, effect),
       onDeath: () => {
@@ -118,23 +117,40 @@ class Simulation {
     const over = () => model.violation !== undefined;
     await this.#cast.setUp();
     const nemesis = this.#nemesis();
+    const restorer = this.#restorer();
     const operators = new Operators({ model, options, chance: this.#chance.fork("operators"), callers });
     await time.runUntil(time.at + CALM_MS, over);
     this.#faulty = true;
     operators.begin();
     nemesis.begin();
+    restorer.begin();
     for (let i = 0; i < options.newKeys; i++) this.#addKeyLater();
     await time.runUntil(time.at + options.faultsMs, over);
     this.#faulty = false;
-    for (const [kind, count] of [...nemesis.counts, ...operators.done]) this.#struck.set(kind, count);
+    for (const [kind, count] of [...nemesis.counts, ...operators.done, ...restorer.counts])
+      this.#struck.set(kind, count);
     if (over()) return;
-    await checkSealed(model, this.#store, this.#cast.masterKey);
+    await checkSealed(model, this.#database.store, this.#cast.masterKey);
     this.#history.note("nemesis", "heals everything");
     nemesis.heal();
+    restorer.heal();
     for (const each of this.#cast.processes) each.resume();
     operators.stop();
-    await checkEnds({ model, time, consumers, operators, caller: callers[0] as Caller });
-    if (!over()) await checkBooks(model, this.#store, this.#cast.masterKey);
+    const { restores } = this.#cast;
+    await checkEnds({ model, time, consumers, operators, restores, caller: callers[0] as Caller });
+    if (!over()) await checkReplicas(model, this.#cast.servers);
+    if (!over()) await checkBooks(model, this.#database.store, this.#cast.masterKey);
+    if (!over()) await this.#swap();
+  }
+
+  /** Last: the books are wrong after it. */
+  async #swap(): Promise<void> {
+    const chance = this.#chance.fork("swap");
+    if (!chance.happens(0.3)) return;
+    const { call, someApi } = this.#cast;
+    this.#count("sealed rows changed");
+    const [model, time, store] = [this.#model, this.#time, this.#database.store];
+    await checkSwaps({ model, time, chance, store, call, api: someApi });
   }
 
   /** Soon after its start a process is in more danger: that is when it recovers. */
@@ -158,9 +174,12 @@ class Simulation {
     };
   }
 
-  #restartLater({ machine }: Process): void {
+  #restartLater(dying: Process): void {
+    const { machine } = dying;
     const { authorities, servers, consumers } = this.#cast;
     this.#time.after(this.#chance.between(50, 1.5 * this.#options.staleness.leaseMs), () => {
+      // Stopped before it came to die.
+      if (dying.alive) return this.#restartLater(dying);
       for (const node of [...authorities, ...servers, ...consumers]) if (node.machine === machine) void node.start();
     });
   }
@@ -191,6 +210,23 @@ class Simulation {
       note: (what) => this.#history.note("nemesis", what),
       addServer: cast.addServer,
       removeDead: (server) => void cast.removeBoots(server),
+    });
+  }
+
+  #restorer(): Restorer {
+    const { authorities, servers, restores, markRestored, callers } = this.#cast;
+    return new Restorer({
+      time: this.#time,
+      chance: this.#chance.fork("restorer"),
+      options: this.#options,
+      model: this.#model,
+      database: this.#database,
+      watch: restores,
+      authorities,
+      servers,
+      operator: callers[1] as Caller,
+      mark: markRestored,
+      note: (what) => this.#history.note("restorer", what),
     });
   }
 

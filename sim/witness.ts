@@ -4,8 +4,9 @@ import type { Boot } from "../packages/server/src/store/entities.ts";
 import { SHARDS } from "../packages/server/src/store/schema.ts";
 import type { Batch } from "../packages/server/src/store/store.ts";
 import { checkCommit } from "./check-commit.ts";
-import { type KeyPast, type Model, positionOf, type RotationPast } from "./model.ts";
+import { giveNumber, type KeyPast, type Model, positionOf, type RotationPast } from "./model.ts";
 import type { Process } from "./process.ts";
+import type { RestoreWatch } from "./restore-watch.ts";
 import type { Witness } from "./store.ts";
 
 /** A key and what belonged to it before a commit. */
@@ -19,9 +20,11 @@ type FedEntries = Parameters<Witness["committed"]>[2];
 
 export class CommitWitness implements Witness {
   readonly #model: Model;
+  readonly #restores: RestoreWatch;
 
-  constructor(model: Model) {
+  constructor(model: Model, restores: RestoreWatch) {
     this.#model = model;
+    this.#restores = restores;
   }
 
   committed(process: Process, batch: Batch, feed: FedEntries): void {
@@ -50,27 +53,28 @@ export class CommitWitness implements Witness {
         model.keys.get(write.value.keyId)?.sealed.set(write.value.id, true);
       else if (write.put === "key") this.#key(write.value);
     }
+    const { feedBehind } = batch;
+    if (feedBehind !== undefined) model.feedHeads.set(feedBehind.apiId, feedBehind.seq);
     for (const { apiId, entry } of feed) {
       const head = model.feedHeads.get(apiId) ?? 0;
       if (entry.seq !== head + 1)
         model.fail("I5", entry.record?.key, `feed entry ${entry.seq} was committed after ${head}`);
       model.feedHeads.set(apiId, entry.seq);
-      if (entry.record !== undefined)
-        model.keys.get(entry.record.key)?.positions.push(positionOf(model.time.at, entry.record));
+      const past = entry.record === undefined ? undefined : model.keys.get(entry.record.key);
+      past?.positions.push(positionOf(model.time.at, entry.record));
+      if (past !== undefined) past.told = entry.record;
     }
+    this.#restores.committed(batch);
     const audit = batch.audit.map(({ action }) => action).join(", ");
     const actor = batch.audit[0]?.actor ?? "nobody";
     for (const [past, was] of before) {
       model.history.note(process.name, `commits ${audit} (${actor}): ${picture(past)}`, past.id);
       const fed = feed.some(({ entry }) => entry.record?.key === past.id);
-      checkCommit(model, {
-        process,
-        batch,
-        past,
-        before: was,
-        fed,
-        erased: erased.filter((each) => each.past === past),
-      });
+      const commit = { process, batch, past, before: was, fed, erased: erased.filter((each) => each.past === past) };
+      if (batch.audit.some(({ action }) => action === "key.reconciled")) {
+        this.#checkLeader(process, past);
+        this.#restores.checkReconciled(commit);
+      } else checkCommit(model, commit);
     }
     if (before.size === 0) model.history.note(process.name, `commits ${audit} (${actor})`);
   }
@@ -103,13 +107,29 @@ export class CommitWitness implements Witness {
       model.fail("I9", rotation.keyId, `${process.name} commits a step of a rotation that is another's to carry on`);
   }
 
+  /** One process carries out what was chosen. */
+  #checkLeader(process: Process, past: KeyPast): void {
+    const { owners, leases } = this.#model;
+    if (leases.size > 0 && owners.get(0) !== process)
+      this.#model.fail("I9", past.id, `${process.name} carries out what was chosen, and that is another's work`);
+  }
+
   #keep(before: Map<KeyPast, Before>, key: Key): void {
-    const past = this.#model.keys.get(key.id) ?? this.#create(key);
+    const past = this.#model.keys.get(key.id) ?? this.#found(key) ?? this.#create(key);
     before.set(past, {
-      key: past.positions.length === 0 ? undefined : past.key,
+      key: past.told === undefined ? undefined : past.key,
       versions: new Map(past.versions),
       rotations: new Map([...past.rotations].map(([id, { rotation }]) => [id, rotation])),
     });
+  }
+
+  /** A restore took it back, and here it is again. */
+  #found(key: Key): KeyPast | undefined {
+    const past = this.#model.lost.get(key.id);
+    if (past === undefined) return undefined;
+    this.#model.lost.delete(key.id);
+    this.#model.keys.set(key.id, past);
+    return past;
   }
 
   #create(key: Key): KeyPast {
@@ -119,9 +139,13 @@ export class CommitWitness implements Witness {
       apiId: key.apiId,
       createdAt: at,
       positions: [],
+      told: undefined,
       key,
       versions: new Map(),
       rotations: new Map(),
+      handedOut: new Set(),
+      hashes: new Map(),
+      numbersTwice: false,
       uses: [],
       sealed: new Map(),
       statusChangedAt: at,
@@ -145,6 +169,7 @@ export class CommitWitness implements Witness {
       return;
     }
     past.versions.set(version.number, version);
+    giveNumber(past, version);
     if (version.sha256 !== null) this.#model.secrets.set(version.sha256, { key: past, version: version.number });
   }
 
@@ -158,7 +183,6 @@ export class CommitWitness implements Witness {
       offeredAt: undefined,
       retiredAt: undefined,
       rolledBackAt: undefined,
-      handedOutAt: rotation.origin === "consumer" ? at : undefined,
     };
     if (rotation.offeredAt !== known.rotation.offeredAt) known.offeredAt = at;
     if (rotation.retiredAt !== known.rotation.retiredAt) known.retiredAt = rotation.retiredAt === null ? undefined : at;
@@ -167,6 +191,8 @@ export class CommitWitness implements Witness {
       model.counts.rotations++;
     if (rotation.forced !== null || rotation.fromCompromised || rotation.rolledBackAt !== null)
       past.undisturbed = false;
+    // Taken up again after a restore: it is the newest once more.
+    if (known.rotation.endedAt !== null && rotation.endedAt === null) past.rotations.delete(rotation.id);
     known.rotation = rotation;
     past.rotations.set(rotation.id, known);
   }

@@ -2,12 +2,14 @@
  * The emergency: a version is in wrong hands. It overtakes every phase in one commit (I11). The leaked version is refused, or fenced,
  * at once; where that leaves no sound version, a new rotation starts in the same commit.
  */
-import { activateSuccessor, backToOld, offerAgain, overlap, refuse, restoreOld } from "./moves.ts";
+import { activateSuccessor, backToOld, goOn, offerAgain, overlap, refuse, restoreOld } from "./moves.ts";
 import type { Decision, Effect, Rotation, RotationEvent } from "./rotation.ts";
 
 type Compromise = Extract<RotationEvent, { type: "compromise" }>;
 
-export function compromise(rotation: Rotation, event: Compromise, now: number): Decision {
+export function compromise(held: Rotation, event: Compromise, now: number): Decision {
+  // It overtakes a pause as well: with a leaked version nothing waits for anybody's leave.
+  const rotation = goOn(held, now);
   if (event.version === "to") {
     if (rotation.phase === "planned") return refuse("no_such_version", "the successor does not exist yet");
     if (event.mode === "contain") {

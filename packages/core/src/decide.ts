@@ -15,7 +15,8 @@
  *         └── compromise of the old version ──▶ overlapping (contained) or retired (killed): the way back is gone
  *
  * What the world does is an observation: repeated, late or out of place it changes nothing (I13). What a person asks
- * for is a command: out of place it is refused with a code. `compromise` overtakes every phase (I11): the leaked version
+ * for is a command: out of place it is refused with a code. A pause holds back what time and evidence would bring about; what
+ * consumers do goes on. `compromise` overtakes every phase (I11): the leaked version
  * is refused in the same commit, and if that leaves no version a new rotation starts in it.
  *
  * Enforced here: I2 (a claim before `offered` is refused), I3 (gates.ts), I6 (`begin` makes one successor),
@@ -24,8 +25,8 @@
  */
 import { compromise } from "./compromise.ts";
 import type { QuietVerdict } from "./evidence.ts";
-import { deadlinePassed, gates, isQuiet } from "./gates.ts";
-import { activateSuccessor, backToOld, endRolledBack, overlap, refuse, restoreOld, unchanged } from "./moves.ts";
+import { claimEndsAt, deadlinePassed, gates, isQuiet } from "./gates.ts";
+import { activateSuccessor, backToOld, endRolledBack, goOn, overlap, refuse, restoreOld, unchanged } from "./moves.ts";
 import type { Decision, Effect, Rotation, RotationEvent, RotationEventType } from "./rotation.ts";
 
 export function decide(rotation: Rotation, event: RotationEvent, now: number): Decision {
@@ -34,17 +35,23 @@ export function decide(rotation: Rotation, event: RotationEvent, now: number): D
     case "begin":
       return begin(rotation, now);
     case "acknowledged":
-      return rotation.phase === "propagating" ? offer(rotation, now) : unchanged(rotation);
+      return rotation.phase === "propagating" && rotation.paused === null ? offer(rotation, now) : unchanged(rotation);
     case "used":
       return used(rotation, now);
     case "assessed":
-      return assess(rotation, event.evidence, now);
+      return rotation.paused === null ? assess(rotation, event.evidence, now) : unchanged(rotation);
     case "claim":
       return claim(rotation, now);
     case "confirm":
       return confirm(rotation, now);
+    case "extend":
+      return extend(rotation, event.byMs, now);
     case "move-deadline":
       return moveDeadline(rotation, event.overlapEndsAt, now);
+    case "pause":
+      return pause(rotation, event, now);
+    case "resume":
+      return rotation.paused === null ? unchanged(rotation) : { ok: true, next: goOn(rotation, now), effects: [] };
     case "retire":
       return retireByForce(rotation, event, now);
     case "rollback":
@@ -67,6 +74,7 @@ function afterTheEnd(rotation: Rotation, event: RotationEvent): Decision {
 
 function begin(rotation: Rotation, now: number): Decision {
   if (rotation.phase !== "planned") return unchanged(rotation);
+  if (rotation.paused !== null) return refuse("rotation_paused", "it is paused; resume it first");
   if (now < rotation.startsAt) return refuse("rotation_not_due", "it starts later");
   return {
     ok: true,
@@ -154,8 +162,7 @@ function assess(rotation: Rotation, evidence: QuietVerdict, now: number): Decisi
 }
 
 function endClaim(rotation: Rotation, now: number): Decision {
-  if (rotation.claimEndedAt !== null || now < (rotation.offeredAt as number) + rotation.policy.claimMs)
-    return unchanged(rotation);
+  if (rotation.claimEndedAt !== null || now < claimEndsAt(rotation)) return unchanged(rotation);
   return {
     ok: true,
     next: { ...rotation, claimEndedAt: now },
@@ -163,30 +170,65 @@ function endClaim(rotation: Rotation, now: number): Decision {
   };
 }
 
-function moveDeadline(rotation: Rotation, overlapEndsAt: number, now: number): Decision {
+/** Why there is no deadline to move. */
+function noDeadline(rotation: Rotation): Decision | undefined {
   if (rotation.phase !== "offered" && rotation.phase !== "overlapping") {
     return rotation.phase === "planned" || rotation.phase === "propagating"
       ? refuse("rotation_not_offered", "the overlap begins when the successor is offered")
       : refuse("already_retired", "the overlap is over");
   }
+  if (rotation.paused === null) return undefined;
+  return refuse("rotation_paused", "the deadline moves on by the length of the pause; resume the rotation first");
+}
+
+function moveDeadline(rotation: Rotation, overlapEndsAt: number, now: number): Decision {
+  const none = noDeadline(rotation);
+  if (none !== undefined) return none;
   const earliest = Math.max(now, (rotation.offeredAt as number) + rotation.policy.overlapMinMs);
-  const latest = (rotation.offeredAt as number) + OVERLAP_MAX_MS;
+  const latest = (rotation.offeredAt as number) + rotation.policy.overlapMaxMs + rotation.pausedMs;
   if (overlapEndsAt < earliest || overlapEndsAt > latest) {
     return refuse(
       "overlap_out_of_range",
-      `the deadline must lie between ${new Date(earliest).toISOString()} (now, or the minimum overlap) and ${new Date(latest).toISOString()} (366 days after the offer)`,
+      `the deadline must lie between ${new Date(earliest).toISOString()} (now, or the minimum overlap) and ${new Date(latest).toISOString()} (the policy's longest overlap)`,
     );
   }
   return { ok: true, next: { ...rotation, overlapEndsAt }, effects: [] };
 }
 
-const OVERLAP_MAX_MS = 366 * 24 * 3_600_000;
+function extend(rotation: Rotation, byMs: number, now: number): Decision {
+  const none = noDeadline(rotation);
+  if (none !== undefined) return none;
+  if (rotation.fromCompromised) {
+    return refuse("version_compromised", "the old version is in wrong hands; only an operator moves this deadline");
+  }
+  const leftMs = rotation.policy.consumerMayExtendMs - rotation.extendedMs;
+  if (byMs <= 0 || byMs > leftMs) {
+    return refuse(
+      "extension_not_allowed",
+      `the policy lets the consumer move this deadline by ${Math.max(0, leftMs)} ms more`,
+    );
+  }
+  const moved = moveDeadline(rotation, (rotation.overlapEndsAt as number) + byMs, now);
+  return moved.ok ? { ...moved, next: { ...moved.next, extendedMs: rotation.extendedMs + byMs } } : moved;
+}
+
+function pause(rotation: Rotation, { by, reason }: { by: string; reason: string }, now: number): Decision {
+  if (rotation.phase === "retired")
+    return refuse("already_retired", "the old version is retired; nothing is held back");
+  if (rotation.phase === "rolled-back")
+    return refuse("already_rolled_back", "this rotation was rolled back; nothing is held back");
+  if (rotation.fromCompromised) {
+    return refuse("version_compromised", "the old version is in wrong hands; its replacement does not wait");
+  }
+  if (rotation.paused !== null) return unchanged(rotation);
+  return { ok: true, next: { ...rotation, paused: { at: now, by, reason } }, effects: [] };
+}
 
 function retireByForce(rotation: Rotation, force: { by: string; reason: string }, now: number): Decision {
   switch (rotation.phase) {
     case "offered":
     case "overlapping":
-      return retire(rotation, { by: force.by, reason: force.reason, at: now }, now);
+      return retire(goOn(rotation, now), { by: force.by, reason: force.reason, at: now }, now);
     case "rolled-back":
       return endRolledBack({ ...rotation, forced: { by: force.by, reason: force.reason, at: now } }, now);
     case "retired":
@@ -207,6 +249,7 @@ function retire(rotation: Rotation, forced: Rotation["forced"], now: number): De
   const next: Rotation = {
     ...rotation,
     phase: "retired",
+    paused: null,
     overlappingAt,
     retiredAt: now,
     forced: rotation.forced ?? forced,
@@ -259,7 +302,9 @@ function cancel(rotation: Rotation, now: number): Decision {
   if (rotation.usedAt !== null || rotation.phase === "overlapping" || rotation.phase === "retired") {
     return refuse("successor_in_use", "the successor is in use; roll back instead, and nobody is refused");
   }
-  if (rotation.phase === "offered" && rotation.claimedAt !== null) {
+  // After a restore one that was handed out may be on its way again.
+  const handedOut = rotation.phase === "offered" || rotation.origin === "authority";
+  if (handedOut && rotation.claimedAt !== null) {
     return refuse("successor_claimed", "the successor was handed out; roll back instead, and nobody is refused");
   }
   if (rotation.fromCompromised) {
@@ -268,7 +313,8 @@ function cancel(rotation: Rotation, now: number): Decision {
       `version ${rotation.from} is marked compromised; without the successor the key would have no sound version`,
     );
   }
-  return { ok: true, next: { ...rotation, phase: "cancelled", endedAt: now }, effects: dropSuccessor(rotation) };
+  const next: Rotation = { ...rotation, phase: "cancelled", paused: null, endedAt: now };
+  return { ok: true, next, effects: dropSuccessor(rotation) };
 }
 
 function dropSuccessor(rotation: Rotation): Effect[] {
@@ -280,7 +326,7 @@ function dropSuccessor(rotation: Rotation): Effect[] {
 }
 
 function abandon(rotation: Rotation, now: number): Decision {
-  const ended = { endedAt: now, claimEndedAt: rotation.claimEndedAt ?? now };
+  const ended = { endedAt: now, paused: null, claimEndedAt: rotation.claimEndedAt ?? now };
   if (rotation.phase === "planned")
     return { ok: true, next: { ...rotation, ...ended, phase: "cancelled" }, effects: [] };
   const effects: Effect[] = [{ do: "erase-sealed", version: rotation.to }];

@@ -13,6 +13,7 @@
  *
  * All times are epoch milliseconds of the authority's clock; verifiers translate theirs (I12).
  */
+import { firstSeen, type GapTally, rememberedGaps, tallyGap, type UsualGap, usualGap } from "./gaps.ts";
 
 /** Where a use came from. Networks are truncated to /24 and /48, client software to its product token. */
 export interface Source {
@@ -41,8 +42,12 @@ export interface SourceUse {
   /** By version number. */
   versions: Record<number, VersionUse>;
   lastSeen: number;
-  /** The longest silence between two uses of the key by this source. */
+  /** The longest silence ever between two uses of the key by this source. */
   longestGapMs: number;
+  /** Its silences of the last months, tallied (gaps.ts). */
+  gaps: readonly GapTally[];
+  /** Since when its silences are tallied: since it was first seen, unless an older program wrote of it later. */
+  gapsSince: number;
 }
 
 export interface VersionUse {
@@ -50,6 +55,8 @@ export interface VersionUse {
   last: number;
   accepted: number;
   refused: number;
+  /** Refused since it was last accepted: how many, and the first of them (refusals.ts). */
+  refusedRun: { count: number; since: number };
 }
 
 export function sourceId(source: Source): string {
@@ -57,49 +64,48 @@ export function sourceId(source: Source): string {
 }
 
 /**
- * Adds a sighting. Late and reordered ones are welcome: sums add up, `first` and `last` only widen. The longest gap is never
- * less than it would be in order of time; it is more where a late sighting fills a silence that was counted already.
+ * Adds a sighting. Late and reordered ones are welcome: sums add up, `first` and `last` only widen. No silence is taken for shorter than it
+ * would be in order of time; one that was counted already, and that a late sighting fills, stays too long.
  */
 export function foldSighting(use: SourceUse | undefined, sighting: Sighting): SourceUse {
-  const seen: VersionUse = {
-    first: sighting.first,
-    last: sighting.last,
-    accepted: sighting.accepted,
-    refused: sighting.refused,
-  };
+  const { version, first, last } = sighting;
   if (use === undefined) {
     return {
       source: sighting.source,
-      versions: { [sighting.version]: seen },
-      lastSeen: sighting.last,
+      versions: { [version]: mergeUse(undefined, sighting) },
+      lastSeen: last,
       longestGapMs: sighting.longestGapMs,
+      gaps: tallyGap([], sighting.longestGapMs, last),
+      gapsSince: first,
     };
   }
-  const before = use.versions[sighting.version];
-  const merged = before === undefined ? seen : mergeUse(before, seen);
+  const [after, before] = [first - use.lastSeen, firstSeen(use) - last];
+  // It came after all the others, or before them: never both.
+  const between = tallyGap(use.gaps, Math.max(after, before), after >= before ? first : firstSeen(use));
+  const lastSeen = Math.max(use.lastSeen, last);
   return {
     source: use.source,
-    versions: { ...use.versions, [sighting.version]: merged },
-    lastSeen: Math.max(use.lastSeen, sighting.last),
-    longestGapMs: Math.max(
-      use.longestGapMs,
-      sighting.longestGapMs,
-      sighting.first - use.lastSeen,
-      firstSeen(use) - sighting.last,
-    ),
+    versions: { ...use.versions, [version]: mergeUse(use.versions[version], sighting) },
+    lastSeen,
+    longestGapMs: Math.max(use.longestGapMs, sighting.longestGapMs, after, before),
+    gaps: rememberedGaps(tallyGap(between, sighting.longestGapMs, last), lastSeen),
+    gapsSince: use.gapsSince,
   };
 }
 
-function firstSeen(use: SourceUse): number {
-  return Math.min(...Object.values(use.versions).map((version) => version.first));
-}
-
-function mergeUse(a: VersionUse, b: VersionUse): VersionUse {
+function mergeUse(use: VersionUse | undefined, { first, last, accepted, refused }: Sighting): VersionUse {
+  const run = { count: refused, since: first };
+  if (use === undefined) return { first, last, accepted, refused, refusedRun: run };
+  const { count, since } = use.refusedRun;
+  const goesOn = { count: count + refused, since: count === 0 ? first : Math.min(since, first) };
+  // What a sighting refused that accepted too may have come after.
+  const begunAnew = last >= use.last ? run : use.refusedRun;
   return {
-    first: Math.min(a.first, b.first),
-    last: Math.max(a.last, b.last),
-    accepted: a.accepted + b.accepted,
-    refused: a.refused + b.refused,
+    first: Math.min(use.first, first),
+    last: Math.max(use.last, last),
+    accepted: use.accepted + accepted,
+    refused: use.refused + refused,
+    refusedRun: accepted === 0 ? goesOn : begunAnew,
   };
 }
 
@@ -160,6 +166,14 @@ export interface QuietSource {
   source: Source;
   lastSeen: number;
   longestGapMs: number;
+  /** The silence that is usual for it (gaps.ts). */
+  usual: UsualGap;
+  /** How long it has been known, up to its last use. */
+  historyMs: number;
+  /** It has not been known for as long as it has to be silent: a longer rhythm could not have shown. */
+  young: boolean;
+  /** It must be silent for this long. */
+  neededMs: number;
   /** When this source alone will have been silent for long enough. */
   quietAt: number;
   quiet: boolean;
@@ -183,11 +197,13 @@ export interface QuietVerdict {
 export interface QuietRule {
   quietMs: number;
   gapMargin: number;
+  /** A source that has been known for less than this must be silent for this long. */
+  youngQuietMs: number;
 }
 
 /**
  * Is `version` quiet? Each source on its own: it must have been silent, up to the watermark, for the policy's minimum and for
- * its own longest usual gap times the margin. A refused use counts as a use: somebody still holds this version.
+ * its own usual gap times the margin. A refused use counts as a use: somebody still holds this version.
  *
  * `countsFrom` is the earliest time from which silence may count.
  */
@@ -204,13 +220,20 @@ export function judgeQuiet(
   for (const use of uses) {
     const seen = use.versions[version];
     if (seen === undefined) continue;
-    const silence = Math.max(rule.quietMs, use.longestGapMs * rule.gapMargin);
-    const sourceQuietAt = Math.max(seen.last, from) + silence;
+    const usual = usualGap(use);
+    const historyMs = use.lastSeen - firstSeen(use);
+    const atLeastMs = historyMs < rule.youngQuietMs ? Math.max(rule.quietMs, rule.youngQuietMs) : rule.quietMs;
+    const neededMs = Math.max(atLeastMs, usual.lengthMs * rule.gapMargin);
+    const sourceQuietAt = Math.max(seen.last, from) + neededMs;
     quietAt = Math.max(quietAt, sourceQuietAt);
     sources.push({
       source: use.source,
       lastSeen: seen.last,
       longestGapMs: use.longestGapMs,
+      usual,
+      historyMs,
+      young: historyMs < neededMs,
+      neededMs,
       quietAt: sourceQuietAt,
       quiet: mark.at >= sourceQuietAt,
       moved: use.lastSeen > seen.last,

@@ -27,6 +27,11 @@ export interface Gate {
   met: boolean;
   /** When it can be met at the earliest; null where that is up to the consumer, or it is met. */
   earliestAt: number | null;
+  /**
+   * Who could meet it: the consumer by using the successor, verifiers by reporting, an operator by restoring the key, or time
+   * alone. Null: it is met.
+   */
+  waitsFor: "time" | "consumer" | "verifiers" | "operator" | null;
 }
 
 /**
@@ -38,13 +43,30 @@ export function gates(rotation: Rotation, evidence: QuietVerdict, now: number): 
   const minimumAt = rotation.offeredAt === null ? null : rotation.offeredAt + rotation.policy.overlapMinMs;
   const minimum = killed || (minimumAt !== null && now >= minimumAt);
   const quiet = killed || isQuiet(rotation, evidence);
+  const used = killed || rotation.usedAt !== null;
   return [
-    { name: "minimum-overlap", met: minimum, earliestAt: minimum ? null : minimumAt },
-    { name: "successor-used", met: killed || rotation.usedAt !== null, earliestAt: null },
-    { name: "old-version-quiet", met: quiet, earliestAt: quiet ? null : evidence.quietAt },
+    open("minimum-overlap", minimum, minimumAt, "time"),
+    open("successor-used", used, null, "consumer"),
+    open("old-version-quiet", quiet, evidence.quietAt, quietWaitsFor(evidence, now)),
   ];
+}
+
+function open(name: Gate["name"], met: boolean, earliestAt: number | null, waitsFor: Gate["waitsFor"]): Gate {
+  return met ? { name, met, earliestAt: null, waitsFor: null } : { name, met, earliestAt, waitsFor };
+}
+
+function quietWaitsFor({ quietAt, watermark, sources }: QuietVerdict, now: number): Gate["waitsFor"] {
+  // Silent for long enough, and yet not quiet: the key is suspended or has expired, and nobody could use it.
+  if (watermark >= quietAt) return "operator";
+  if (now >= quietAt && watermark < quietAt) return "verifiers";
+  return sources.some(({ quiet, moved }) => !quiet && !moved) ? "consumer" : "time";
 }
 
 export function deadlinePassed(rotation: Rotation, now: number): boolean {
   return rotation.overlapEndsAt !== null && now >= rotation.overlapEndsAt;
+}
+
+/** After this the sealed successor can't be claimed any more. Only once it is offered. */
+export function claimEndsAt(rotation: Rotation): number {
+  return (rotation.offeredAt as number) + rotation.policy.claimMs + rotation.pausedMs;
 }

@@ -14,6 +14,12 @@ export const handlePrefixes = {
   token: "tok",
   boot: "boo",
   replica: "rep",
+  policy: "pol",
+  attachment: "att",
+  replan: "rpl",
+  channel: "chn",
+  notice: "ntc",
+  noticeEvent: "nev",
 } as const;
 
 export type HandleKind = keyof typeof handlePrefixes;

@@ -40,6 +40,15 @@ export interface Key {
   /** The rotation that has not ended, if any: one at a time (I8). */
   rotationId: string | null;
   expiresAt: number | null;
+  /** It was in use when it expired: accepted until then. */
+  graceUntil?: number | null | undefined;
+  /** Expiry was announced, and decided upon, as far as that falls before this. */
+  expiryDone?: number | undefined;
+  /** When its expiry is to be looked at next; null: never. */
+  expiryAt?: number | null | undefined;
+  /** When a rotation of it is to be started; null: never. Absent: not calculated yet. */
+  rotateAt?: number | null | undefined;
+  lastRotation?: { endedAt: number /** It was cancelled or rolled back. */; failed: boolean } | undefined;
   createdAt: number;
   createdBy: string;
 }

@@ -27,8 +27,23 @@ export function backToOld(rotation: Rotation, reason: string, now: number): Rota
     rolledBackAt: now,
     rollbackReason: reason,
     overlapEndsAt: null,
+    paused: null,
     retiredAt: null,
     forced: null,
+  };
+}
+
+/** A pause is over: what it held up lies later by its length. */
+export function goOn(rotation: Rotation, now: number): Rotation {
+  if (rotation.paused === null) return rotation;
+  const { offeredAt, overlapEndsAt, pausedMs } = rotation;
+  if (offeredAt === null) return { ...rotation, paused: null };
+  const lengthMs = Math.max(0, now - rotation.paused.at);
+  return {
+    ...rotation,
+    paused: null,
+    pausedMs: pausedMs + lengthMs,
+    overlapEndsAt: overlapEndsAt === null ? null : overlapEndsAt + lengthMs,
   };
 }
 
@@ -39,6 +54,7 @@ export function offerAgain(rotation: Rotation, now: number): Rotation {
     offeredAt: now,
     overlappingAt: now,
     overlapEndsAt: now + rotation.policy.overlapMs,
+    pausedMs: 0,
     rolledBackAt: null,
     rollbackReason: null,
   };

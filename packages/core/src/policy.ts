@@ -8,8 +8,10 @@ export interface RotationPolicy {
   overlapMs: number;
   /** The old version counts as quiet when every source has been silent for at least this long. */
   quietMs: number;
-  /** A source must be silent for its own longest usual gap times this. */
+  /** A source must be silent for its own usual gap times this. */
   gapMargin: number;
+  /** A source that has been known for less than this must be silent for this long. */
+  youngQuietMs: number;
   onDeadline: "hold" | "retire";
   /** For this long after retirement one call makes the old version accepted again. */
   rollbackMs: number;
@@ -17,9 +19,15 @@ export interface RotationPolicy {
   claimMs: number;
   /** Who may take the successor: a token of the key's consumer, or also whoever holds the old version. */
   claim: "token" | "self";
+  /** The deadline may be moved up to this long after the offer; time in which the rotation was paused comes on top. */
+  overlapMaxMs: number;
+  /** How much later the consumer itself may move the deadline, in sum. A leaked key must not lengthen its own life: 0 unless said. */
+  consumerMayExtendMs: number;
+  /** The consumer is reminded this long before the deadline. */
+  remindMs: number[];
 }
 
-/** What an api or a key says of its own; the rest is inherited (key over api over default). */
+/** What an api or a key says of its own; the rest is inherited (policy-resolution.ts). */
 export type RotationPolicyPatch = { [K in keyof RotationPolicy]?: RotationPolicy[K] | undefined };
 
 /** What a verifier does when it can't reach the authority. */
@@ -42,11 +50,18 @@ export const defaultRotationPolicy: RotationPolicy = {
   overlapMs: 14 * DAY,
   quietMs: DAY,
   gapMargin: 1.5,
+  youngQuietMs: 0,
   onDeadline: "hold",
   rollbackMs: 7 * DAY,
   claimMs: 30 * DAY,
   claim: "token",
+  overlapMaxMs: 366 * DAY,
+  consumerMayExtendMs: 0,
+  remindMs: [7 * DAY, 3 * DAY, DAY],
 };
+
+/** Reminder steps of one rotation. */
+export const REMINDERS_MAX = 20;
 
 export const defaultStalenessPolicy: StalenessPolicy = { leaseMs: 15 * SECOND, onStale: "static", staticMs: HOUR };
 
@@ -56,8 +71,11 @@ export const policyLimits = {
   overlapMs: { min: SECOND, max: 366 * DAY },
   quietMs: { min: SECOND, max: 366 * DAY },
   gapMargin: { min: 1, max: 100 },
+  youngQuietMs: { min: 0, max: 366 * DAY },
   rollbackMs: { min: 0, max: 90 * DAY },
   claimMs: { min: SECOND, max: 366 * DAY },
+  overlapMaxMs: { min: SECOND, max: 366 * DAY },
+  consumerMayExtendMs: { min: 0, max: 366 * DAY },
   leaseMs: { min: 2 * SECOND, max: 10 * 60 * SECOND },
   staticMs: { min: 0, max: 7 * DAY },
 } as const;
@@ -79,7 +97,15 @@ export function policyProblem(policy: RotationPolicy): string | undefined {
   if (policy.claimMs < policy.overlapMs) {
     return `claimMs (${policy.claimMs}) is shorter than overlapMs (${policy.overlapMs}); a consumer that comes late could not get its successor any more`;
   }
+  if (policy.overlapMaxMs < policy.overlapMs) {
+    return `overlapMaxMs (${policy.overlapMaxMs}) is shorter than overlapMs (${policy.overlapMs}); the deadline would lie beyond where it may be moved`;
+  }
   return undefined;
+}
+
+/** A policy that an older program wrote lacks what came later. */
+export function wholePolicy(policy: RotationPolicyPatch): RotationPolicy {
+  return { ...defaultRotationPolicy, ...policy } as RotationPolicy;
 }
 
 function merge<T extends object>(base: T, patches: Partial<{ [K in keyof T]: T[K] | undefined }>[]): T {

@@ -2,6 +2,7 @@
  * What travels to verifiers: the whole of one key, as small as a decision allows. A record replaces an older record of the same
  * key and never a newer one: `seq` is the number of the feed entry that brought it (I5).
  */
+import { endOfKey } from "./expiry.ts";
 import { type Fence, isAccepted, type Key, type KeyStatus, type Version, type VersionState } from "./key.ts";
 import type { Phase, Rotation } from "./rotation.ts";
 
@@ -55,6 +56,7 @@ export function recordOf(
   versions: readonly Version[],
   rotation: Rotation | undefined,
 ): Omit<KeyRecord, "seq"> {
+  const expiresAt = endOfKey(key);
   return {
     key: key.id,
     consumer: key.consumerId,
@@ -62,7 +64,7 @@ export function recordOf(
     status: key.status,
     scopes: key.scopes,
     networks: key.networks,
-    ...(key.expiresAt === null ? {} : { expiresAt: key.expiresAt }),
+    ...(expiresAt === null ? {} : { expiresAt }),
     current: key.currentVersion,
     versions: versions.flatMap(versionRecord),
     ...(rotation === undefined ||

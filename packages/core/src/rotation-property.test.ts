@@ -25,6 +25,7 @@ const events: fc.Arbitrary<Step["event"]> = fc.oneof(
     weight: 3,
     arbitrary: fc.constantFrom<EventName[]>("rollback", "retire", "extend", "kill", "contain", "killSuccessor"),
   },
+  { weight: 2, arbitrary: fc.constantFrom<EventName[]>("extendOwn", "pause", "resume", "resume") },
   {
     weight: 2,
     arbitrary: fc.constantFrom<Step["event"][]>("cancel", "containSuccessor", "stray evidence", "next rotation"),
@@ -42,10 +43,14 @@ const policies: fc.Arbitrary<RotationPolicy> = fc.record({
   overlapMs: fc.constantFrom(10, 100),
   quietMs: fc.constant(testPolicy.quietMs),
   gapMargin: fc.constant(1.5),
+  youngQuietMs: fc.constant(0),
   onDeadline: fc.constantFrom("hold", "retire"),
   rollbackMs: fc.constantFrom(0, 50),
   claimMs: fc.constantFrom(3, 40, 400),
   claim: fc.constant("token"),
+  overlapMaxMs: fc.constantFrom(100, 366 * 86_400_000),
+  consumerMayExtendMs: fc.constantFrom(0, 90),
+  remindMs: fc.constant([]),
 });
 const starts = fc.record({ policy: policies, origin: fc.constantFrom<Rotation["origin"][]>("authority", "consumer") });
 
@@ -114,12 +119,15 @@ class Witness {
   used = false;
   handedOut = false;
   confirmed = false;
+  paused = false;
 
   see({ before, decision, event, model }: Moment): void {
     if (!decision.ok) return;
     const { phase } = before.rotation;
     if (event.type === "begin" && before.rotation.origin === "consumer") this.handedOut = true;
-    if (event.type === "acknowledged" && phase === "propagating") this.offeredAt = model.now;
+    if (event.type === "pause") this.paused = true;
+    if (event.type === "resume" || event.type === "compromise") this.paused = false;
+    if (event.type === "acknowledged" && phase === "propagating" && !this.paused) this.offeredAt = model.now;
     // Nobody can have used a secret of ours before it was offered, whatever a report says.
     const early = phase === "planned" || (phase === "propagating" && before.rotation.origin === "authority");
     if (event.type === "used" && !early) this.used = true;
@@ -395,6 +403,40 @@ describe("random lives of a key", () => {
     );
   });
 
+  test("R02: while it is paused nothing retires by gates or deadline, nothing begins and nothing is offered", () => {
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(starts, steps, (start, life) => {
+        live(start, life, ({ before, event, decision }) => {
+          const { paused, phase, endedAt } = before.rotation;
+          if (paused === null || endedAt !== null) return;
+          expect(["planned", "propagating", "offered", "overlapping"]).toContain(phase);
+          if (event.type !== "assessed" && event.type !== "acknowledged" && event.type !== "begin") return;
+          seen.add(`${event.type} ${phase}`);
+          if (decision.ok) expect(decision).toEqual({ ok: true, next: before.rotation, effects: [] });
+          else expect(decision.code).toBe("rotation_paused");
+        });
+      }),
+      runs,
+    );
+    expect(seen.size).toBe(12);
+  });
+
+  test("R02: a pause moves the deadline on by its length; the consumer by no more than the policy allows", () => {
+    fc.assert(
+      fc.property(starts, steps, (start, life) => {
+        live(start, life, ({ before, after, event, decision, model }) => {
+          const [old, next] = [before.rotation, after.rotation];
+          if (!decision.ok || old.id !== next.id) return;
+          expect(next.extendedMs).toBeLessThanOrEqual(next.policy.consumerMayExtendMs);
+          if (event.type !== "resume" || old.paused === null || old.overlapEndsAt === null) return;
+          expect(next.overlapEndsAt).toBe(old.overlapEndsAt + model.now - old.paused.at);
+        });
+      }),
+      runs,
+    );
+  });
+
   test("R04: no sealed copy outlives its rotation", () => {
     fc.assert(
       fc.property(starts, steps, (start, life) => {
@@ -503,6 +545,9 @@ describe("repeats, strays and crashes", () => {
       "claim",
       "confirm",
       "extend",
+      "extendOwn",
+      "pause",
+      "resume",
       "retire",
       "rollback",
       "cancel",
@@ -548,7 +593,7 @@ describe("every rotation can end", () => {
       fc.property(starts, steps, (start, life) => {
         press(
           live(start, life, () => {}),
-          ["begin", "acknowledged", "used", "quiet"],
+          ["resume", "begin", "acknowledged", "used", "quiet"],
           3,
         );
       }),
@@ -561,7 +606,7 @@ describe("every rotation can end", () => {
       fc.property(starts, steps, (start, life) => {
         press(
           live(start, life, () => {}),
-          ["begin", "acknowledged", "retire", "noise"],
+          ["resume", "begin", "acknowledged", "retire", "noise"],
           4,
         );
       }),

@@ -17,10 +17,14 @@ export const testPolicy: RotationPolicy = {
   overlapMs: 100,
   quietMs: 5,
   gapMargin: 1.5,
+  youngQuietMs: 0,
   onDeadline: "hold",
   rollbackMs: 50,
   claimMs: 400,
   claim: "token",
+  overlapMaxMs: 366 * 86_400_000,
+  consumerMayExtendMs: 90,
+  remindMs: [],
 };
 
 type Start = Parameters<typeof planRotation>[0];
@@ -61,6 +65,9 @@ const events = {
   claim: () => ({ type: "claim" }),
   confirm: () => ({ type: "confirm" }),
   extend: (_rotation, now) => ({ type: "move-deadline", overlapEndsAt: now + 60 }),
+  extendOwn: () => ({ type: "extend", byMs: 60 }),
+  pause: () => ({ type: "pause", by: "ana", reason: "wait" }),
+  resume: () => ({ type: "resume" }),
   retire: () => ({ type: "retire", by: "ana", reason: "late" }),
   rollback: () => ({ type: "rollback", reason: "broken" }),
   cancel: () => ({ type: "cancel" }),

@@ -77,6 +77,17 @@ const givens = {
   "rolled-back, claimed only": reach(planned(), ...toClaimed, "rollback"),
   "rolled-back, a consumer's own, not offered": reach(byConsumer, "begin", "rollback"),
   "rolled-back, ended": reach(planned(), ...toOffered, "rollback"),
+  "planned, paused": reach(planned(), "pause"),
+  "propagating, paused": reach(planned(), "begin", "pause"),
+  "propagating, a consumer's own, paused": reach(byConsumer, "begin", "pause"),
+  "offered, paused": reach(planned(), ...toOffered, "pause"),
+  "offered, claimed, paused": reach(planned(), ...toClaimed, "pause"),
+  "offered, resumed": reach(planned(), ...toOffered, "pause", 1_000, "resume"),
+  "offered, strict, paused": reach(strict, ...toOffered, "pause"),
+  "overlapping, paused": reach(planned(), ...toOverlapping, "pause"),
+  "overlapping, strict, paused": reach(strict, ...toOverlapping, "pause"),
+  "overlapping, strict, resumed": reach(strict, ...toOverlapping, "pause", 1_000, "resume"),
+  "overlapping, extended": reach(planned(), ...toOverlapping, "extendOwn"),
 } satisfies Record<string, Sample>;
 
 type Given = keyof typeof givens;
@@ -100,7 +111,10 @@ const overEvents = (given: Given): Record<RotationEventType, Expected> => ({
   ],
   claim: [{ given, gives: refused("rotation_ended") }],
   confirm: [{ given, gives: refused("rotation_ended") }],
+  extend: [{ given, gives: refused("rotation_ended") }],
   "move-deadline": [{ given, gives: refused("rotation_ended") }],
+  pause: [{ given, gives: refused("rotation_ended") }],
+  resume: [{ given, gives: refused("rotation_ended") }],
   retire: [{ given, gives: refused("rotation_ended") }],
   rollback: [{ given, gives: refused("rotation_ended") }],
   cancel: [{ given, gives: refused("rotation_ended") }],
@@ -118,6 +132,7 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { gives: "propagating", effects: ["create to"] },
       { given: "planned for later", gives: refused("rotation_not_due") },
       { given: "planned for later", afterMs: 1_000, gives: "propagating", effects: ["create to"] },
+      { given: "planned, paused", afterMs: 9, gives: refused("rotation_paused") },
       { given: "planned, killed", gives: "propagating", effects: ["create to"] },
       { given: "planned, contained", gives: "propagating", effects: ["create to"] },
     ],
@@ -126,7 +141,14 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
     assessed: [{ gives: "=" }, { event: "quiet", afterMs: 10_000, gives: "=" }],
     claim: [{ gives: refused("rotation_not_offered") }],
     confirm: [{ gives: refused("rotation_not_offered") }],
+    extend: [{ gives: refused("rotation_not_offered") }],
     "move-deadline": [{ gives: refused("rotation_not_offered") }],
+    pause: [
+      { gives: "planned", facts: { paused: { at: START, by: "ana", reason: "wait" } } },
+      { given: "planned, paused", gives: "=" },
+      { given: "planned, contained", gives: refused("version_compromised") },
+    ],
+    resume: [{ gives: "=" }, { given: "planned, paused", gives: "planned", facts: { paused: null, pausedMs: 0 } }],
     retire: [{ gives: refused("rotation_not_offered") }],
     rollback: [{ gives: refused("rotation_not_offered") }],
     cancel: [
@@ -168,6 +190,7 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
     acknowledged: [
       { gives: "offered", facts: { offeredAt: START + 1, overlapEndsAt: START + 101, usedAt: null } },
       { given: "propagating, killed", gives: "offered" },
+      { given: "propagating, paused", gives: "=" },
       { given: "propagating, a consumer's own", gives: "offered" },
       { given: "propagating, a consumer's own, used", gives: "overlapping", effects: [...activate, "from retiring"] },
       { given: "propagating, a consumer's own, used, killed", gives: "overlapping", effects: activate },
@@ -183,7 +206,18 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { given: "propagating, a consumer's own", gives: refused("rotation_not_offered") },
     ],
     confirm: [{ gives: refused("rotation_not_offered") }],
+    extend: [{ gives: refused("rotation_not_offered") }],
     "move-deadline": [{ gives: refused("rotation_not_offered") }],
+    pause: [
+      { gives: "propagating", facts: { paused: { at: START + 1, by: "ana", reason: "wait" } } },
+      { given: "propagating, paused", afterMs: 5, gives: "=" },
+      { given: "propagating, contained", gives: refused("version_compromised") },
+      { given: "propagating, killed", gives: refused("version_compromised") },
+    ],
+    resume: [
+      { gives: "=" },
+      { given: "propagating, paused", afterMs: 50, gives: "propagating", facts: { paused: null, pausedMs: 0 } },
+    ],
     retire: [
       { gives: refused("rotation_not_offered") },
       { given: "propagating, killed", gives: refused("rotation_not_offered") },
@@ -234,6 +268,12 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
     acknowledged: [{ gives: "=" }],
     used: [
       { given: "offered, claimed", gives: "overlapping", effects: ["erase to", ...activate, "from retiring"] },
+      {
+        given: "offered, claimed, paused",
+        gives: "overlapping",
+        effects: ["erase to", ...activate, "from retiring"],
+        facts: { paused: { at: START + 4, by: "ana", reason: "wait" } },
+      },
       { given: "offered, contained", gives: "overlapping", effects: ["erase to", ...activate, "from retiring"] },
       { given: "offered, killed", gives: "overlapping", effects: ["erase to", ...activate] },
       { given: "offered, claim over", gives: "overlapping", effects: ["erase to", ...activate, "from retiring"] },
@@ -244,6 +284,9 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { afterMs: 399, gives: "=" },
       { afterMs: 400, gives: "offered", effects: ["erase to"], facts: { claimEndedAt: START + 402 } },
       { given: "offered, claim over", afterMs: 10_000, gives: "=" },
+      { given: "offered, strict, paused", afterMs: 10_000, gives: "=" },
+      { given: "offered, resumed", afterMs: 398, gives: "=" },
+      { given: "offered, resumed", afterMs: 400, gives: "offered", effects: ["erase to"] },
       { given: "offered, strict", afterMs: 99, gives: "=" },
       {
         given: "offered, strict",
@@ -277,7 +320,31 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       },
       { given: "offered, killed", gives: "overlapping", effects: activate },
     ],
-    "move-deadline": [{ gives: "offered", facts: { overlapEndsAt: START + 62 } }],
+    extend: [
+      { gives: "offered", facts: { overlapEndsAt: START + 162, extendedMs: 60 } },
+      { afterMs: 161, gives: refused("overlap_out_of_range") },
+      { given: "offered, paused", gives: refused("rotation_paused") },
+      { given: "offered, contained", gives: refused("version_compromised") },
+      { given: "offered, killed", gives: refused("version_compromised") },
+    ],
+    "move-deadline": [
+      { gives: "offered", facts: { overlapEndsAt: START + 62 } },
+      { given: "offered, paused", gives: refused("rotation_paused") },
+    ],
+    pause: [
+      { gives: "offered", facts: { paused: { at: START + 2, by: "ana", reason: "wait" } } },
+      { given: "offered, paused", gives: "=" },
+      { given: "offered, contained", gives: refused("version_compromised") },
+    ],
+    resume: [
+      { gives: "=" },
+      {
+        given: "offered, paused",
+        afterMs: 1_000,
+        gives: "offered",
+        facts: { paused: null, pausedMs: 1_000, overlapEndsAt: START + 1_102 },
+      },
+    ],
     retire: [
       {
         gives: "retired",
@@ -354,6 +421,16 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
         facts: { forced: null },
       },
       { given: "overlapping, confirmed only, minimum over", event: "quiet", gives: "=" },
+      { given: "overlapping, paused", event: "quiet", afterMs: 500, gives: "=" },
+      { given: "overlapping, strict, paused", afterMs: 500, gives: "=" },
+      { given: "overlapping, strict, resumed", afterMs: 96, gives: "=" },
+      {
+        given: "overlapping, strict, resumed",
+        afterMs: 97,
+        gives: "retired",
+        effects: ["from retired"],
+        facts: { paused: null },
+      },
       { given: "overlapping, contained", event: "quiet", gives: "=" },
       { given: "overlapping, contained", event: "quiet", afterMs: 10, gives: "retired", effects: ["from retired"] },
       {
@@ -377,7 +454,31 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { gives: "overlapping", facts: { confirmedAt: START + 4 } },
       { given: "overlapping, confirmed only", gives: "=" },
     ],
-    "move-deadline": [{ gives: "overlapping", facts: { overlapEndsAt: START + 64 } }],
+    extend: [
+      { gives: "overlapping", facts: { overlapEndsAt: START + 162, extendedMs: 60 } },
+      { given: "overlapping, extended", gives: refused("extension_not_allowed") },
+      { given: "overlapping, paused", gives: refused("rotation_paused") },
+      { given: "overlapping, contained", gives: refused("version_compromised") },
+    ],
+    "move-deadline": [
+      { gives: "overlapping", facts: { overlapEndsAt: START + 64 } },
+      { given: "overlapping, paused", gives: refused("rotation_paused") },
+    ],
+    pause: [
+      { gives: "overlapping", facts: { paused: { at: START + 4, by: "ana", reason: "wait" } } },
+      { given: "overlapping, paused", gives: "=" },
+      { given: "overlapping, contained", gives: refused("version_compromised") },
+      { given: "overlapping, killed before", gives: refused("version_compromised") },
+    ],
+    resume: [
+      { gives: "=" },
+      {
+        given: "overlapping, paused",
+        afterMs: 1_000,
+        gives: "overlapping",
+        facts: { paused: null, pausedMs: 1_000, overlapEndsAt: START + 1_102 },
+      },
+    ],
     retire: [
       { gives: "retired", effects: ["from retired"], facts: { forced: { by: "ana", reason: "late", at: START + 4 } } },
       {
@@ -403,6 +504,20 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
         facts: { forced: { by: "ana", reason: "leaked", at: START + 4 } },
       },
       { given: "overlapping, contained", gives: "retired", effects: ["mark from", "from retired"] },
+      {
+        given: "overlapping, paused",
+        gives: "retired",
+        effects: ["mark from", "from retired"],
+        facts: { paused: null },
+      },
+      {
+        given: "overlapping, paused",
+        event: "contain",
+        afterMs: 1_000,
+        gives: "overlapping",
+        effects: ["mark from", "fence from"],
+        facts: { paused: null, overlapEndsAt: START + 1_102 },
+      },
       { given: "overlapping, killed before", gives: "overlapping", effects: ["mark from"] },
       { event: "contain", gives: "overlapping", effects: ["mark from", "fence from"] },
       { given: "overlapping, killed before", event: "contain", gives: "overlapping", effects: ["mark from"] },
@@ -450,7 +565,10 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { gives: "retired", facts: { confirmedAt: START + 15 } },
       { given: "retired, confirmed only", gives: "=" },
     ],
+    extend: [{ gives: refused("already_retired") }],
     "move-deadline": [{ gives: refused("already_retired") }],
+    pause: [{ gives: refused("already_retired") }],
+    resume: [{ gives: "=" }],
     retire: [{ gives: refused("already_retired") }],
     rollback: [
       { gives: "rolled-back", effects: [...restore, "to retiring"], facts: { retiredAt: null, endedAt: null } },
@@ -510,7 +628,13 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { given: "rolled-back, ended", gives: refused("rotation_ended") },
     ],
     confirm: [{ gives: refused("already_rolled_back") }],
+    extend: [{ gives: refused("already_retired") }, { given: "rolled-back, ended", gives: refused("rotation_ended") }],
     "move-deadline": [{ gives: refused("already_retired") }],
+    pause: [
+      { gives: refused("already_rolled_back") },
+      { given: "rolled-back, ended", gives: refused("rotation_ended") },
+    ],
+    resume: [{ gives: "=" }, { given: "rolled-back, ended", gives: refused("rotation_ended") }],
     retire: [
       {
         gives: "rolled-back",
@@ -565,7 +689,10 @@ const usual: Record<RotationEventType, EventName> = {
   assessed: "noise",
   claim: "claim",
   confirm: "confirm",
+  extend: "extendOwn",
   "move-deadline": "extend",
+  pause: "pause",
+  resume: "resume",
   retire: "retire",
   rollback: "rollback",
   cancel: "cancel",
@@ -642,11 +769,39 @@ describe("what `overlapping → retired` waits for", () => {
     const confirmed = givens["overlapping, confirmed only"].rotation;
     const offeredAt = confirmed.offeredAt as number;
     expect(gates(confirmed, evidenceFor(confirmed, false, now), now)).toEqual([
-      { name: "minimum-overlap", met: false, earliestAt: offeredAt + 10 },
-      { name: "successor-used", met: false, earliestAt: null },
-      { name: "old-version-quiet", met: false, earliestAt: evidenceFor(confirmed, false, now).quietAt },
+      { name: "minimum-overlap", met: false, earliestAt: offeredAt + 10, waitsFor: "time" },
+      { name: "successor-used", met: false, earliestAt: null, waitsFor: "consumer" },
+      {
+        name: "old-version-quiet",
+        met: false,
+        earliestAt: evidenceFor(confirmed, false, now).quietAt,
+        waitsFor: "time",
+      },
     ]);
     expect(gates(rotation, evidenceFor(rotation, true, now + 10), now + 10).every((gate) => gate.met)).toBe(true);
+  });
+
+  test("and who could meet it: somebody who still uses the old version, verifiers that lag, an operator, or time", () => {
+    const source = { network: "203.0.113.0/24", client: "bot/1", instance: "" };
+    const usual = { lengthMs: 0, rank: 1, of: 0 } as const;
+    const seen = {
+      source,
+      lastSeen: now,
+      longestGapMs: 0,
+      usual,
+      historyMs: 0,
+      young: true,
+      neededMs: 5,
+      quietAt: now + 5,
+    };
+    const evidence = { ...evidenceFor(rotation, false, now), quietAt: now + 5, watermark: now };
+    const waitsFor = (change: object, at = now) => gates(rotation, { ...evidence, ...change }, at).at(-1)?.waitsFor;
+    expect(waitsFor({ sources: [{ ...seen, quiet: false, moved: false }] })).toBe("consumer");
+    expect(waitsFor({ sources: [{ ...seen, quiet: false, moved: true }] })).toBe("time");
+    expect(waitsFor({ sources: [{ ...seen, quiet: true, moved: false }] })).toBe("time");
+    expect(waitsFor({}, now + 5)).toBe("verifiers");
+    expect(waitsFor({ watermark: now + 5 }, now + 5)).toBe("operator");
+    expect(waitsFor({ watermark: now + 5, quiet: true }, now + 5)).toBe(null);
   });
 
   test("I13: evidence about the other version retires nothing", () => {

@@ -1,7 +1,9 @@
 /** A rotation as data: its phases, what can happen to it, what follows. What follows when stands in decide.ts. */
 import type { QuietVerdict } from "./evidence.ts";
 import type { Fence, VersionState } from "./key.ts";
-import type { RotationPolicy } from "./policy.ts";
+import { type RotationPolicy, wholePolicy } from "./policy.ts";
+import type { PolicySource } from "./policy-resolution.ts";
+import type { Quiet } from "./schedule.ts";
 
 export const phases = [
   "planned",
@@ -25,6 +27,10 @@ export interface Rotation {
   phase: Phase;
   /** The policy it began with; later changes of policy do not reach a running rotation. */
   policy: RotationPolicy;
+  /** Where its values came from, the defaults left out. */
+  policySources: PolicySource[];
+  /** Blackouts and holidays as they stood when it began; null: none. */
+  calendar: Quiet | null;
   reason: string;
   startedBy: string;
   /** Who makes the successor's secret. */
@@ -43,6 +49,12 @@ export interface Rotation {
   overlappingAt: number | null;
   /** The deadline; can be moved while it runs. */
   overlapEndsAt: number | null;
+  /** It holds where it is: nothing retires by gates or deadline, nothing begins, nothing is offered. */
+  paused: { at: number; by: string; reason: string } | null;
+  /** How long it was paused since the offer, in sum: the deadline and the end of the claim lie so much later. */
+  pausedMs: number;
+  /** How much later the consumer itself has moved the deadline, in sum. */
+  extendedMs: number;
   retiredAt: number | null;
   /** Set when a version was retired without the evidence: by a person, by a kill, or by the policy at the deadline. */
   forced: { by: string; reason: string; at: number } | null;
@@ -64,11 +76,15 @@ export type RotationEvent =
   // the consumer's
   | { type: "claim" }
   | { type: "confirm" }
+  /** Within what the policy lets the consumer do by itself. */
+  | { type: "extend"; byMs: number }
   // an operator's
   | { type: "move-deadline"; overlapEndsAt: number }
   | { type: "retire"; by: string; reason: string }
   | { type: "rollback"; reason: string }
   | { type: "cancel" }
+  | { type: "pause"; by: string; reason: string }
+  | { type: "resume" }
   | { type: "compromise"; version: "from" | "to"; mode: "kill" | "contain"; fence?: Fence; by: string; reason: string }
   /** The key itself ended (revoked, expired for good): nothing is left to rotate. */
   | { type: "abandon" };
@@ -97,6 +113,8 @@ export type RefusalCode =
   | "already_retired"
   | "already_rolled_back"
   | "overlap_out_of_range"
+  | "extension_not_allowed"
+  | "rotation_paused"
   | "contain_needs_old_version"
   | "no_such_version";
 
@@ -108,15 +126,19 @@ export type Decision =
 export function planRotation(
   start: Pick<Rotation, "id" | "keyId" | "apiId" | "from" | "to" | "policy" | "reason" | "startedBy" | "origin"> & {
     startsAt?: number | undefined;
+    policySources?: PolicySource[] | undefined;
+    calendar?: Quiet | null | undefined;
     scopes?: string[] | null | undefined;
     fromCompromised?: boolean | undefined;
     fromRefused?: boolean | undefined;
   },
   now: number,
 ): Rotation {
-  const { startsAt, scopes, fromCompromised, fromRefused, ...rest } = start;
+  const { startsAt, scopes, fromCompromised, fromRefused, policySources, calendar, ...rest } = start;
   return {
     ...rest,
+    policySources: policySources ?? [],
+    calendar: calendar ?? null,
     phase: "planned",
     createdAt: now,
     // A key whose only version is refused has none that works: its rotation waits for nothing (I8).
@@ -130,6 +152,9 @@ export function planRotation(
     usedAt: null,
     overlappingAt: null,
     overlapEndsAt: null,
+    paused: null,
+    pausedMs: 0,
+    extendedMs: 0,
     retiredAt: null,
     forced: null,
     // There is no way back to a refused version either.
@@ -139,4 +164,10 @@ export function planRotation(
     rollbackReason: null,
     endedAt: null,
   };
+}
+
+/** A rotation as an older program may have written it: without what came later. */
+export function wholeRotation(rotation: Rotation): Rotation {
+  const later = { policySources: [], calendar: null, paused: null, pausedMs: 0, extendedMs: 0 };
+  return { ...later, ...rotation, policy: wholePolicy(rotation.policy) };
 }

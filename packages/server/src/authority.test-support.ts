@@ -7,6 +7,7 @@ import { Writable } from "node:stream";
 import { type Clock, makeHandle, type RotationPolicyPatch, type World } from "@keyover/core";
 import { expect } from "vitest";
 import { type Authority, createAuthority } from "./authority.ts";
+import type { NoticesConfig } from "./notices/notices.ts";
 import { openMemoryStore } from "./store/sqlite.ts";
 import type { Store } from "./store/store.ts";
 import { ScriptedVerifier } from "./verifier.test-support.ts";
@@ -125,6 +126,7 @@ export interface Options {
   clock?: TestClock;
   logLevel?: string;
   trustProxy?: boolean;
+  notices?: NoticesConfig;
 }
 
 export class TestAuthority {
@@ -182,7 +184,8 @@ export class TestAuthority {
     this.#process = this.clock.process();
     const fetch = () => Promise.reject(new Error("no network"));
     const world: World = { clock: this.#process, random, log: logOf(logger), fetch: fetch as typeof globalThis.fetch };
-    const config = { masterKey: this.masterKey, logger, trustProxy: this.#options.trustProxy ?? true };
+    const { trustProxy = true, notices } = this.#options;
+    const config = { masterKey: this.masterKey, logger, trustProxy, notices };
     this.authority = await createAuthority(world, this.store, config);
   }
 

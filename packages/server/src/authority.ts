@@ -11,7 +11,7 @@ import { createCustody } from "./custody/custody.ts";
 import type { Secret } from "./custody/secret.ts";
 import { createEngine } from "./engine/engine.ts";
 import { createRotations } from "./engine/rotations.ts";
-import { createShares } from "./engine/shares.ts";
+import { createShares, fenceIn } from "./engine/shares.ts";
 import { createEvidence } from "./evidence/evidence.ts";
 import { createFleet } from "./feed/fleet.ts";
 import { createHub } from "./feed/hub.ts";
@@ -24,6 +24,10 @@ import { createInventory } from "./keys/inventory.ts";
 import { createKeyDesk } from "./keys/key-desk.ts";
 import { createKeys } from "./keys/keys.ts";
 import { createTokens } from "./keys/tokens.ts";
+import { createNotices, type NoticesConfig } from "./notices/notices.ts";
+import { createKeyPolicies } from "./policies/key-policies.ts";
+import { createPolicyDesk } from "./policies/policy-desk.ts";
+import { createScheduler } from "./policies/scheduler.ts";
 import { createReconciler } from "./restore/reconciliation.ts";
 import { createRememberedDesk } from "./restore/remembered.ts";
 import { createRestorations } from "./restore/restorations.ts";
@@ -38,6 +42,8 @@ export interface AuthorityConfig extends HttpOptions {
   software?: string | undefined;
   /** How long the others wait for a process that is gone before they take over its work. Default 5,000. */
   replicaLeaseMs?: number | undefined;
+  /** How people are told. */
+  notices?: NoticesConfig | undefined;
 }
 
 export interface Authority {
@@ -71,12 +77,15 @@ export async function createAuthority(given: World, store: Store, config: Author
     leaseMs: config.replicaLeaseMs ?? REPLICA_LEASE_MS,
   });
   const restorations = createRestorations(store, clock);
+  const policies = await createKeyPolicies(store, clock);
   const desk = createKeyDesk({
     world,
     store,
     custody,
+    policies,
     publish: (entries) => hub.publish(entries),
     onRotation: (id) => engine.wake(id),
+    onNotices: () => notices.office.wake(),
     heldBack: (apiId) => restorations.refusal(apiId),
   });
   const fleet = createFleet({
@@ -99,9 +108,17 @@ export async function createAuthority(given: World, store: Store, config: Author
     shares,
     isHeld: async (apiId) => (await restorations.held(apiId)) !== undefined,
     onStep: (event) => metrics.rotationSteps.inc({ event }),
+    onNotices: () => notices.office.wake(),
   });
+  const leads = () => {
+    const proof = shares.leads();
+    return proof === undefined ? undefined : { fence: fenceIn(proof) };
+  };
+  const count = (what: "sent" | "failed" | "dead", kind: string) => metrics.notices.inc({ what, kind });
+  const notices = createNotices({ world, store, desk, custody, leads, count }, config.notices);
   const tokens = createTokens({ world, store, desk, custody });
   const inventory = createInventory({ world, store, desk });
+  const scheduler = createScheduler({ world, store, desk, policies, evidence, shares, restorations });
   const reconciler = createReconciler({ world, store, desk, custody, restorations });
   let ready = false;
   const rooms: Rooms = {
@@ -119,6 +136,8 @@ export async function createAuthority(given: World, store: Store, config: Author
     restorations,
     remembered: createRememberedDesk({ world, store, desk, restorations }),
     reconciler,
+    channels: notices.channels,
+    policies: createPolicyDesk({ world, store, desk }),
     keys: createKeys({ world, store, desk, custody }),
     rotations: createRotations({ world, store, desk, custody, evidence }),
     ready: () => ready,
@@ -128,6 +147,8 @@ export async function createAuthority(given: World, store: Store, config: Author
     tokens.forget();
     inventory.forget();
     restorations.forget();
+    notices.office.forget(subjects);
+    notices.office.wake();
     for (const id of subjects) if (isHandle("rotation", id)) engine.wake(id);
     void hub.pull(subjects.filter((id) => isHandle("api", id))).catch(noteFailure("feed.pull_failed"));
   });
@@ -150,6 +171,8 @@ export async function createAuthority(given: World, store: Store, config: Author
     watch,
     restorations,
     reconciler,
+    scheduler,
+    postOffice: notices.office,
     syncClock: () => clock.sync(),
   });
   await shares.renew();
@@ -190,6 +213,7 @@ export async function createAuthority(given: World, store: Store, config: Author
       hub.close();
       await app.close();
       await engine.pass();
+      await notices.office.close();
       await shares.leave().catch(noteFailure("replica.leave_failed"));
       await store.close();
     },

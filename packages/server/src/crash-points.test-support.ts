@@ -34,7 +34,7 @@ export interface Wreck {
 const READING: ReadonlySet<string> = new Set(
   `get list count audit idempotency changes now ping listen close
    feedHead feedHeads feedFloor feedAfter records recordOfKey recordByHash
-   uses buckets boot boots fleet liveRotations usedSuccessors provenSecrets`.split(/\s+/),
+   uses buckets boot boots fleet liveRotations usedSuccessors provenSecrets dueKeys overdue settled`.split(/\s+/),
 );
 
 /** For the processes of one test file, which removes it; on a disk in memory where there is one. */

@@ -56,6 +56,17 @@ export function gaugesOf({ store, fleet, hub, shares, restorations, clock }: Gau
         state: reconciledAt === null ? "held" : "late",
       }));
     },
+    async notices() {
+      const of = (state: string) => store.count("notice", { equals: { state } });
+      const [waiting, dead, oldest] = await Promise.all([
+        of("waiting"),
+        of("dead"),
+        // A handle begins with the time at which it was made.
+        store.list("notice", { equals: { state: "waiting" } }, { limit: 1 }),
+      ]);
+      const since = oldest[0]?.value.createdAt ?? clock.now();
+      return { waiting, dead, oldestSeconds: Math.max(0, clock.now() - since) / 1000 };
+    },
     replicas: () => shares.replicas().length || 1,
     shards: () => shares.shards(),
     feedFollowers: () => hub.subscribers(),

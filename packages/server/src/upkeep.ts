@@ -10,6 +10,8 @@ import type { Hub } from "./feed/hub.ts";
 import type { LogWatch } from "./feed/log-watch.ts";
 import type { KeyDesk } from "./keys/key-desk.ts";
 import type { Tokens } from "./keys/tokens.ts";
+import type { PostOffice } from "./notices/post-office.ts";
+import type { Scheduler } from "./policies/scheduler.ts";
 import type { Reconciler } from "./restore/reconciliation.ts";
 import type { Restorations } from "./restore/restorations.ts";
 import type { Fence, Store } from "./store/store.ts";
@@ -17,10 +19,11 @@ import type { Fence, Store } from "./store/store.ts";
 const BEAT_MS = 1_000;
 const RECONCILE_MS = 5_000;
 const SWEEP_MS = 60_000;
+const PATROL_MS = 10_000;
 const DAY_MS = 86_400_000;
 
 /** How much is kept: feed entries per api, and days of the rest. */
-const KEEP = { feedEntries: 100_000, idempotencyDays: 2, bucketDays: 7, bootDays: 400 };
+const KEEP = { feedEntries: 100_000, idempotencyDays: 2, bucketDays: 7, bootDays: 400, noticeDays: 90 };
 
 export interface Upkeep {
   /** Does what is due and not being done already. */
@@ -39,6 +42,8 @@ export interface UpkeepDeps {
   watch: LogWatch;
   restorations: Restorations;
   reconciler: Reconciler;
+  scheduler: Scheduler;
+  postOffice: PostOffice;
   syncClock: () => Promise<void>;
 }
 
@@ -78,6 +83,7 @@ export function createUpkeep({ world, store, desk, hub, tokens, ...deps }: Upkee
       idempotency: now - KEEP.idempotencyDays * DAY_MS,
       buckets: now - KEEP.bucketDays * DAY_MS,
       boots: now - KEEP.bootDays * DAY_MS,
+      notices: now - KEEP.noticeDays * DAY_MS,
     });
   };
 
@@ -113,9 +119,14 @@ export function createUpkeep({ world, store, desk, hub, tokens, ...deps }: Upkee
     duty("tidy", BEAT_MS, () => deps.fleet.tidy()),
     duty("reconcile", RECONCILE_MS, () => engine.reconcile()),
     duty("sweep", SWEEP_MS, sweep),
+    duty("notices", BEAT_MS, () => deps.postOffice.run()),
     duty("held", BEAT_MS, endHeldStreams),
     duty("pursue", BEAT_MS, pursueChoices),
     duty("tell", SWEEP_MS, tellOfHeld),
+    duty("starts", BEAT_MS, () => deps.scheduler.start()),
+    duty("expiries", BEAT_MS, () => deps.scheduler.announce()),
+    duty("replan", BEAT_MS, () => deps.scheduler.replan()),
+    duty("patrol", PATROL_MS, () => deps.scheduler.patrol()),
     ...(store.shared ? [duty("poll", 0, () => deps.watch.poll())] : []),
   ];
 

@@ -23,7 +23,7 @@ export interface Refusal {
   elsewhere: boolean;
   /** With `reconciling`: what tells this restore from others, and the feed's head in the restored database. */
   restored?: Restored;
-  /** With `unknown_boot`: the number of the last report of that boot that was counted. */
+  /** With `unknown_boot` and `reconciling`: the number of the last report of that boot that was counted. */
   counted?: number;
 }
 

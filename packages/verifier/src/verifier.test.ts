@@ -176,7 +176,9 @@ describe("following", () => {
       const { fetch } = authority;
       let lost: Report | undefined;
       world.fetch = async (input, init) => {
-        const report = (input as string).endsWith("/reports") ? (JSON.parse(init?.body as string) as Report) : undefined;
+        const report = (input as string).endsWith("/reports")
+          ? (JSON.parse(init?.body as string) as Report)
+          : undefined;
         if (report !== undefined && lost === undefined && report.sightings.length > 0) {
           lost = report;
           authority.boots.clear();

@@ -289,6 +289,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/attachments/{attachment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Let a policy no longer hold there */
+        delete: operations["detachPolicy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit": {
         parameters: {
             query?: never;
@@ -323,6 +340,100 @@ export interface paths {
          * @description With a consumer's token: send the SHA-256 of the secret in use. With the key itself as the bearer: send an empty object.
          */
         post: operations["getChangeover"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List channels */
+        get: operations["listChannels"];
+        put?: never;
+        /**
+         * Tell somebody
+         * @description A webhook's signing secret is in this answer and in no other.
+         */
+        post: operations["createChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/channels/{channel}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a channel */
+        get: operations["getChannel"];
+        put?: never;
+        post?: never;
+        /** Remove a channel; what still waits for it becomes dead */
+        delete: operations["removeChannel"];
+        options?: never;
+        head?: never;
+        /** Change a channel; enable it again, or disable it */
+        patch: operations["updateChannel"];
+        trace?: never;
+    };
+    "/v1/channels/{channel}/end-old-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sign with the newer secret alone from now on */
+        post: operations["endOldChannelSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/channels/{channel}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A new signing secret beside the old one
+         * @description Each delivery is signed with both until the old one ends. The new one is in this answer and in no other.
+         */
+        post: operations["rotateChannelSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/channels/{channel}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send one message now, and say what came of it */
+        post: operations["testChannel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -424,6 +535,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/keys/{key}/policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which rule gives which value for a key, and what will happen when */
+        get: operations["explainPolicy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/keys/{key}/restore": {
         parameters: {
             query?: never;
@@ -504,6 +632,164 @@ export interface paths {
         };
         /** Who uses which version, from where */
         get: operations["getKeyUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was sent, waits, or is dead */
+        get: operations["listNotices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/{notice}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a notice with its text */
+        get: operations["getNotice"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/{notice}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Somebody looks after it: it goes on to no other channel */
+        post: operations["acknowledgeNotice"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/notices/{notice}/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a dead or a sent notice again, under the same id */
+        post: operations["resendNotice"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List policies */
+        get: operations["listPolicies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/policies/{policy}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a policy, by handle or name */
+        get: operations["getPolicy"];
+        /**
+         * Make a policy, or change it to say just this
+         * @description Rotations that run keep the values that they began with.
+         */
+        put: operations["applyPolicy"];
+        post?: never;
+        /** Remove a policy that is attached to nothing */
+        delete: operations["removePolicy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/policies/{policy}/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a policy hold for an api, an environment, a label of consumers, or a key */
+        post: operations["attachPolicy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/policies/{policy}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a policy said, the newest first; of a removed one too */
+        get: operations["getPolicyHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/policy-schema": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The JSON Schema of a policy's file */
+        get: operations["getPolicySchema"];
         put?: never;
         post?: never;
         delete?: never;
@@ -637,6 +923,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/rotations/{rotation}/extend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move the deadline later, as far as the policy lets the consumer
+         * @description By the consumer's token or the key itself: what can be gained is bounded by consumerMayExtendMs, and a leaked version gets nothing.
+         */
+        post: operations["extendOverlap"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rotations/{rotation}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Hold a rotation where it is */
+        post: operations["pauseRotation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rotations/{rotation}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a paused rotation go on; its deadline moves on by the length of the pause */
+        post: operations["resumeRotation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/rotations/{rotation}/retire": {
         parameters: {
             query?: never;
@@ -755,6 +1095,47 @@ export interface components {
                 staticMs: number;
             };
         };
+        AppliedPolicy: {
+            changes: {
+                after: unknown;
+                before: unknown;
+                member: string;
+            }[];
+            dryRun: boolean;
+            /** @enum {string} */
+            outcome: "created" | "changed" | "unchanged";
+            policy: components["schemas"]["Policy"];
+            /** @description What it is attached to; a key may be reached in several ways. */
+            reach: {
+                attachment: string;
+                keys: number;
+                target: {
+                    api: string;
+                    /** @constant */
+                    kind: "api";
+                } | {
+                    api: string;
+                    environment: string;
+                    /** @constant */
+                    kind: "environment";
+                } | {
+                    /**
+                     * @description Only keys of this api.
+                     * @default null
+                     */
+                    api: string | null;
+                    /** @constant */
+                    kind: "label";
+                    name: string;
+                    value: string;
+                } | {
+                    key: string;
+                    /** @constant */
+                    kind: "key";
+                };
+            }[];
+            warnings: string[];
+        };
         AuditEntry: {
             action: string;
             actor: string;
@@ -790,6 +1171,75 @@ export interface components {
             target: number;
             version: number;
         };
+        Channel: {
+            chat?: string;
+            consumer: string | null;
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            createdBy: string;
+            digestMs: number;
+            disabledAt: number | null;
+            disabledReason: string | null;
+            escalate: {
+                afterMs: number;
+                channel: string;
+            } | null;
+            events: string[];
+            id: string;
+            /** @enum {string} */
+            kind: "webhook" | "email" | "slack" | "telegram" | "pagerduty";
+            name: string;
+            quiet: {
+                from: string;
+                to: string;
+                zone: string;
+            } | null;
+            /** @enum {string} */
+            severity: "info" | "warning" | "urgent";
+            /** @description A webhook's signing secrets in force, the newest first. Two: each delivery is signed with both. */
+            signing: {
+                /** @description Epoch milliseconds. */
+                createdAt: number;
+                retireAt: number | null;
+                version: number;
+            }[];
+            to?: string[];
+            url?: string;
+        };
+        ChannelTargetInput: {
+            /** @constant */
+            kind: "webhook";
+            /** @description https://…; the DNS is asked and the addresses are judged each time it is used. */
+            url: string;
+        } | {
+            /** @constant */
+            kind: "email";
+            to: string[];
+        } | {
+            /** @constant */
+            kind: "slack";
+            /** @description The incoming webhook's URL. Kept sealed, and never shown again. */
+            url: string;
+        } | {
+            chat: string;
+            /** @constant */
+            kind: "telegram";
+            /** @description The bot's token. Kept sealed, and never shown again. */
+            token: string;
+        } | {
+            /** @description The integration key (Events API v2). Kept sealed, and never shown again. */
+            key: string;
+            /** @constant */
+            kind: "pagerduty";
+        };
+        ChannelTest: {
+            delivered: boolean;
+            error: string | null;
+            notice: string;
+            /** @description Of the target's answer. */
+            status: number | null;
+            tookMs: number;
+        };
         Claim: {
             endsAt: number | null;
             key: string;
@@ -808,6 +1258,43 @@ export interface components {
             name: string;
             notes: string;
         };
+        CreatedChannel: {
+            chat?: string;
+            consumer: string | null;
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            createdBy: string;
+            digestMs: number;
+            disabledAt: number | null;
+            disabledReason: string | null;
+            escalate: {
+                afterMs: number;
+                channel: string;
+            } | null;
+            events: string[];
+            id: string;
+            /** @enum {string} */
+            kind: "webhook" | "email" | "slack" | "telegram" | "pagerduty";
+            name: string;
+            quiet: {
+                from: string;
+                to: string;
+                zone: string;
+            } | null;
+            /** @description A webhook's signing secret (whsec_…), shown here only. */
+            secret: string | null;
+            /** @enum {string} */
+            severity: "info" | "warning" | "urgent";
+            /** @description A webhook's signing secrets in force, the newest first. Two: each delivery is signed with both. */
+            signing: {
+                /** @description Epoch milliseconds. */
+                createdAt: number;
+                retireAt: number | null;
+                version: number;
+            }[];
+            to?: string[];
+            url?: string;
+        };
         CreatedKey: {
             api: string;
             consumer: string;
@@ -817,6 +1304,8 @@ export interface components {
             currentVersion: number;
             environment: string;
             expiresAt: number | null;
+            /** @description It was in use when it expired, and is accepted until then. */
+            graceUntil: number | null;
             id: string;
             labels: {
                 [key: string]: string;
@@ -826,6 +1315,8 @@ export interface components {
             notes: string;
             /** @description What this key overrides. */
             policy: components["schemas"]["RotationPolicyPatch"];
+            /** @description When it rotates by itself; null: not, or not known yet. */
+            rotateAt: number | null;
             /** @description The rotation that has not ended. */
             rotation: string | null;
             scopes: string[];
@@ -851,13 +1342,38 @@ export interface components {
             secret: string | null;
         };
         Evidence: {
+            /** @description The chance that retiring now would refuse a genuine request; null where nothing is to be retired. */
+            forecast: {
+                chance: number;
+                how: string;
+                movesPerDay: number;
+                sources: {
+                    chance: number;
+                    gaps: number;
+                    historyMs: number;
+                    longerGaps: number;
+                    moved: boolean;
+                    shared: boolean;
+                    silentMs: number;
+                    source: components["schemas"]["Source"];
+                }[];
+            } | null;
             gates: {
                 earliestAt: number | null;
                 explanation: string;
                 met: boolean;
                 /** @enum {string} */
                 name: "minimum-overlap" | "successor-used" | "old-version-quiet";
+                /** @description Who could meet it; null: it is met. */
+                waitsFor: ("time" | "consumer" | "verifiers" | "operator") | null;
             }[];
+            /** @description The sources of the version that is to end, one by one. */
+            moved: {
+                explanation: string;
+                moved: number;
+                of: number;
+                silent: number;
+            };
             /** @description Epoch milliseconds. */
             now: number;
             /** @enum {string} */
@@ -873,12 +1389,26 @@ export interface components {
                 quiet: boolean;
                 quietAt: number;
                 sources: {
+                    /** @description For how long it has been known. */
+                    historyMs: number;
                     lastSeen: number;
                     longestGapMs: number;
                     moved: boolean;
+                    /** @description It must be silent for this long. */
+                    neededMs: number;
                     quiet: boolean;
                     quietAt: number;
                     source: components["schemas"]["Source"];
+                    /** @description The silence that is usual for it. */
+                    usual: {
+                        lengthMs: number;
+                        /** @description Silences that are remembered. */
+                        of: number;
+                        /** @description 1: its longest silence. 2: the second longest. */
+                        rank: number;
+                    };
+                    /** @description For less than it must be silent. */
+                    young: boolean;
                 }[];
                 version: number;
                 /** @description Reports are whole up to here. */
@@ -889,6 +1419,19 @@ export interface components {
                     instance: string;
                 }[];
             };
+            /** @description Refused uses of the old version since it retired; null before. */
+            refused: {
+                /** @description By sources that had used the version before. */
+                known: number;
+                sources: {
+                    known: boolean;
+                    last: number;
+                    refused: number;
+                    since: number;
+                    source: components["schemas"]["Source"];
+                }[];
+                total: number;
+            } | null;
             rotation: string;
             /** @description Requests of the last minute by version. */
             shares: {
@@ -896,6 +1439,17 @@ export interface components {
                 refused: number;
                 share: number;
                 version: number;
+            }[];
+            /** @description Of the last hour, in steps of five minutes; those without a request are left out. */
+            sharesOverTime: {
+                /** @description Epoch milliseconds. */
+                start: number;
+                versions: {
+                    accepted: number;
+                    refused: number;
+                    share: number;
+                    version: number;
+                }[];
             }[];
             /** @description Verifiers that may answer and do not hold the newest record of this key. */
             waitingFor: {
@@ -905,6 +1459,40 @@ export interface components {
                 instance: string;
                 needs: number;
             }[];
+        };
+        ExplainedPolicy: {
+            calendar: {
+                /** @description Epoch milliseconds. */
+                at: number;
+                text: string;
+                what: string;
+            }[];
+            key: string;
+            members: {
+                member: string;
+                /** @description The nearest first. */
+                overrode: {
+                    rule: components["schemas"]["PolicyRule"];
+                    value: unknown;
+                }[];
+                rule: components["schemas"]["PolicyRule"];
+                value: unknown;
+            }[];
+            /** @description Epoch milliseconds. */
+            now: number;
+            /** @description Why no rotation can begin under it. */
+            problem: string | null;
+            reasons: {
+                because: string;
+                /** @description Epoch milliseconds. */
+                from?: number;
+                text: string;
+                /** @description Epoch milliseconds. */
+                to: number;
+            }[];
+            /** @description When the key rotates by itself next; null: not, or it is in rotation. */
+            rotateAt: number | null;
+            warnings: string[];
         };
         Grant: {
             leaseMs: number;
@@ -922,6 +1510,8 @@ export interface components {
             currentVersion: number;
             environment: string;
             expiresAt: number | null;
+            /** @description It was in use when it expired, and is accepted until then. */
+            graceUntil: number | null;
             id: string;
             labels: {
                 [key: string]: string;
@@ -931,6 +1521,8 @@ export interface components {
             notes: string;
             /** @description What this key overrides. */
             policy: components["schemas"]["RotationPolicyPatch"];
+            /** @description When it rotates by itself; null: not, or not known yet. */
+            rotateAt: number | null;
             /** @description The rotation that has not ended. */
             rotation: string | null;
             scopes: string[];
@@ -947,6 +1539,8 @@ export interface components {
             currentVersion: number;
             environment: string;
             expiresAt: number | null;
+            /** @description It was in use when it expired, and is accepted until then. */
+            graceUntil: number | null;
             id: string;
             labels: {
                 [key: string]: string;
@@ -956,6 +1550,8 @@ export interface components {
             notes: string;
             /** @description What this key overrides. */
             policy: components["schemas"]["RotationPolicyPatch"];
+            /** @description When it rotates by itself; null: not, or not known yet. */
+            rotateAt: number | null;
             /** @description The rotation that has not ended. */
             rotation: string | null;
             scopes: string[];
@@ -969,6 +1565,353 @@ export interface components {
             record: {
                 [key: string]: unknown;
             } | null;
+        };
+        Notice: {
+            /**
+             * @description The first of its events.
+             * @enum {string}
+             */
+            about: "rotation.planned" | "rotation.offered" | "rotation.reminder" | "rotation.deadline" | "rotation.retired" | "rotation.rolled-back" | "rotation.stuck" | "rotation.completed" | "brownout.announced" | "brownout.begun" | "brownout.ended" | "fence.applied" | "fence.lifted" | "key.expiring" | "key.expired" | "key.idle" | "key.suspended" | "key.compromised" | "key.refused-uses" | "campaign.started" | "campaign.held" | "campaign.ended" | "verifier.lost";
+            acknowledgedAt: number | null;
+            acknowledgedBy: string | null;
+            attempts: number;
+            channel: string;
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            /** @description When it is sent, or tried again. */
+            dueAt: number | null;
+            escalateAt: number | null;
+            escalatedFrom: string[];
+            /** @description How many events are in it. */
+            events: number;
+            /** @description Stays the same however often it is sent; the `webhook-id` of a webhook. */
+            id: string;
+            /** @enum {string} */
+            kind: "webhook" | "email" | "slack" | "telegram" | "pagerduty";
+            lastAttemptAt: number | null;
+            lastError: string | null;
+            sentAt: number | null;
+            /** @enum {string} */
+            severity: "info" | "warning" | "urgent";
+            /** @enum {string} */
+            state: "waiting" | "sent" | "dead";
+        };
+        NoticeWithText: {
+            /**
+             * @description The first of its events.
+             * @enum {string}
+             */
+            about: "rotation.planned" | "rotation.offered" | "rotation.reminder" | "rotation.deadline" | "rotation.retired" | "rotation.rolled-back" | "rotation.stuck" | "rotation.completed" | "brownout.announced" | "brownout.begun" | "brownout.ended" | "fence.applied" | "fence.lifted" | "key.expiring" | "key.expired" | "key.idle" | "key.suspended" | "key.compromised" | "key.refused-uses" | "campaign.started" | "campaign.held" | "campaign.ended" | "verifier.lost";
+            acknowledgedAt: number | null;
+            acknowledgedBy: string | null;
+            attempts: number;
+            channel: string;
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            /** @description When it is sent, or tried again. */
+            dueAt: number | null;
+            escalateAt: number | null;
+            escalatedFrom: string[];
+            /** @description How many events are in it. */
+            events: number;
+            /** @description Stays the same however often it is sent; the `webhook-id` of a webhook. */
+            id: string;
+            /** @enum {string} */
+            kind: "webhook" | "email" | "slack" | "telegram" | "pagerduty";
+            lastAttemptAt: number | null;
+            lastError: string | null;
+            needsReaction: boolean;
+            sentAt: number | null;
+            /** @enum {string} */
+            severity: "info" | "warning" | "urgent";
+            /** @enum {string} */
+            state: "waiting" | "sent" | "dead";
+            subject: string;
+            text: string;
+        };
+        Policy: {
+            /** @description Epoch milliseconds. */
+            changedAt: number;
+            changedBy: string;
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            createdBy: string;
+            /** @description Null where it would be made. */
+            id: string | null;
+            name: string;
+            spec: components["schemas"]["PolicySpec"];
+            version: number;
+        };
+        PolicyAttachment: {
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            createdBy: string;
+            id: string;
+            policy: string;
+            target: {
+                api: string;
+                /** @constant */
+                kind: "api";
+            } | {
+                api: string;
+                environment: string;
+                /** @constant */
+                kind: "environment";
+            } | {
+                /**
+                 * @description Only keys of this api.
+                 * @default null
+                 */
+                api: string | null;
+                /** @constant */
+                kind: "label";
+                name: string;
+                value: string;
+            } | {
+                key: string;
+                /** @constant */
+                kind: "key";
+            };
+        };
+        PolicyRule: {
+            attachment?: string;
+            /** @enum {string} */
+            kind: "default" | "api" | "key" | "start" | "policy";
+            name?: string;
+            policy?: string;
+            target?: {
+                api: string;
+                /** @constant */
+                kind: "api";
+            } | {
+                api: string;
+                environment: string;
+                /** @constant */
+                kind: "environment";
+            } | {
+                /**
+                 * @description Only keys of this api.
+                 * @default null
+                 */
+                api: string | null;
+                /** @constant */
+                kind: "label";
+                name: string;
+                value: string;
+            } | {
+                key: string;
+                /** @constant */
+                kind: "key";
+            };
+            text: string;
+            version?: number;
+        };
+        PolicySpec: {
+            /** @description By which its notices go out. */
+            channels?: string[];
+            /**
+             * @description Who may take the successor: the consumer's token, or also the old version itself.
+             * @enum {string}
+             */
+            claim?: "token" | "self";
+            /** @description How long the sealed successor can be claimed. */
+            claimMs?: number;
+            /** @description How much later the consumer itself may move the deadline, in sum. */
+            consumerMayExtendMs?: number;
+            expiry?: {
+                /** @description A key's expiry is announced so long before. */
+                announceMs?: number[];
+                /** @description A key that is still in use works on for this long. */
+                graceMs?: number;
+            };
+            /** @description And for its own usual gap times this. */
+            gapMargin?: number;
+            /** @enum {string} */
+            onDeadline?: "hold" | "retire";
+            /** @description The deadline may be moved up to this long after the offer. */
+            overlapMaxMs?: number;
+            /** @description Both versions are accepted at least this long. */
+            overlapMinMs?: number;
+            /** @description From the offer to the deadline. */
+            overlapMs?: number;
+            /** @description Every source silent at least this long. */
+            quietMs?: number;
+            /** @description The consumer is reminded this long before the deadline. */
+            remindMs?: number[];
+            /** @description How long a retirement can be taken back. */
+            rollbackMs?: number;
+            schedule?: {
+                blackouts?: ({
+                    /** @description On which it begins; left out: every day. */
+                    days?: ("sun" | "mon" | "tue" | "wed" | "thu" | "fri" | "sat")[];
+                    from: string;
+                    name?: string;
+                    /** @description Not later than `from`: on the next day. 24:00 is the end of the day. */
+                    to: string;
+                    /**
+                     * @example America/New_York
+                     * @example Europe/Berlin
+                     * @example UTC
+                     */
+                    zone: string;
+                } | {
+                    from: string;
+                    name?: string;
+                    /** @description The last day, whole. */
+                    to: string;
+                    /**
+                     * @example America/New_York
+                     * @example Europe/Berlin
+                     * @example UTC
+                     */
+                    zone: string;
+                })[];
+                cron?: {
+                    /** @description Five fields: minute, hour, day of the month, month, day of the week. */
+                    expression: string;
+                    /**
+                     * @example America/New_York
+                     * @example Europe/Berlin
+                     * @example UTC
+                     */
+                    zone: string;
+                } | null;
+                /** @description So long after the last activation. */
+                everyMs?: number | null;
+                holidays?: {
+                    dates: string[];
+                    name?: string;
+                    /**
+                     * @example America/New_York
+                     * @example Europe/Berlin
+                     * @example UTC
+                     */
+                    zone: string;
+                }[];
+                /** @description Keys move apart by up to this. Null: a tenth of the period, a week at most; none for cron. */
+                jitterMs?: number | null;
+                /** @description The maximum age wins over blackouts. */
+                maxAgeFirst?: boolean;
+                /** @description A version that gets so old is being replaced; jitter comes off it. Null: no maximum. */
+                maxAgeMs?: number | null;
+            };
+            /** @description A source known for less than this must be silent for this long. */
+            youngQuietMs?: number;
+        };
+        PolicySpecInput: {
+            /** @description By which its notices go out. */
+            channels?: string[];
+            /**
+             * @description Who may take the successor: the consumer's token, or also the old version itself.
+             * @enum {string}
+             */
+            claim?: "token" | "self";
+            /** @description How long the sealed successor can be claimed. */
+            claimMs?: number;
+            /** @description How much later the consumer itself may move the deadline, in sum. */
+            consumerMayExtendMs?: number;
+            expiry?: {
+                /** @description A key's expiry is announced so long before. */
+                announceMs?: number[];
+                /** @description A key that is still in use works on for this long. */
+                graceMs?: number;
+            };
+            /** @description And for its own usual gap times this. */
+            gapMargin?: number;
+            /** @enum {string} */
+            onDeadline?: "hold" | "retire";
+            /** @description The deadline may be moved up to this long after the offer. */
+            overlapMaxMs?: number;
+            /** @description Both versions are accepted at least this long. */
+            overlapMinMs?: number;
+            /** @description From the offer to the deadline. */
+            overlapMs?: number;
+            /** @description Every source silent at least this long. */
+            quietMs?: number;
+            /** @description The consumer is reminded this long before the deadline. */
+            remindMs?: number[];
+            /** @description How long a retirement can be taken back. */
+            rollbackMs?: number;
+            schedule?: {
+                blackouts?: ({
+                    /** @description On which it begins; left out: every day. */
+                    days?: ("sun" | "mon" | "tue" | "wed" | "thu" | "fri" | "sat")[];
+                    from: string;
+                    name?: string;
+                    /** @description Not later than `from`: on the next day. 24:00 is the end of the day. */
+                    to: string;
+                    /**
+                     * @example America/New_York
+                     * @example Europe/Berlin
+                     * @example UTC
+                     */
+                    zone: string;
+                } | {
+                    from: string;
+                    name?: string;
+                    /** @description The last day, whole. */
+                    to: string;
+                    /**
+                     * @example America/New_York
+                     * @example Europe/Berlin
+                     * @example UTC
+                     */
+                    zone: string;
+                })[];
+                cron?: {
+                    /** @description Five fields: minute, hour, day of the month, month, day of the week. */
+                    expression: string;
+                    /**
+                     * @example America/New_York
+                     * @example Europe/Berlin
+                     * @example UTC
+                     */
+                    zone: string;
+                } | null;
+                /** @description So long after the last activation. */
+                everyMs?: number | null;
+                holidays?: {
+                    dates: string[];
+                    name?: string;
+                    /**
+                     * @example America/New_York
+                     * @example Europe/Berlin
+                     * @example UTC
+                     */
+                    zone: string;
+                }[];
+                /** @description Keys move apart by up to this. Null: a tenth of the period, a week at most; none for cron. */
+                jitterMs?: number | null;
+                /** @description The maximum age wins over blackouts. */
+                maxAgeFirst?: boolean;
+                /** @description A version that gets so old is being replaced; jitter comes off it. Null: no maximum. */
+                maxAgeMs?: number | null;
+            };
+            /** @description A source known for less than this must be silent for this long. */
+            youngQuietMs?: number;
+        };
+        PolicyVersion: {
+            /** @description Epoch milliseconds. */
+            changedAt: number;
+            changedBy: string;
+            name: string;
+            policy: string;
+            spec: components["schemas"]["PolicySpec"];
+            version: number;
+        };
+        PolicyWithAttachments: {
+            attachments: components["schemas"]["PolicyAttachment"][];
+            /** @description Epoch milliseconds. */
+            changedAt: number;
+            changedBy: string;
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            createdBy: string;
+            /** @description Null where it would be made. */
+            id: string | null;
+            name: string;
+            spec: components["schemas"]["PolicySpec"];
+            version: number;
         };
         /** @description RFC 9457 problem details. Served as application/problem+json. */
         Problem: {
@@ -1067,6 +2010,8 @@ export interface components {
             /** @description Epoch milliseconds. */
             createdAt: number;
             endedAt: number | null;
+            /** @description By the consumer itself, in sum. */
+            extendedMs: number;
             forced: {
                 /** @description Epoch milliseconds. */
                 at: number;
@@ -1083,9 +2028,26 @@ export interface components {
             origin: "authority" | "consumer";
             overlapEndsAt: number | null;
             overlappingAt: number | null;
+            paused: {
+                /** @description Epoch milliseconds. */
+                at: number;
+                by: string;
+                reason: string;
+            } | null;
+            /** @description Since the offer, in sum; the deadline lies so much later. */
+            pausedMs: number;
             /** @enum {string} */
             phase: "planned" | "propagating" | "offered" | "overlapping" | "retired" | "completed" | "cancelled" | "rolled-back";
             policy: components["schemas"]["RotationPolicy"];
+            /** @description Where the policy's values came from when it began; what is not named is the default. */
+            policySources: {
+                /** @enum {string} */
+                kind: "default" | "api" | "key" | "start" | "policy";
+                members: string[];
+                name?: string;
+                policy?: string;
+                version?: number;
+            }[];
             reason: string;
             retiredAt: number | null;
             rollbackReason: string | null;
@@ -1105,18 +2067,26 @@ export interface components {
             claim: "token" | "self";
             /** @description How long the sealed successor can be claimed. */
             claimMs: number;
-            /** @description And for its own longest gap times this. */
+            /** @description How much later the consumer itself may move the deadline, in sum. */
+            consumerMayExtendMs: number;
+            /** @description And for its own usual gap times this. */
             gapMargin: number;
             /** @enum {string} */
             onDeadline: "hold" | "retire";
+            /** @description The deadline may be moved up to this long after the offer. */
+            overlapMaxMs: number;
             /** @description Both versions are accepted at least this long. */
             overlapMinMs: number;
             /** @description From the offer to the deadline. */
             overlapMs: number;
             /** @description Every source silent at least this long. */
             quietMs: number;
+            /** @description The consumer is reminded this long before the deadline. */
+            remindMs: number[];
             /** @description How long a retirement can be taken back. */
             rollbackMs: number;
+            /** @description A source known for less than this must be silent for this long. */
+            youngQuietMs: number;
         };
         RotationPolicyPatch: {
             /**
@@ -1126,18 +2096,26 @@ export interface components {
             claim?: "token" | "self";
             /** @description How long the sealed successor can be claimed. */
             claimMs?: number;
-            /** @description And for its own longest gap times this. */
+            /** @description How much later the consumer itself may move the deadline, in sum. */
+            consumerMayExtendMs?: number;
+            /** @description And for its own usual gap times this. */
             gapMargin?: number;
             /** @enum {string} */
             onDeadline?: "hold" | "retire";
+            /** @description The deadline may be moved up to this long after the offer. */
+            overlapMaxMs?: number;
             /** @description Both versions are accepted at least this long. */
             overlapMinMs?: number;
             /** @description From the offer to the deadline. */
             overlapMs?: number;
             /** @description Every source silent at least this long. */
             quietMs?: number;
+            /** @description The consumer is reminded this long before the deadline. */
+            remindMs?: number[];
             /** @description How long a retirement can be taken back. */
             rollbackMs?: number;
+            /** @description A source known for less than this must be silent for this long. */
+            youngQuietMs?: number;
         };
         RotationPolicyPatchInput: {
             /**
@@ -1147,18 +2125,26 @@ export interface components {
             claim?: "token" | "self";
             /** @description How long the sealed successor can be claimed. */
             claimMs?: number;
-            /** @description And for its own longest gap times this. */
+            /** @description How much later the consumer itself may move the deadline, in sum. */
+            consumerMayExtendMs?: number;
+            /** @description And for its own usual gap times this. */
             gapMargin?: number;
             /** @enum {string} */
             onDeadline?: "hold" | "retire";
+            /** @description The deadline may be moved up to this long after the offer. */
+            overlapMaxMs?: number;
             /** @description Both versions are accepted at least this long. */
             overlapMinMs?: number;
             /** @description From the offer to the deadline. */
             overlapMs?: number;
             /** @description Every source silent at least this long. */
             quietMs?: number;
+            /** @description The consumer is reminded this long before the deadline. */
+            remindMs?: number[];
             /** @description How long a retirement can be taken back. */
             rollbackMs?: number;
+            /** @description A source known for less than this must be silent for this long. */
+            youngQuietMs?: number;
         };
         Source: {
             client: string;
@@ -2247,6 +3233,49 @@ export interface operations {
             };
         };
     };
+    detachPolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                attachment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyAttachment"];
+                };
+            };
+        };
+    };
     listAudit: {
         parameters: {
             query?: {
@@ -2338,6 +3367,438 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Changeover"];
+                };
+            };
+        };
+    };
+    listChannels: {
+        parameters: {
+            query?: {
+                consumer?: string;
+                /** @description `next` of the page before. */
+                cursor?: string;
+                limit?: number;
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Channel"][];
+                        next: string | null;
+                    };
+                };
+            };
+        };
+    };
+    createChannel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Whose; it gets what concerns that consumer. Null: the operators'.
+                     * @default null
+                     */
+                    consumer?: string | null;
+                    /** @description Otherwise 5 minutes for email, 1 for slack and telegram, 0 for programs. */
+                    digestMs?: number;
+                    /**
+                     * @description Where an event that needs a reaction goes when nobody has acknowledged it for so long.
+                     * @default null
+                     */
+                    escalate?: {
+                        afterMs: number;
+                        channel: string;
+                    } | null;
+                    /**
+                     * @description Names of events, `*` standing for any part: `rotation.*`.
+                     * @default [
+                     *       "*"
+                     *     ]
+                     */
+                    events?: string[];
+                    name: string;
+                    /**
+                     * @description Only urgent notices come in these hours; the others come together at their end.
+                     * @default null
+                     */
+                    quiet?: {
+                        from: string;
+                        to: string;
+                        /** @description IANA time zone, such as Europe/Berlin. */
+                        zone: string;
+                    } | null;
+                    /**
+                     * @description Nothing below this.
+                     * @default info
+                     * @enum {string}
+                     */
+                    severity?: "info" | "warning" | "urgent";
+                    target: components["schemas"]["ChannelTargetInput"];
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedChannel"];
+                };
+            };
+        };
+    };
+    getChannel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+        };
+    };
+    removeChannel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+        };
+    };
+    updateChannel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Notices of so long become one message; 0: each is one. */
+                    digestMs?: number;
+                    enabled?: boolean;
+                    /** @description Where an event that needs a reaction goes when nobody has acknowledged it for so long. */
+                    escalate?: {
+                        afterMs: number;
+                        channel: string;
+                    } | null;
+                    /** @description Names of events, `*` standing for any part: `rotation.*`. */
+                    events?: string[];
+                    name?: string;
+                    /** @description Only urgent notices come in these hours; the others come together at their end. */
+                    quiet?: {
+                        from: string;
+                        to: string;
+                        /** @description IANA time zone, such as Europe/Berlin. */
+                        zone: string;
+                    } | null;
+                    /**
+                     * @description Nothing below this.
+                     * @enum {string}
+                     */
+                    severity?: "info" | "warning" | "urgent";
+                    target?: components["schemas"]["ChannelTargetInput"];
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+        };
+    };
+    endOldChannelSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never> | null;
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+        };
+    };
+    rotateChannelSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @description For so long deliveries are signed with the old secret too; otherwise 7 days. */
+                    keepOldMs?: number;
+                } | null;
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreatedChannel"];
+                };
+            };
+        };
+    };
+    testChannel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never> | null;
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelTest"];
                 };
             };
         };
@@ -2828,6 +4289,46 @@ export interface operations {
             };
         };
     };
+    explainPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplainedPolicy"];
+                };
+            };
+        };
+    };
     restoreKey: {
         parameters: {
             query?: never;
@@ -3077,6 +4578,524 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Usage"];
+                };
+            };
+        };
+    };
+    listNotices: {
+        parameters: {
+            query?: {
+                channel?: string;
+                /** @description `next` of the page before. */
+                cursor?: string;
+                limit?: number;
+                state?: "waiting" | "sent" | "dead";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Notice"][];
+                        next: string | null;
+                    };
+                };
+            };
+        };
+    };
+    getNotice: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                notice: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoticeWithText"];
+                };
+            };
+        };
+    };
+    acknowledgeNotice: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                notice: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never> | null;
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notice"];
+                };
+            };
+        };
+    };
+    resendNotice: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                notice: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never> | null;
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Notice"];
+                };
+            };
+        };
+    };
+    listPolicies: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                limit?: number;
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Policy"][];
+                        next: string | null;
+                    };
+                };
+            };
+        };
+    };
+    getPolicy: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyWithAttachments"];
+                };
+            };
+        };
+    };
+    applyPolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Change nothing; say what would change.
+                     * @default false
+                     */
+                    dryRun?: boolean;
+                    spec: components["schemas"]["PolicySpecInput"];
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppliedPolicy"];
+                };
+            };
+        };
+    };
+    removePolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Policy"];
+                };
+            };
+        };
+    };
+    attachPolicy: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    target: {
+                        api: string;
+                        /** @enum {string} */
+                        kind: "api";
+                    } | {
+                        api: string;
+                        environment: string;
+                        /** @enum {string} */
+                        kind: "environment";
+                    } | {
+                        /**
+                         * @description Only keys of this api.
+                         * @default null
+                         */
+                        api?: string | null;
+                        /** @enum {string} */
+                        kind: "label";
+                        name: string;
+                        value: string;
+                    } | {
+                        key: string;
+                        /** @enum {string} */
+                        kind: "key";
+                    };
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyAttachment"];
+                };
+            };
+        };
+    };
+    getPolicyHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                policy: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["PolicyVersion"][];
+                    };
+                };
+            };
+        };
+    };
+    getPolicySchema: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description For editors: what `keyover policy apply` reads. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/schema+json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
         };
@@ -3402,6 +5421,153 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Evidence"];
+                };
+            };
+        };
+    };
+    extendOverlap: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                rotation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Later by this much. */
+                    byMs: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotation"];
+                };
+            };
+        };
+    };
+    pauseRotation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                rotation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description For the audit log: why. */
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotation"];
+                };
+            };
+        };
+    };
+    resumeRotation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                rotation: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never> | null;
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotation"];
                 };
             };
         };

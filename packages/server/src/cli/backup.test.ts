@@ -172,6 +172,12 @@ describe("a restore", () => {
     }
   });
 
+  test("refuses a backup that is not there, or is a folder", async () => {
+    await refused(bringBack(into("none"), into("back")), 2, /the backup .*none can't be read: there is no such file/);
+    await refused(bringBack(folder, into("back")), 2, /can't be read: it is a folder. Nothing was done/);
+    nothingDone();
+  });
+
   test("refuses a backup in which any byte was changed, or that something was put behind", async () => {
     const whole = readFileSync(backup);
     for (let at = 3; at < whole.length; at += Math.ceil(whole.length / 25)) {
@@ -196,7 +202,6 @@ describe("a restore", () => {
     writeFileSync(into("text"), "x".repeat(10_000));
     await refused(bringBack(into("text"), into("back")), 1, /is no backup of Keyover's/);
     await refused(bringBack(join(data, "keyover.sqlite"), into("back")), 1, /was not made by keyover backup/);
-    await refused(bringBack(into("missing"), into("back")), 4, /there is no/);
 
     const seal = (path: string) =>
       sealBackup(path, { takenAt: 0, software: "other", schema: 1, audit: { seq: 0, hash: "" } });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
 import { type Authority, createAuthority } from "../authority.ts";
+import type { NoticesConfig } from "../notices/notices.ts";
 import { openMemoryStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
 import { createLogger, realWorld } from "../world.ts";
@@ -60,13 +61,14 @@ function collect(stream: PassThrough): () => string {
   return () => text + (stream.read() ?? "");
 }
 
-export async function startRig(): Promise<Rig> {
+export async function startRig(notices?: NoticesConfig): Promise<Rig> {
   const world = realWorld(createLogger("silent"));
   const store = openMemoryStore({ now: () => world.clock.now() });
   const authority = await createAuthority(world, store, {
     masterKey: new Uint8Array(32).fill(7),
     logger: false,
     trustProxy: false,
+    notices,
   });
   const url = await authority.app.listen({ host: "127.0.0.1", port: 0 });
   const ticking = setInterval(() => void authority.tick(), 20);

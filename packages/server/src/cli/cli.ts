@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { apiCommands } from "./api-commands.ts";
 import { auditCommands } from "./audit-commands.ts";
 import { backupCommand } from "./backup.ts";
+import { channelCommands } from "./channel-commands.ts";
 import { consumerCommands } from "./consumer-commands.ts";
 import { doctorCommand } from "./doctor.ts";
 import { type ExitCode, exitCodes, exitMeanings } from "./exit-codes.ts";
@@ -11,6 +12,8 @@ import { initCommand } from "./init.ts";
 import { type Io, processIo, remark } from "./io.ts";
 import { keyCommands } from "./key-commands.ts";
 import { migrateCommand } from "./migrate.ts";
+import { noticeCommands } from "./notice-commands.ts";
+import { policyCommands } from "./policy-commands.ts";
 import { reconcileCommand } from "./reconcile.ts";
 import { restoreCommand } from "./restore.ts";
 import { rotationCommands } from "./rotation-commands.ts";
@@ -51,7 +54,10 @@ export function programOn(io: Io): Command {
   consumerCommands(program, io);
   keyCommands(program, io);
   rotationCommands(program, io);
+  policyCommands(program, io);
   tokenCommands(program, io);
+  channelCommands(program, io);
+  noticeCommands(program, io);
   verifyCommand(program, io);
   watchCommand(program, io);
   auditCommands(program, io);
@@ -79,6 +85,7 @@ const environmentText = `Environment:
   KEYOVER_TOKEN            the token, or KEYOVER_TOKEN_FILE: a file of mode 0600 that holds it
   KEYOVER_ALLOW_PLAIN_HTTP 1: send tokens over http:// to another machine, where nobody else can listen
   DATABASE_URL             PostgreSQL instead of SQLite, for serve, init, migrate and doctor
+  KEYOVER_SMTP_URL         mail server for notices, for serve, with KEYOVER_MAIL_FROM
   NODE_EXTRA_CA_CERTS      certificate to trust besides the well-known ones
   NO_COLOR                 no colours`;
 

@@ -30,6 +30,7 @@ function policyText(policy: Partial<ApiRow["policy"]>): string {
     policy.overlapMinMs === undefined ? undefined : `at least ${formatDuration(policy.overlapMinMs)}`,
     policy.quietMs === undefined ? undefined : `quiet ${formatDuration(policy.quietMs)}`,
     policy.gapMargin === undefined ? undefined : `gap × ${policy.gapMargin}`,
+    policy.youngQuietMs ? `new sources quiet ${formatDuration(policy.youngQuietMs)}` : undefined,
     policy.onDeadline === undefined ? undefined : `at the deadline ${policy.onDeadline}`,
     policy.rollbackMs === undefined ? undefined : `rollback window ${formatDuration(policy.rollbackMs)}`,
     policy.claimMs === undefined ? undefined : `claimable ${formatDuration(policy.claimMs)}`,
@@ -110,6 +111,7 @@ export function keyText(key: KeyRow, now: number): string {
     ["own policy", policyText(key.policy)],
     ["current version", key.currentVersion],
     ["rotation", key.rotation],
+    ["rotates by itself", key.rotation === null && key.rotateAt !== null ? moment(key.rotateAt, now) : null],
     ["expires", key.expiresAt === null ? "never" : moment(key.expiresAt, now)],
     ["created", `${moment(key.createdAt, now)} by ${key.createdBy}`],
   ]);
@@ -175,6 +177,12 @@ export function rotationText(rotation: RotationRow, now: number): string {
     ["policy", policyText(rotation.policy)],
   ];
   if (rotation.scopes !== null) pairs.push(["successor's scopes", rotation.scopes.join(", ")]);
+  const { paused } = rotation;
+  if (paused !== null) pairs.push(["paused", `${moment(paused.at, now)} by ${paused.by}: ${paused.reason}`]);
+  const sources = rotation.policySources.map(({ kind, name, version }) =>
+    kind === "policy" ? `${name} (version ${version})` : `the ${kind} itself`,
+  );
+  if (sources.length > 0) pairs.push(["policy from", sources.join(", ")]);
   if (forced !== null) pairs.push(["forced", `by ${forced.by}: ${forced.reason}`]);
   if (rotation.rollbackReason !== null) pairs.push(["rollback reason", rotation.rollbackReason]);
   return fields(pairs);

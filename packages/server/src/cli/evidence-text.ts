@@ -3,7 +3,7 @@ import { type EvidenceAnswer, sourceName } from "./entity-tables.ts";
 import { formatTime, moment, relative, roughly, table } from "./render.ts";
 
 export function evidenceText(evidence: EvidenceAnswer, width: number | undefined): string {
-  const { now, quiet, gates, waitingFor, shares } = evidence;
+  const { now, quiet, gates, waitingFor, shares, moved, forecast, refused } = evidence;
   const parts = [
     `${evidence.rotation} is ${evidence.phase}.`,
     gates.map((gate) => `${gate.met ? "✓" : "·"} ${gate.name}: ${inLocalTime(gate.explanation)}`).join("\n"),
@@ -30,14 +30,26 @@ export function evidenceText(evidence: EvidenceAnswer, width: number | undefined
         [
           { title: `SOURCE ON VERSION ${quiet.version}`, of: ({ source }) => sourceName(source), flexible: true },
           { title: "LAST SEEN", of: ({ lastSeen }) => relative(lastSeen, now) },
-          { title: "LONGEST GAP", of: ({ longestGapMs }) => roughly(longestGapMs), right: true },
+          {
+            title: "USUAL GAP",
+            of: ({ usual, young }) => `${roughly(usual.lengthMs)}${young ? "?" : ""}`,
+            right: true,
+          },
           { title: "QUIET", of: (source) => quietText(source, now) },
           { title: "MOVED", of: ({ moved }) => (moved ? "yes" : "no") },
         ],
         width,
       ),
+      `${inLocalTime(moved.explanation)}.`,
     );
+    if (quiet.sources.some(({ young }) => young))
+      parts.push("?: known for less time than it must be silent; its rhythm may be longer.");
   }
+  if (forecast !== null) parts.push(`Retiring now would refuse a genuine request with a chance of ${forecast.how}.`);
+  if (refused !== null && refused.total > 0)
+    parts.push(
+      `Refused since it retired: ${refused.total} uses, ${refused.known} of them by sources that had used it before.`,
+    );
   parts.push(`Reports are whole up to ${moment(quiet.watermark, now)}.`);
   if (quiet.holes.length > 0) {
     parts.push(

@@ -93,6 +93,7 @@ export interface PolicyOptions {
   overlap?: number | undefined;
   quiet?: number | undefined;
   gapMargin?: number | undefined;
+  youngQuiet?: number | undefined;
   onDeadline?: "hold" | "retire" | undefined;
   rollbackWindow?: number | undefined;
   claimTime?: number | undefined;
@@ -104,7 +105,12 @@ export function policyOptions(command: Command): Command {
     .option("--overlap <duration>", "policy: from the offer to the deadline", duration)
     .option("--overlap-min <duration>", "policy: both versions are accepted at least this long", duration)
     .option("--quiet <duration>", "policy: every source silent at least this long", duration)
-    .option("--gap-margin <factor>", "policy: and for its own longest gap times this", decimal)
+    .option("--gap-margin <factor>", "policy: and for its own usual gap times this", decimal)
+    .option(
+      "--young-quiet <duration>",
+      "policy: a source known for less than this must be silent for this long",
+      duration,
+    )
     .addOption(new Option("--on-deadline <what>", "policy: what happens at the deadline").choices(["hold", "retire"]))
     .option("--rollback-window <duration>", "policy: how long a retirement can be taken back", duration)
     .option("--claim-time <duration>", "policy: how long the successor can be claimed", duration)
@@ -132,6 +138,7 @@ export function policyOf(options: PolicyOptions): Policy | undefined {
     ["--overlap", options.overlap, policyLimits.overlapMs],
     ["--overlap-min", options.overlapMin, policyLimits.overlapMinMs],
     ["--quiet", options.quiet, policyLimits.quietMs],
+    ["--young-quiet", options.youngQuiet, policyLimits.youngQuietMs],
     ["--rollback-window", options.rollbackWindow, policyLimits.rollbackMs],
     ["--claim-time", options.claimTime, policyLimits.claimMs],
   ]);
@@ -140,6 +147,7 @@ export function policyOf(options: PolicyOptions): Policy | undefined {
     overlapMs: options.overlap,
     quietMs: options.quiet,
     gapMargin: options.gapMargin,
+    youngQuietMs: options.youngQuiet,
     onDeadline: options.onDeadline,
     rollbackMs: options.rollbackWindow,
     claimMs: options.claimTime,

@@ -22,7 +22,8 @@ export function readPrivateFile(path: string, what: string): string {
   }
 }
 
-function reasonOf(error: unknown): string {
+/** Why a file can't be read, for people. */
+export function reasonOf(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   const reasons: Record<string, string> = {
     ENOENT: "there is no such file",

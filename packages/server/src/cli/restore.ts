@@ -32,6 +32,7 @@ import { RefusedError, UnsafeConfigurationError, UsageError } from "./exit-codes
 import { type Io, remark, say, sayJson } from "./io.ts";
 import { openPlace } from "./open-place.ts";
 import { type Place, type PlaceOptions, placeName, placeOf, placeOptions } from "./place.ts";
+import { reasonOf } from "./private-file.ts";
 import { formatTime } from "./render.ts";
 
 interface RestoreOptions extends PlaceOptions {
@@ -129,7 +130,10 @@ async function markOnly(place: Place, { everything }: RestoreOptions, io: Io): P
 }
 
 async function fromFile(from: string, { data }: Place, { replace }: RestoreOptions, io: Io): Promise<Restored> {
-  const backup = await readBackup(from);
+  const backup = await readBackup(from).catch((error: unknown) => {
+    if (!(error instanceof Error) || !("code" in error)) throw error;
+    throw new UsageError(`the backup ${from} can't be read: ${reasonOf(error)}. Nothing was done`);
+  });
   refuseUnfit(data);
   const made = makeFolder(resolve(data));
   const lock = lockFolder(data);

@@ -21,6 +21,7 @@ interface FilterOptions extends ListOptions {
 interface DeadlineOptions {
   by?: number;
   until?: string;
+  own?: boolean;
 }
 
 interface ReasonOptions {
@@ -99,12 +100,15 @@ function deadlineCommand(group: Command, io: Io, direction: "extend" | "shorten"
     )
     .option("--by <duration>", direction === "extend" ? "later by this much" : "sooner by this much", duration)
     .option("--until <time>", "to this time");
+  if (direction === "extend")
+    command.option("--own", "as the consumer itself, with its token: within what the policy allows; takes --by");
   calls<DeadlineOptions, [string]>(
     command,
     io,
     [`keyover rotation ${direction} rot_… --by 2d`],
     async (call, rotation) => {
-      const { by, until } = call.options;
+      const { by, until, own } = call.options;
+      if (own) return extendOwn(call, rotation, by, until);
       if ((by === undefined) === (until === undefined)) throw new UsageError("give --by or --until, and not both");
       if (by !== undefined && by > policyLimits.overlapMs.max) throw new UsageError("--by takes 366d at most");
       const body =
@@ -118,6 +122,20 @@ function deadlineCommand(group: Command, io: Io, direction: "extend" | "shorten"
       );
     },
   );
+}
+
+async function extendOwn(
+  call: Call<object>,
+  rotation: string,
+  byMs: number | undefined,
+  until: string | undefined,
+): Promise<void> {
+  if (byMs === undefined || until !== undefined) throw new UsageError("--own takes --by");
+  const answer = await call.api.request("post", "/v1/rotations/{rotation}/extend", {
+    params: { rotation },
+    body: { byMs },
+  });
+  show(call, answer, () => rotationText(answer, call.now));
 }
 
 /** `extend --until` a time before the deadline would shorten it: that is a slip, not a wish. */
@@ -175,6 +193,34 @@ function steer(group: Command, io: Io): void {
       });
       show(call, answer, () => rotationText(answer, call.now));
     },
+  );
+
+  calls<ReasonOptions, [string]>(
+    reasoned("pause", "hold a rotation where it is, until it is resumed"),
+    io,
+    ['keyover rotation pause rot_… --reason "the consumer is looking into errors"'],
+    async (call, rotation) => {
+      const answer = await call.api.request("post", "/v1/rotations/{rotation}/pause", {
+        params: { rotation },
+        body: { reason: call.options.reason },
+      });
+      show(call, answer, () => rotationText(answer, call.now));
+    },
+  );
+
+  calls<object, [string]>(
+    group
+      .command("resume")
+      .argument("<rotation>", ROTATION)
+      .description("let a paused rotation go on; its deadline moves on by the length of the pause"),
+    io,
+    ["keyover rotation resume rot_…"],
+    async (call, rotation) =>
+      show(
+        call,
+        await call.api.request("post", "/v1/rotations/{rotation}/resume", { params: { rotation }, body: {} }),
+        (answer) => rotationText(answer, call.now),
+      ),
   );
 
   calls<object, [string]>(

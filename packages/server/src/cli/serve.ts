@@ -14,6 +14,7 @@ import { withExamples } from "./command-group.ts";
 import { exitCodes, UnsafeConfigurationError } from "./exit-codes.ts";
 import { firstTokenFile, handOver } from "./first-token.ts";
 import { type Io, say } from "./io.ts";
+import { noticesConfigOf } from "./notices-config.ts";
 import { openPlace } from "./open-place.ts";
 import { type Place, type PlaceOptions, placeOf, placeOptions } from "./place.ts";
 import { roughly } from "./render.ts";
@@ -56,6 +57,7 @@ async function serve(options: ServeOptions, io: Io): Promise<void> {
   const { host, port } = parseListen(options.listen ?? (io.env.KEYOVER_LISTEN || LISTEN_DEFAULT));
   const tls = readTls(options);
   refuseUnsafe(host, tls !== undefined, options.behindTlsProxy === true);
+  const notices = noticesConfigOf(io.env);
   const place = placeOf(options, io);
   const logger = createLogger(logLevelOf(options, io));
   const world = realWorld(logger);
@@ -99,6 +101,7 @@ async function serve(options: ServeOptions, io: Io): Promise<void> {
         trustProxy: options.behindTlsProxy === true,
         tls,
         software: `keyover/${versionOf()}`,
+        notices,
       }).catch(async (error: unknown) => {
         await store.close();
         throw error;

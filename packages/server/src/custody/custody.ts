@@ -10,10 +10,10 @@ import { Secret } from "./secret.ts";
 
 /** What the ciphertext belongs to. */
 export interface SealedFor {
-  /** The handle of the key or token. */
+  /** The handle of the key, token or channel. */
   owner: string;
   version: number;
-  purpose: "claim" | "token";
+  purpose: "claim" | "token" | "channel";
 }
 
 export interface Custody {

@@ -92,6 +92,22 @@ describe("the successor's secret", () => {
   });
 });
 
+test("who asks with a killed version is answered when the successor is offered, or after two seconds", async () => {
+  await keyover.ok("POST", `/v1/keys/${key.id}/emergency`, { ...because, mode: "kill", version: 1 });
+  const ask = () => keyover.ok("POST", "/v1/changeover", { sha256: sha256Text(key.secret) }, { token: holder });
+  let first: Answer["body"] | undefined;
+  void ask().then((body) => {
+    first = body;
+  });
+  await keyover.clock.advance(500);
+  expect(first).toBeUndefined();
+  await keyover.clock.advance(2 * SECOND);
+  expect(first).toMatchObject({ rotation: null });
+  const second = ask();
+  await keyover.pass(SECOND);
+  expect(await second).toMatchObject({ version: 1, target: 2, rotation: { phase: "offered", claimable: true } });
+});
+
 describe("the old version asks for its successor itself", () => {
   test("not by default: whoever stole it must not take the successor, nor say that it is held", async () => {
     const id = await offered();

@@ -17,7 +17,8 @@ import type { Fleet } from "../feed/fleet.ts";
 import type { KeyDesk } from "../keys/key-desk.ts";
 import { accept, type Outcome, refuse } from "../outcome.ts";
 import type { Fence, Store } from "../store/store.ts";
-import { gatherFacts, nextEvent, nextLook } from "./facts.ts";
+import { type Facts, gatherFacts, nextEvent, nextLook } from "./facts.ts";
+import { standingNotices } from "./reminders.ts";
 import { fenceIn, type Shares } from "./shares.ts";
 
 export interface Engine {
@@ -46,6 +47,8 @@ export interface EngineDeps {
   isHeld(apiId: string): Promise<boolean>;
   /** Called for each event that moved a rotation. */
   onStep(event: string): void;
+  /** Something was raised that people should hear of. */
+  onNotices(): void;
 }
 
 /** More events than this in one visit mean that two of them undo each other. */
@@ -65,6 +68,8 @@ export function createEngine(deps: EngineDeps): Engine {
   /** Woken while they are being visited: what the visit found out may be old already. */
   const woken = new Set<string>();
   const heldAtDeadline = new Set<string>();
+  /** By rotation, what people were told last: so that it is not written at each look. */
+  const told = new Map<string, string>();
   let passing: Promise<void> | undefined;
   let scheduled = false;
 
@@ -72,6 +77,7 @@ export function createEngine(deps: EngineDeps): Engine {
     agenda.delete(rotationId);
     woken.delete(rotationId);
     heldAtDeadline.delete(rotationId);
+    told.delete(rotationId);
   };
 
   /** One step; true if there may be another. */
@@ -97,6 +103,7 @@ export function createEngine(deps: EngineDeps): Engine {
     if (event === undefined) {
       agenda.set(rotationId, woken.has(rotationId) ? 0 : nextLook(rotation, facts, now, store.shared));
       tellIfHeld(rotation, now);
+      await tellPeople(rotation, facts, now);
       return false;
     }
     const proof = shares.proofFor(rotationId);
@@ -117,7 +124,8 @@ export function createEngine(deps: EngineDeps): Engine {
   };
 
   const tellIfHeld = (rotation: Rotation, now: number) => {
-    const held = (rotation.phase === "offered" || rotation.phase === "overlapping") && deadlinePassed(rotation, now);
+    const open = rotation.phase === "offered" || rotation.phase === "overlapping";
+    const held = open && rotation.paused === null && deadlinePassed(rotation, now);
     if (!held || heldAtDeadline.has(rotation.id)) return;
     heldAtDeadline.add(rotation.id);
     world.log("warn", "rotation.held_at_deadline", {
@@ -125,6 +133,16 @@ export function createEngine(deps: EngineDeps): Engine {
       key: rotation.keyId,
       phase: rotation.phase,
     });
+  };
+
+  const tellPeople = async (rotation: Rotation, facts: Facts, now: number) => {
+    const drafts = standingNotices(rotation, facts.key.consumerId, facts, now);
+    const raise = drafts.filter(({ dedupe = "" }) => told.get(rotation.id) !== dedupe);
+    const proof = shares.proofFor(rotation.id);
+    if (raise.length === 0 || proof === undefined) return;
+    if (!(await store.post({ fence: fenceIn(proof), raise }))) return;
+    told.set(rotation.id, raise.at(-1)?.dedupe ?? "");
+    deps.onNotices();
   };
 
   const visit = async (rotationId: string): Promise<void> => {

@@ -3,6 +3,7 @@ import { decide, gates, type Key, type QuietVerdict, type Rotation, type Rotatio
 import type { Evidence } from "../evidence/evidence.ts";
 import type { Fleet, FleetMember } from "../feed/fleet.ts";
 import type { Store } from "../store/store.ts";
+import { nextStandingNotice } from "./reminders.ts";
 
 export interface Facts {
   key: Key;
@@ -20,7 +21,7 @@ export async function gatherFacts(
 ): Promise<Facts> {
   const [laggards, used, quiet] = await Promise.all([
     rotation.phase === "propagating" ? laggardsOf(store, fleet, key) : [],
-    rotation.usedAt !== null || evidence.used(key.id, rotation.to),
+    rotation.usedAt !== null || evidence.used(rotation),
     evidence.quiet(key, rotation),
   ]);
   return { key, laggards, used, quiet };
@@ -60,7 +61,7 @@ const PROPAGATING_LOOK_MS = 1_000;
  */
 export function nextLook(rotation: Rotation, facts: Facts, now: number, shared: boolean): number {
   const times: number[] = [];
-  const claimEnd = (rotation.offeredAt ?? now) + rotation.policy.claimMs;
+  const claimEnd = (rotation.offeredAt ?? now) + rotation.policy.claimMs + rotation.pausedMs;
   switch (rotation.phase) {
     case "planned":
       times.push(rotation.startsAt);
@@ -88,6 +89,7 @@ export function nextLook(rotation: Rotation, facts: Facts, now: number, shared: 
     default:
       break;
   }
+  times.push(nextStandingNotice(rotation, now));
   // What is past and changed nothing waits for something else.
   const next = Math.min(...times.filter((time) => time > now), now + LATEST_MS);
   return Math.max(now + SOONEST_MS, next);

@@ -251,7 +251,9 @@ describe("the old version retires on evidence (I3)", () => {
       [monthly, false],
       [bot, true],
     ]);
-    expect(gates.at(-1).explanation).toMatch(/report\/1.*longest silence was 30 days.*silent for 45 days/);
+    expect(gates.at(-1).explanation).toMatch(
+      /report\/1.*usual gap is 30 days \(its longest silence\).*silent for 45 days/,
+    );
     await keyover.pass(16 * DAY);
     expect(await phase(id)).toBe("completed");
   });

@@ -5,7 +5,6 @@
 import {
   covers,
   decide,
-  effectivePolicy,
   type Fence,
   isAccepted,
   policyProblem,
@@ -45,7 +44,10 @@ export interface Emergency {
 }
 
 /** An operator's or a consumer's command to a running rotation. */
-export type RotationCommand = Extract<RotationEvent, { type: "move-deadline" | "retire" | "rollback" | "cancel" }>;
+export type RotationCommand = Extract<
+  RotationEvent,
+  { type: "move-deadline" | "retire" | "rollback" | "cancel" | "pause" | "resume" }
+>;
 
 export interface Claimed {
   rotation: Rotation;
@@ -58,6 +60,8 @@ export interface Rotations {
   /** `holder`: who takes it, and with which version of the key if the key speaks for itself. */
   claim(rotationId: string, holder: Holder): Promise<Outcome<Claimed>>;
   confirm(rotationId: string, holder: Holder, command: Command<Rotation>): Promise<Outcome<Rotation>>;
+  /** Moves the deadline later, as far as the policy lets the holder. */
+  extend(rotationId: string, byMs: number, holder: Holder, command: Command<Rotation>): Promise<Outcome<Rotation>>;
   emergency(keyId: string, emergency: Emergency, command: Command<Rotation>): Promise<Outcome<Rotation>>;
 }
 
@@ -100,19 +104,22 @@ export function createRotations(deps: RotationsDeps): Rotations {
 
   return {
     start(keyId, start, command) {
-      return desk.change(keyId, command, (change, state) => {
+      return desk.change(keyId, command, async (change, state) => {
         const problem = startProblem(change, start) ?? scopesProblem(state.api, start.scopes ?? []);
         if (problem !== undefined) return problem;
-        const policy = effectivePolicy(state.api.policy, change.key.policy, start.policy ?? {});
-        const contradiction = policyProblem(policy);
+        const policy = await desk.policies.of(state.api, change.key, start.policy);
+        const contradiction = policyProblem(policy.rotation);
         if (contradiction !== undefined) return refuse("invalid_policy", contradiction);
-        return accept(change.startRotation({ ...start, policy, from: change.key.currentVersion }));
+        change.follow(policy);
+        return accept(change.startRotation({ ...start, policy: undefined, from: change.key.currentVersion }));
       });
     },
 
     command: decideOn,
 
     confirm: (rotationId, holder, command) => decideOn(rotationId, { type: "confirm" }, command, holder),
+
+    extend: (rotationId, byMs, holder, command) => decideOn(rotationId, { type: "extend", byMs }, command, holder),
 
     async claim(rotationId, holder) {
       const outcome = await decideOn(rotationId, { type: "claim" }, { actor: holder.actor }, holder);
@@ -135,11 +142,12 @@ export function createRotations(deps: RotationsDeps): Rotations {
           ? await networksOf(deps, keyId, emergency)
           : undefined;
       // Never held back: it only refuses more.
-      return desk.change(keyId, { ...command, whileHeld: true }, (change, { api }) => {
+      return desk.change(keyId, { ...command, whileHeld: true }, async (change, { api }) => {
         const unknown = scopesProblem(api, emergency.fence?.scopes ?? []);
         if (unknown !== undefined) return unknown;
         const version = targetOf(change, emergency);
         if (typeof version !== "number") return version;
+        change.follow(await desk.policies.of(api, change.key));
         const fence: Fence = { scopes: emergency.fence?.scopes, networks: emergency.fence?.networks ?? seenFrom };
         return strike(change, version, emergency, fence, command.actor);
       });

@@ -60,7 +60,11 @@ export interface Fleet {
     head: number,
     speaker: Speaker,
     environments: readonly string[],
+    /** Boots that registered earlier are over, by a restore. */
+    since: number,
   ): Promise<Outcome<Grant>>;
+  /** As the database has it, if it is this speaker's. */
+  boot(apiId: string, boot: string, speaker: Speaker): Promise<FleetMember | undefined>;
   /** An operator's word that this boot is gone for good. False if there is no such boot, or it has ended. */
   remove(apiId: string, boot: string): Promise<boolean>;
   /** Uses that the authority itself has seen; resolves when they are durable. */
@@ -136,10 +140,13 @@ export function createFleet(deps: FleetDeps): Fleet {
    * with its next boot, and nothing counts twice. An ended boot's row stays as it is, so this is the last word.
    */
   const ended = async (apiId: string, boot: string, speaker: Speaker): Promise<Outcome<never>> => {
+    const known = await ownBoot(apiId, boot, speaker);
+    return unknownBoot(boot, known !== undefined && hasEnded(known) ? { counted: known.reportNumber } : undefined);
+  };
+
+  const ownBoot = async (apiId: string, boot: string, speaker: Speaker): Promise<Boot | undefined> => {
     const known = (await store.boot(boot))?.value;
-    if (known === undefined || known.apiId !== apiId || known.tokenId !== speaker || !hasEnded(known))
-      return unknownBoot(boot);
-    return unknownBoot(boot, { counted: known.reportNumber });
+    return known?.apiId === apiId && known.tokenId === speaker ? known : undefined;
   };
 
   /** Lets go of a boot whose row another process has changed meanwhile. */
@@ -307,6 +314,8 @@ export function createFleet(deps: FleetDeps): Fleet {
       return accept(grant);
     },
 
+    boot: ownBoot,
+
     async ack(api, ack, head, speaker) {
       const member = await speaking(api.id, ack.boot, speaker);
       if (member === undefined) return unknownBoot(ack.boot);
@@ -318,13 +327,15 @@ export function createFleet(deps: FleetDeps): Fleet {
       return accept({ ...grant, leaseMs: Math.min(grant.leaseMs, Math.max(0, left)) });
     },
 
-    async report(api, report, head, speaker, environments) {
+    async report(api, report, head, speaker, environments, since) {
       if (writing.has(report.boot)) return refuse("conflict", "a report of this boot is being written; send it again");
       writing.add(report.boot);
       try {
         for (let i = 0; i < ATTEMPTS_MAX; i++) {
           const member = await speaking(api.id, report.boot, speaker);
           if (member === undefined) return await ended(api.id, report.boot, speaker);
+          const { registeredAt, reportNumber } = member.row.value;
+          if (registeredAt < since) return unknownBoot(report.boot, { counted: reportNumber });
           const wrong = reportProblem(member.row.value, report, head, clock.now());
           if (wrong !== undefined && !(await isOutdated(member))) return wrong;
           if (wrong !== undefined) continue;

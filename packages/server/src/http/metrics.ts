@@ -6,6 +6,8 @@ export interface Metrics {
   httpSeconds: Histogram<"method" | "route" | "status">;
   verifications: Counter<"api" | "code">;
   rotationSteps: Counter<"event">;
+  /** Messages to channels, by what came of them. */
+  notices: Counter<"what" | "kind">;
 }
 
 /** What is read at the moment of a scrape. */
@@ -15,6 +17,8 @@ export interface Gauges {
   verifiers(): Promise<{ api: string; state: string; count: number }[]>;
   watermarkLagSeconds(): Promise<{ api: string; seconds: number }[]>;
   reconciling(): Promise<{ api: string; state: string }[]>;
+  /** Notices that wait or are dead, and for how long the oldest has waited. */
+  notices(): Promise<{ waiting: number; dead: number; oldestSeconds: number }>;
   feedFollowers(): number;
   replicas(): number;
   shards(): number;
@@ -71,6 +75,23 @@ export function createMetrics(gauges: Gauges): Metrics {
       for (const labels of await gauges.reconciling()) this.set(labels, 1);
     },
   });
+  const oldest = new Gauge({
+    name: "keyover_notices_oldest_waiting_seconds",
+    help: "Age of the oldest notice that was not sent yet; quiet hours count.",
+    registers,
+  });
+  new Gauge({
+    name: "keyover_notices",
+    help: "Notices by state.",
+    labelNames: ["state"],
+    registers,
+    async collect() {
+      const { waiting, dead, oldestSeconds } = await gauges.notices();
+      this.set({ state: "waiting" }, waiting);
+      this.set({ state: "dead" }, dead);
+      oldest.set(oldestSeconds);
+    },
+  });
   new Gauge({
     name: "keyover_feed_followers",
     help: "Open feed streams.",
@@ -114,6 +135,12 @@ export function createMetrics(gauges: Gauges): Metrics {
       name: "keyover_rotation_steps_total",
       help: "Steps of rotations by what brought them about.",
       labelNames: ["event"],
+      registers,
+    }),
+    notices: new Counter({
+      name: "keyover_notices_total",
+      help: "Attempts to send a notice, by what came of them: sent, failed, and of the failed those that made it dead.",
+      labelNames: ["what", "kind"],
       registers,
     }),
   };

@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { type ProblemCode, problemBody, withoutKeyTexts } from "@keyover/core";
 import type { FastifyError, FastifyInstance, FastifyReply } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
+import type { z } from "zod";
 import type { Refusal } from "../outcome.ts";
 import {
   OutcomeUnknownError,
@@ -11,6 +12,7 @@ import {
   StoreConfigurationError,
   StoreUnavailableError,
 } from "../store/store.ts";
+import { plainIssues } from "./issues.ts";
 
 export function sendProblem(
   reply: FastifyReply,
@@ -51,15 +53,24 @@ const fastifyErrors: Record<string, { code: ProblemCode; detail: string }> = {
   },
 };
 
+type Invalidity = NonNullable<FastifyError["validation"]>[number];
+
+/** As zod found it, before it was put into Fastify's words. */
+function issueOf({ keyword, instancePath, message, params }: Invalidity): z.core.$ZodIssue {
+  const path = instancePath.split("/").filter((step) => step !== "");
+  return { ...params, code: keyword, path, message: message ?? "is wrong" } as z.core.$ZodIssue;
+}
+
 export function useProblems(app: FastifyInstance): void {
   app.setNotFoundHandler((request, reply) =>
     sendProblem(reply, "not_found", `${request.method} ${pathOf(request.url)} is no call of this API; see /docs`),
   );
   app.setErrorHandler((error: FastifyError, request, reply) => {
     if (hasZodFastifySchemaValidationErrors(error)) {
-      const errors = error.validation.map(({ instancePath, message }) => ({
-        path: `${error.validationContext ?? "body"}${instancePath.replace(/\/$/, "").replaceAll("/", ".")}`,
-        message: message ?? "is wrong",
+      const issues = plainIssues(error.validation.map(issueOf));
+      const errors = issues.map(({ path, message }) => ({
+        path: [error.validationContext ?? "body", ...path].join("."),
+        message,
       }));
       return sendProblem(
         reply,

@@ -12,6 +12,8 @@ import type { Inventory } from "../keys/inventory.ts";
 import type { KeyDesk } from "../keys/key-desk.ts";
 import type { Keys } from "../keys/keys.ts";
 import type { Tokens } from "../keys/tokens.ts";
+import type { Channels } from "../notices/channels.ts";
+import type { PolicyDesk } from "../policies/policy-desk.ts";
 import type { Reconciler } from "../restore/reconciliation.ts";
 import type { RememberedDesk } from "../restore/remembered.ts";
 import type { Restorations } from "../restore/restorations.ts";
@@ -35,6 +37,8 @@ export interface Rooms {
   restorations: Restorations;
   remembered: RememberedDesk;
   reconciler: Reconciler;
+  channels: Channels;
+  policies: PolicyDesk;
   metrics: Metrics;
   /** True once everything is loaded and while the server does not shut down. */
   ready(): boolean;

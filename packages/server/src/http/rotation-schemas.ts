@@ -18,6 +18,10 @@ export const deadline = z.union([
   z.strictObject({ byMs: z.int().min(-YEAR_MS).max(YEAR_MS).describe("Later by this much; negative: sooner.") }),
 ]);
 
+export const extension = z.strictObject({
+  byMs: z.int().min(1).max(YEAR_MS).describe("Later by this much."),
+});
+
 export const withReason = z.strictObject({ reason });
 export const nothing = z.strictObject({}).nullish();
 
@@ -41,6 +45,17 @@ export const rotation = z
     to: z.int(),
     phase: z.enum(phases),
     policy,
+    policySources: z
+      .array(
+        z.object({
+          kind: z.enum(["default", "api", "key", "start", "policy"]),
+          policy: handle.optional(),
+          name: z.string().optional(),
+          version: z.int().optional(),
+          members: z.array(z.string()),
+        }),
+      )
+      .describe("Where the policy's values came from when it began; what is not named is the default."),
     reason: z.string(),
     startedBy: z.string(),
     origin: z.enum(["authority", "consumer"]),
@@ -54,6 +69,9 @@ export const rotation = z
     usedAt: time.nullable(),
     overlappingAt: time.nullable(),
     overlapEndsAt: time.nullable(),
+    paused: z.object({ at: time, by: z.string(), reason: z.string() }).nullable(),
+    pausedMs: z.int().describe("Since the offer, in sum; the deadline lies so much later."),
+    extendedMs: z.int().describe("By the consumer itself, in sum."),
     retiredAt: time.nullable(),
     forced: z.object({ by: z.string(), reason: z.string(), at: time }).nullable(),
     fromCompromised: z.boolean(),
@@ -74,9 +92,46 @@ export const evidence = z
         name: z.enum(["minimum-overlap", "successor-used", "old-version-quiet"]),
         met: z.boolean(),
         earliestAt: time.nullable(),
+        waitsFor: z
+          .enum(["time", "consumer", "verifiers", "operator"])
+          .nullable()
+          .describe("Who could meet it; null: it is met."),
         explanation: z.string(),
       }),
     ),
+    moved: z
+      .object({ moved: z.int(), silent: z.int(), of: z.int(), explanation: z.string() })
+      .describe("The sources of the version that is to end, one by one."),
+    forecast: z
+      .object({
+        chance: z.number().min(0).max(1),
+        how: z.string(),
+        movesPerDay: z.number(),
+        sources: z.array(
+          z.object({
+            source,
+            chance: z.number(),
+            silentMs: z.number(),
+            longerGaps: z.int(),
+            gaps: z.int(),
+            historyMs: z.number(),
+            moved: z.boolean(),
+            shared: z.boolean(),
+          }),
+        ),
+      })
+      .nullable()
+      .describe("The chance that retiring now would refuse a genuine request; null where nothing is to be retired."),
+    refused: z
+      .object({
+        total: z.int(),
+        known: z.int().describe("By sources that had used the version before."),
+        sources: z.array(
+          z.object({ source, refused: z.int(), since: z.number(), last: z.number(), known: z.boolean() }),
+        ),
+      })
+      .nullable()
+      .describe("Refused uses of the old version since it retired; null before."),
     waitingFor: z
       .array(
         z.object({ boot: handle, instance: z.string(), applied: z.int(), needs: z.int(), answersUntil: z.number() }),
@@ -95,6 +150,16 @@ export const evidence = z
           source,
           lastSeen: z.number(),
           longestGapMs: z.number(),
+          usual: z
+            .object({
+              lengthMs: z.number(),
+              rank: z.int().describe("1: its longest silence. 2: the second longest."),
+              of: z.int().describe("Silences that are remembered."),
+            })
+            .describe("The silence that is usual for it."),
+          historyMs: z.number().describe("For how long it has been known."),
+          young: z.boolean().describe("For less than it must be silent."),
+          neededMs: z.number().describe("It must be silent for this long."),
           quietAt: z.number(),
           quiet: z.boolean(),
           moved: z.boolean(),
@@ -104,6 +169,14 @@ export const evidence = z
     shares: z
       .array(z.object({ version: z.int(), accepted: z.int(), refused: z.int(), share: z.number() }))
       .describe("Requests of the last minute by version."),
+    sharesOverTime: z
+      .array(
+        z.object({
+          start: time,
+          versions: z.array(z.object({ version: z.int(), accepted: z.int(), refused: z.int(), share: z.number() })),
+        }),
+      )
+      .describe("Of the last hour, in steps of five minutes; those without a request are left out."),
   })
   .meta({ id: "Evidence" });
 

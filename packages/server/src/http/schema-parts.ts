@@ -1,9 +1,9 @@
 /** The small shapes that the others are made of. */
-import { parseNetwork, policyLimits } from "@keyover/core";
+import { parseNetwork, policyLimits, REMINDERS_MAX } from "@keyover/core";
 import { z } from "zod";
 
 export const time = z.int().min(0).max(8_640_000_000_000_000).describe("Epoch milliseconds.");
-const duration = ({ min, max }: { min: number; max: number }) => {
+export const duration = ({ min, max }: { min: number; max: number }) => {
   const range = `milliseconds, ${min} (${inWords(min)}) to ${max} (${inWords(max)})`;
   return z.int(range).min(min, range).max(max, range);
 };
@@ -51,7 +51,10 @@ export const policyPatch = z
       .min(policyLimits.gapMargin.min)
       .max(policyLimits.gapMargin.max)
       .optional()
-      .describe("And for its own longest gap times this."),
+      .describe("And for its own usual gap times this."),
+    youngQuietMs: duration(policyLimits.youngQuietMs)
+      .optional()
+      .describe("A source known for less than this must be silent for this long."),
     onDeadline: z.enum(["hold", "retire"]).optional(),
     rollbackMs: duration(policyLimits.rollbackMs).optional().describe("How long a retirement can be taken back."),
     claimMs: duration(policyLimits.claimMs).optional().describe("How long the sealed successor can be claimed."),
@@ -59,6 +62,17 @@ export const policyPatch = z
       .enum(["token", "self"])
       .optional()
       .describe("Who may take the successor: the consumer's token, or also the old version itself."),
+    overlapMaxMs: duration(policyLimits.overlapMaxMs)
+      .optional()
+      .describe("The deadline may be moved up to this long after the offer."),
+    consumerMayExtendMs: duration(policyLimits.consumerMayExtendMs)
+      .optional()
+      .describe("How much later the consumer itself may move the deadline, in sum."),
+    remindMs: z
+      .array(duration({ min: 60_000, max: policyLimits.overlapMs.max }))
+      .max(REMINDERS_MAX)
+      .optional()
+      .describe("The consumer is reminded this long before the deadline."),
   })
   .meta({ id: "RotationPolicyPatch" });
 

@@ -21,6 +21,7 @@ import {
   time,
 } from "./schema-parts.ts";
 
+export * from "./policy-schemas.ts";
 export * from "./rotation-schemas.ts";
 export { handle, problem } from "./schema-parts.ts";
 
@@ -128,7 +129,9 @@ export const key = z
     policy: policyPatch.describe("What this key overrides."),
     currentVersion: z.int(),
     rotation: handle.nullable().describe("The rotation that has not ended."),
+    rotateAt: time.nullable().describe("When it rotates by itself; null: not, or not known yet."),
     expiresAt: time.nullable(),
+    graceUntil: time.nullable().describe("It was in use when it expired, and is accepted until then."),
     createdAt: time,
     createdBy: z.string(),
   })

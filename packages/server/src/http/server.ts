@@ -23,7 +23,9 @@ import { feedRoutes } from "./routes/feed.ts";
 import { holderRoutes } from "./routes/holder.ts";
 import { inventoryRoutes } from "./routes/inventory.ts";
 import { keyRoutes } from "./routes/keys.ts";
+import { noticeRoutes } from "./routes/notices.ts";
 import { operationRoutes } from "./routes/operations.ts";
+import { policyRoutes } from "./routes/policies.ts";
 import { restoreRoutes } from "./routes/restore.ts";
 import { rotationRoutes } from "./routes/rotations.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
@@ -80,6 +82,8 @@ export async function createHttp(rooms: Rooms, options: HttpOptions): Promise<Ap
   rotationRoutes(app, rooms);
   holderRoutes(app, rooms);
   tokenRoutes(app, rooms);
+  policyRoutes(app, rooms);
+  noticeRoutes(app, rooms);
   feedRoutes(app, rooms);
   restoreRoutes(app, rooms);
   operationRoutes(app, rooms);

@@ -9,7 +9,9 @@ import {
   type Version,
 } from "@keyover/core";
 import type { FleetMember } from "../feed/fleet.ts";
+import type { Applied } from "../policies/policy-desk.ts";
 import type { Api, Consumer, Token } from "../store/entities.ts";
+import type { Attachment, PolicyVersion } from "../store/policy-entities.ts";
 
 export function apiView(api: Api) {
   return { ...api, policy: effectivePolicy(api.policy), staleness: effectiveStaleness(api.staleness) };
@@ -20,8 +22,10 @@ export function consumerView(consumer: Consumer) {
 }
 
 export function keyView(key: Key) {
-  const { apiId, consumerId, rotationId, nextVersion: _next, statusChangedAt: _at, ...rest } = key;
-  return { ...rest, api: apiId, consumer: consumerId, rotation: rotationId };
+  const { apiId, consumerId, rotationId, nextVersion: _next, statusChangedAt: _at, ...all } = key;
+  const { expiryAt: _expiry, expiryDone: _done, lastRotation: _last, ...rest } = all;
+  const dates = { rotateAt: key.rotateAt ?? null, graceUntil: key.graceUntil ?? null };
+  return { ...rest, ...dates, api: apiId, consumer: consumerId, rotation: rotationId };
 }
 
 export function versionView(version: Version, uses: readonly SourceUse[]) {
@@ -31,7 +35,7 @@ export function versionView(version: Version, uses: readonly SourceUse[]) {
 }
 
 export function rotationView(rotation: Rotation) {
-  const { keyId, apiId, ...rest } = rotation;
+  const { keyId, apiId, calendar: _calendar, ...rest } = rotation;
   return { ...rest, key: keyId, api: apiId };
 }
 
@@ -50,4 +54,21 @@ function bootState(member: FleetMember, now: number) {
   if (member.replacedAt !== null) return "replaced" as const;
   if (member.closed) return "closed" as const;
   return mayAnswer(member, now) ? ("live" as const) : ("lost" as const);
+}
+
+export function policyView<P extends Applied["policy"]>(policy: P) {
+  const { scheduleChangedAt: _at, ...rest } = policy;
+  return rest;
+}
+
+export function appliedView(applied: Applied) {
+  return { ...applied, policy: policyView(applied.policy) };
+}
+
+export function attachmentView({ policyId, ...rest }: Attachment) {
+  return { ...rest, policy: policyId };
+}
+
+export function policyVersionView({ id: _id, policyId, ...rest }: PolicyVersion) {
+  return { ...rest, policy: policyId };
 }

@@ -1,15 +1,18 @@
 /**
- * A change of one key, collected and then committed whole: the key, its versions, its rotation, sealed secrets, audit entries, and
- * the one feed entry that brings verifiers up to date. Nothing here does I/O.
+ * A change of one key, collected and then committed whole: the key, its versions, its rotation, sealed secrets, audit entries, what people
+ * should hear of it, and the one feed entry that brings verifiers up to date. Nothing here does I/O.
  */
 import {
   decide,
   type Effect,
   type Fence,
+  isAccepted,
   type Key,
   makeHandle,
   makeKeyText,
   planRotation,
+  policySources,
+  type ResolvedPolicy,
   type Rotation,
   type RotationPolicy,
   recordOf,
@@ -21,6 +24,7 @@ import {
 import type { Custody } from "../custody/custody.ts";
 import { Secret } from "../custody/secret.ts";
 import type { Api, Sealed } from "../store/entities.ts";
+import type { NoticeDraft, NoticeEvent } from "../store/notice-entities.ts";
 import { type AuditDraft, type Batch, type Held, put, type Write } from "../store/store.ts";
 
 /** A key with all that belongs to it, as read. */
@@ -35,7 +39,7 @@ export interface KeyState {
 export interface ChangeTools {
   world: World;
   custody: Custody;
-  /** The policy in force for a rotation of this key that starts now. */
+  /** For a rotation of this key that starts now, unless `follow` says more: what its api and the key itself say. */
   policy: RotationPolicy;
   actor: string;
 }
@@ -61,6 +65,7 @@ export class KeyChange {
   readonly #versions: Map<number, Version>;
   readonly #fresh: Write[] = [];
   readonly #audit: AuditDraft[] = [];
+  readonly #notices: NoticeDraft[] = [];
   readonly now: number;
   key: Key;
   rotation: Rotation | undefined;
@@ -71,6 +76,9 @@ export class KeyChange {
   /** A rotation that had ended, and runs again after a restore. */
   #takenUpAgain: Held<Rotation> | undefined;
   #tellAnew = false;
+  #dated = false;
+  /** With all that is attached. */
+  #policy: ResolvedPolicy | undefined;
 
   constructor(state: KeyState, tools: ChangeTools) {
     this.#state = state;
@@ -94,6 +102,44 @@ export class KeyChange {
     this.#audit.push({ at: this.now, actor: this.#tools.actor, action, subjects: [...new Set(all)], details });
   }
 
+  /** Somebody should hear of it. */
+  raise(event: NoticeEvent, details: Record<string, unknown>, rotationId?: string): void {
+    const { id, consumerId, apiId } = this.key;
+    this.#notices.push({ event, at: this.now, keyId: id, consumerId, apiId, rotationId, details });
+  }
+
+  /** What a move of a rotation tells people. */
+  #raiseMove(before: Rotation, next: Rotation): void {
+    const news = (of: "offeredAt" | "retiredAt" | "rolledBackAt") => before[of] === null && next[of] !== null;
+    const { from, to, reason } = next;
+    const tell = (event: NoticeEvent, more: Record<string, unknown> = {}) =>
+      this.raise(event, { from, to, reason, ...more }, next.id);
+    if (news("offeredAt")) tell("rotation.offered");
+    if (news("retiredAt")) tell("rotation.retired", next.forced === null ? {} : { forced: next.forced.reason });
+    if (news("rolledBackAt")) tell("rotation.rolled-back", { why: next.rollbackReason });
+    if (before.phase !== "completed" && next.phase === "completed") tell("rotation.completed");
+  }
+
+  /** What begins from now on begins under this policy. */
+  follow(policy: ResolvedPolicy): void {
+    this.#policy = policy;
+  }
+
+  /** Its dates follow from what has changed here. */
+  get datesStale(): boolean {
+    if (this.#dated) return false;
+    const before = this.#state.key.value;
+    const { key } = this;
+    if (key.rotationId === null && (before.rotationId !== null || key.currentVersion !== before.currentVersion))
+      return true;
+    return key.rotateAt === undefined || key.status !== before.status || key.expiresAt !== before.expiresAt;
+  }
+
+  setDates(dates: Pick<Key, "rotateAt" | "expiryAt">): void {
+    this.#dated = true;
+    this.key = { ...this.key, ...dates };
+  }
+
   /** Plans a rotation and, if it is due, begins it in the same commit: its intent and its successor appear together (I6). */
   startRotation(start: {
     from: number;
@@ -104,7 +150,8 @@ export class KeyChange {
     policy?: RotationPolicy | undefined;
     compromised?: "kill" | "contain" | undefined;
   }): Rotation {
-    const { world, policy, actor } = this.#tools;
+    const { world, actor } = this.#tools;
+    const standing = start.policy === undefined ? this.#policy : undefined;
     const from = this.#versions.get(start.from);
     const rotation = planRotation(
       {
@@ -113,7 +160,9 @@ export class KeyChange {
         apiId: this.key.apiId,
         from: start.from,
         to: this.key.nextVersion,
-        policy: start.policy ?? policy,
+        policy: start.policy ?? standing?.rotation ?? this.#tools.policy,
+        policySources: standing === undefined ? [] : policySources(standing),
+        calendar: calendarOf(standing),
         reason: start.reason,
         startedBy: actor,
         origin: start.sha256 === undefined ? "authority" : "consumer",
@@ -131,6 +180,7 @@ export class KeyChange {
       { rotation: rotation.id, from: rotation.from, to: rotation.to, reason: start.reason },
       [rotation.id],
     );
+    this.raise("rotation.planned", { from: rotation.from, to: rotation.to, reason: start.reason }, rotation.id);
     const begun = decide(rotation, { type: "begin" }, this.now);
     const next = begun.ok ? begun.next : rotation;
     if (this.rotation === undefined) this.rotation = next;
@@ -141,8 +191,12 @@ export class KeyChange {
 
   /** Takes over a decision of core. */
   take(next: Rotation, effects: readonly Effect[], action: string, details: Record<string, unknown> = {}): void {
+    if (this.rotation !== undefined) this.#raiseMove(this.rotation, next);
     this.rotation = next;
-    if (next.endedAt !== null) this.key = { ...this.key, rotationId: null };
+    if (next.endedAt !== null) {
+      const failed = next.phase !== "completed";
+      this.key = { ...this.key, rotationId: null, lastRotation: { endedAt: next.endedAt, failed } };
+    }
     this.note(action, { rotation: next.id, phase: next.phase, ...details }, [next.id]);
     this.carryOut(effects, next);
   }
@@ -160,6 +214,8 @@ export class KeyChange {
           this.key = { ...this.key, currentVersion: effect.version };
           break;
         case "mark-compromised":
+          if (this.#versions.get(effect.version)?.compromised === false)
+            this.raise("key.compromised", { version: effect.version }, rotation?.id);
           this.#alter(effect.version, (version) => ({ ...version, compromised: true }));
           break;
         case "set-fence":
@@ -191,6 +247,15 @@ export class KeyChange {
     for (const id of unsealed) this.#fresh.push({ remove: "sealed", id });
   }
 
+  /** The key's numbers up to this one belong to secrets that it has had: what is made from now on gets others. */
+  takeNumbers(last: number): void {
+    const { rotation } = this;
+    this.key = { ...this.key, nextVersion: Math.max(this.key.nextVersion, last + 1) };
+    if (rotation?.phase !== "planned" || rotation.to > last) return;
+    this.rotation = { ...rotation, to: this.key.nextVersion };
+    this.key = { ...this.key, nextVersion: this.key.nextVersion + 1 };
+  }
+
   /** Verifiers are told, even if nothing that they see has changed. */
   tellAnew(): void {
     this.#tellAnew = true;
@@ -215,7 +280,7 @@ export class KeyChange {
       const text = makeKeyText(this.#state.api.prefix, this.key.environment, world.random);
       sha256 = sha256Text(text);
       const envelope = custody.seal(new Secret(text), { owner: this.key.id, version: number, purpose: "claim" });
-      const claimMs = rotation?.policy.claimMs ?? this.#tools.policy.claimMs;
+      const claimMs = (rotation?.policy ?? this.#policy?.rotation ?? this.#tools.policy).claimMs;
       const sealed = {
         id,
         keyId: this.key.id,
@@ -305,6 +370,21 @@ export class KeyChange {
       rotation?.value,
     );
     const visible = this.#tellAnew || key.rev === 0 || JSON.stringify(record) !== JSON.stringify(before);
-    return { writes, audit: this.#audit, feed: visible ? [{ apiId: api.id, record }] : [] };
+    return { writes, audit: this.#audit, feed: visible ? [{ apiId: api.id, record }] : [], notices: this.#told() };
   }
+
+  /** Whether a leaked version is refused or only limited is known once all is collected. */
+  #told(): NoticeDraft[] {
+    return this.#notices.map((draft) => {
+      const version = this.#versions.get(Number(draft.details.version));
+      if (draft.event !== "key.compromised" || version === undefined) return draft;
+      return { ...draft, details: { ...draft.details, refused: !isAccepted(version.state) } };
+    });
+  }
+}
+
+function calendarOf(policy: ResolvedPolicy | undefined): Rotation["calendar"] {
+  if (policy === undefined) return null;
+  const { blackouts, holidays } = policy.schedule;
+  return blackouts.length === 0 && holidays.length === 0 ? null : { blackouts, holidays };
 }

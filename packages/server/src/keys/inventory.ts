@@ -16,6 +16,7 @@ import type { Api, Consumer } from "../store/entities.ts";
 import { type Held, put, type Store, type Write } from "../store/store.ts";
 import type { Command, KeyDesk } from "./key-desk.ts";
 import { Recent } from "./recent.ts";
+import { replanOf } from "./replan.ts";
 
 export interface NewApi {
   name: string;
@@ -56,7 +57,7 @@ export interface Inventory {
 export function createInventory({ world, store, desk }: { world: World; store: Store; desk: KeyDesk }): Inventory {
   const recent = new Recent<Api>(world.clock);
   const commit = async <T extends Api | Consumer>(
-    write: Write,
+    writes: Write | Write[],
     value: T,
     action: string,
     details: object,
@@ -70,7 +71,7 @@ export function createInventory({ world, store, desk }: { world: World; store: S
       details: { ...details },
     };
     const outcome = await desk.commit({
-      writes: [write],
+      writes: [writes].flat(),
       audit: [audit],
       feed: [],
       idempotency: command.remember?.(value),
@@ -117,7 +118,11 @@ export function createInventory({ world, store, desk }: { world: World; store: S
       if (saysNothing(patch)) return accept(held.value);
       const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
       const consumer: Consumer = { ...held.value, ...given };
-      return commit(put("consumer", consumer, held), consumer, "consumer.updated", given, command);
+      const writes = [put("consumer", consumer, held)];
+      // Its labels may bring other policies.
+      if (patch.labels !== undefined && (await store.count("attachment", {})) > 0)
+        writes.push(replanOf({ consumerId }, consumerId, world));
+      return commit(writes, consumer, "consumer.updated", given, command);
     },
 
     async findApi(idOrName) {

@@ -3,9 +3,18 @@
  * read, and publishes the feed entry. If somebody else was faster it reads again and `work` runs again, so `work` must
  * have no effect but on the change that it is handed.
  */
-import { effectivePolicy, type FeedEntry, type World } from "@keyover/core";
+import {
+  effectivePolicy,
+  type FeedEntry,
+  type Key,
+  type NextStart,
+  type ResolvedPolicy,
+  type RotationPolicyPatch,
+  type World,
+} from "@keyover/core";
 import type { Custody } from "../custody/custody.ts";
 import { type Outcome, type Refusal, refuse } from "../outcome.ts";
+import type { Api } from "../store/entities.ts";
 import type { Batch, CommitOutcome, Conflict, Fence, IdempotencyRecord, Store } from "../store/store.ts";
 import { KeyChange, type KeyState } from "./change.ts";
 
@@ -19,7 +28,18 @@ export interface Command<T> {
   whileHeld?: boolean | undefined;
 }
 
+/** What holds for a key, and when; the rooms of policies know. */
+export interface KeyPolicies {
+  /** As the store has it now; `start`: with what the start of a rotation says. */
+  of(api: Api, key: Key, start?: RotationPolicyPatch): Promise<ResolvedPolicy>;
+  /** The next start by itself, with its reasons; `notBefore`: the present, where one is due. */
+  nextStart(key: Key, activatedAt: number | null, policy: ResolvedPolicy, notBefore?: number): NextStart | null;
+  /** When the key rotates by itself, and when its expiry is to be looked at. `activatedAt`: of its current version. */
+  dates(key: Key, activatedAt: number | null, policy: ResolvedPolicy): Pick<Key, "rotateAt" | "expiryAt">;
+}
+
 export interface KeyDesk {
+  readonly policies: KeyPolicies;
   read(keyId: string): Promise<KeyState | undefined>;
   change<T>(
     keyId: string,
@@ -36,10 +56,13 @@ export interface KeyDeskDeps {
   world: World;
   store: Store;
   custody: Custody;
+  policies: KeyPolicies;
   /** Called with the entries of each commit, for whoever follows the feed. */
   publish(entries: { apiId: string; entry: FeedEntry }[]): void;
   /** Called with the rotation of each committed change, to look at it again. */
   onRotation(rotationId: string): void;
+  /** Called after a commit that raised something that people should hear of. */
+  onNotices(): void;
   /** As in KeyDesk. */
   heldBack(apiId: string): Promise<Refusal | undefined>;
 }
@@ -66,11 +89,14 @@ export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
 
   const commit = async (batch: Batch): Promise<CommitOutcome> => {
     const outcome = await store.commit(batch);
-    if (outcome.ok) deps.publish(outcome.feed);
+    if (!outcome.ok) return outcome;
+    deps.publish(outcome.feed);
+    if (batch.notices !== undefined && batch.notices.length > 0) deps.onNotices();
     return outcome;
   };
 
   return {
+    policies: deps.policies,
     read,
     heldBack: (apiId) => deps.heldBack(apiId),
 
@@ -84,8 +110,9 @@ export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
         const change = new KeyChange(state, { world: deps.world, custody: deps.custody, policy, actor: command.actor });
         const result = await work(change, state);
         if (!result.ok) return result;
+        if (change.batch().audit.length === 0) return result; // nothing to change
+        await dateAnew(deps.policies, change, state.api);
         const batch = change.batch();
-        if (batch.audit.length === 0) return result; // nothing to change
         const outcome = await commit({
           ...batch,
           fence: command.fence,
@@ -105,6 +132,13 @@ export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
       return outcome.ok ? { ok: true, value: undefined } : conflictRefusal(outcome.conflict);
     },
   };
+}
+
+/** The key's dates belong to the commit that moves them. */
+export async function dateAnew(policies: KeyPolicies, change: KeyChange, api: Api): Promise<void> {
+  if (!change.datesStale) return;
+  const activatedAt = change.version(change.key.currentVersion)?.activatedAt ?? null;
+  change.setDates(policies.dates(change.key, activatedAt, await policies.of(api, change.key)));
 }
 
 const conflictDetails: Partial<Record<Conflict, string>> = {

@@ -16,7 +16,7 @@ import { accept, type Outcome, refuse } from "../outcome.ts";
 import { type Api, isExpired } from "../store/entities.ts";
 import type { Store } from "../store/store.ts";
 import { KeyChange } from "./change.ts";
-import type { Command, KeyDesk } from "./key-desk.ts";
+import { type Command, dateAnew, type KeyDesk } from "./key-desk.ts";
 
 export interface NewKey {
   /** An api's handle or name. */
@@ -75,15 +75,17 @@ export function createKeys({ world, store, desk, custody }: KeysDeps): Keys {
       const policy = effectivePolicy(api.value.policy, key.policy);
       const state = { api: api.value, key: { value: key, rev: 0 }, versions: [], sealed: [], rotation: undefined };
       const change = new KeyChange(state, { world, custody, policy, actor: command.actor });
+      change.follow(await desk.policies.of(api.value, key));
       const version = change.createFirstVersion(wanted.sha256);
       change.note("key.created", { environment: key.environment, scopes: key.scopes, origin: version.origin });
+      await dateAnew(desk.policies, change, api.value);
       const created = { key: change.key, versionId: version.id };
       const committed = await desk.commit({ ...change.batch(), idempotency: command.remember?.(created) });
       return committed.ok ? accept(created) : committed;
     },
 
     update(keyId, patch, command) {
-      return desk.change(keyId, command, (change, { api }) => {
+      return desk.change(keyId, command, async (change, { api }) => {
         const problem = patchProblem(api, change.key, patch);
         if (problem !== undefined) return problem;
         const { widen: _widen, ...members } = patch;
@@ -91,20 +93,25 @@ export function createKeys({ world, store, desk, custody }: KeysDeps): Keys {
         if (Object.keys(given).length === 0) return accept(change.key);
         const updated = { ...change.key, ...given };
         // A key that comes back from expiry was silent because it was refused: evidence starts again from here.
-        const back = isExpired(change.key, change.now) && !isExpired(updated, change.now);
-        change.key = back ? { ...updated, statusChangedAt: change.now } : updated;
+        const dated =
+          given.expiresAt === undefined ? updated : { ...updated, graceUntil: null, expiryDone: change.now };
+        const back = isExpired(change.key, change.now) && !isExpired(dated, change.now);
+        change.key = back ? { ...dated, statusChangedAt: change.now } : dated;
         change.note("key.updated", given);
+        await dateAnew(desk.policies, change, api);
         return accept(change.key);
       });
     },
 
     changeStatus(keyId, statusChange, reason, command) {
-      return desk.change(keyId, { ...command, whileHeld: statusChange === "revoke" }, (change) => {
+      return desk.change(keyId, { ...command, whileHeld: statusChange === "revoke" }, async (change, { api }) => {
         const outcome = changeStatus(change.key, statusChange, reason, change.now);
         if (!outcome.ok) return refuse(outcome.code, `key ${keyId} is ${change.key.status}`);
         if (!outcome.changed) return accept(change.key);
         change.key = outcome.next;
+        if (outcome.next.status === "suspended") change.raise("key.suspended", { reason });
         change.note(`key.${outcome.next.status === "active" ? "restored" : outcome.next.status}`, { reason });
+        await dateAnew(desk.policies, change, api);
         return accept(change.key);
       });
     },
@@ -123,6 +130,7 @@ function freshKey(wanted: NewKey, actor: string, world: World): Key {
     currentVersion: 1,
     nextVersion: 2,
     rotationId: null,
+    expiryDone: now,
     createdAt: now,
     createdBy: actor,
   };

@@ -3,15 +3,19 @@
  * said of it: whatever stops this in the middle, the rows that are left are what is left to do.
  *
  *     choice committed (the feed leaps beyond every number that was heard of)
+ *        ──▶ where verifiers were not heard: what the backup has on offer is on its way again, once
  *        ──▶ for each row: the key as chosen, told anew in the feed; the row is gone
  *        ──▶ no row left: the api is served, in its new epoch
  */
 import {
+  decide,
   effectivePolicy,
   type Fence,
   isAccepted,
   type KeyRecord,
   makeHandle,
+  type Phase,
+  type Rotation,
   type Version,
   type World,
 } from "@keyover/core";
@@ -25,6 +29,7 @@ import { type Held, put, type Fence as ShardFence, type Store } from "../store/s
 import { newestClaims } from "./claims.ts";
 import { type LocalKey, type MergeTools, mergedKey, type Struck, struckBy } from "./merge.ts";
 import type { Restorations } from "./restorations.ts";
+import { onItsWay } from "./rotation-again.ts";
 
 export interface CarryOutDeps {
   world: World;
@@ -43,12 +48,14 @@ export async function carryOut(deps: CarryOutDeps, apiId: string, fence: ShardFe
   const held = await restorations.of(apiId);
   const choice = held?.value.choice;
   if (api === undefined || held === undefined || choice === undefined || choice === null) return;
+  const begun = await letGo(deps, api, held, choice, fence);
   for (;;) {
     const rows = await store.list("remembered_key", { equals: { api_id: apiId } }, { limit: PAGE });
     for (const { value } of rows) await settle(deps, api, choice, value, fence);
     if (rows.length === 0) break;
   }
-  const { value: restoration } = held;
+  const { value: restoration } = begun;
+  if (restoration.reconciledAt === null) await goOnFrom(deps, apiId, choice, fence);
   const next: Restoration = {
     ...restoration,
     reconciledAt: restoration.reconciledAt ?? world.clock.now(),
@@ -63,9 +70,90 @@ export async function carryOut(deps: CarryOutDeps, apiId: string, fence: ShardFe
     subjects: [apiId],
     details: { side: choice.side, reason: choice.reason },
   };
-  const done = await desk.commit({ fence, writes: [put("restoration", next, held)], audit: [entry], feed: [] });
+  const done = await desk.commit({ fence, writes: [put("restoration", next, begun)], audit: [entry], feed: [] });
   restorations.forget();
   if (done.ok) world.log("warn", "restore.reconciled", { api: apiId, side: choice.side, by: choice.by });
+}
+
+/**
+ * Rotations of the backup that may have gone further than any record says. Done over again this changes nothing.
+ *
+ *     propagating, offered  its successor is taken to be in its consumer's hands: it can still be claimed, once it is offered again, and a
+ *                           rollback waits until it is quiet
+ *     planned, and due      it may have made a successor: another rotation takes its place, with another number. Whoever holds that
+ *                           successor can't be taken for a holder of the new one
+ */
+async function goOnFrom(deps: CarryOutDeps, apiId: string, choice: RestoreChoice, fence: ShardFence | undefined) {
+  for (const phase of ["propagating", "offered", "planned"] as const)
+    await eachRotation(deps, apiId, phase, choice, fence, goOn);
+}
+
+/**
+ * Where verifiers were not heard, they may have let go of what the backup has on offer: it is offered again when all that may answer
+ * have it (I2), or by the word of those that were heard, who come next. Done once, before them.
+ */
+async function letGo(
+  deps: CarryOutDeps,
+  api: Api,
+  held: Held<Restoration>,
+  choice: RestoreChoice,
+  fence: ShardFence | undefined,
+): Promise<Held<Restoration>> {
+  if (held.value.reconciledAt !== null || choice.unheard !== true) return held;
+  await eachRotation(deps, api.id, "offered", choice, fence, (change, rotation, why) =>
+    change.take(onItsWay(rotation), [], "rotation.offer_again", { reason: why }),
+  );
+  const value: Restoration = { ...held.value, choice: { ...choice, unheard: false } };
+  const audit = [
+    { at: deps.world.clock.now(), actor: choice.by, action: "restore.let_go", subjects: [api.id], details: {} },
+  ];
+  const done = await deps.desk.commit({ fence, writes: [put("restoration", value, held)], audit, feed: [] });
+  if (!done.ok) throw new Error(done.detail ?? done.code);
+  deps.restorations.forget();
+  return { value, rev: held.rev + 1 };
+}
+
+async function eachRotation(
+  { store, desk }: CarryOutDeps,
+  apiId: string,
+  phase: Phase,
+  { by, reason }: RestoreChoice,
+  fence: ShardFence | undefined,
+  work: (change: KeyChange, rotation: Rotation, why: string) => void,
+): Promise<void> {
+  const filter = { equals: { ended: false, api_id: apiId, phase } };
+  for (let after: string | undefined; ; ) {
+    const page = await store.list("rotation", filter, { after, limit: PAGE });
+    for (const { value } of page) {
+      const command = { actor: by, fence, whileHeld: true };
+      const outcome = await desk.change(value.keyId, command, (change) => {
+        if (change.rotation?.id === value.id && change.rotation.phase === phase) work(change, change.rotation, reason);
+        return accept(undefined);
+      });
+      if (!outcome.ok) throw new Error(outcome.detail ?? outcome.code);
+    }
+    after = page.at(-1)?.value.id;
+    if (page.length < PAGE) return;
+  }
+}
+
+function goOn(change: KeyChange, rotation: Rotation, why: string): void {
+  const { phase, claimedAt, origin, from, reason, policy, scopes } = rotation;
+  const onItsWay = phase === "propagating" || phase === "offered";
+  if (onItsWay && claimedAt === null && origin === "authority")
+    change.take({ ...rotation, claimedAt: change.now }, [], "rotation.claim_assumed", { reason: why });
+  if (phase !== "planned" || rotation.startsAt > change.now || change.key.status === "revoked") return;
+  const cancelled = decide(rotation, { type: "cancel" }, change.now);
+  if (!cancelled.ok) return;
+  change.take(cancelled.next, cancelled.effects, "rotation.cancelled", { reason: why });
+  const refused = !isAccepted(change.version(from)?.state ?? "active");
+  change.startRotation({
+    from,
+    reason,
+    policy,
+    scopes: scopes ?? undefined,
+    ...(refused ? { compromised: "kill" as const } : {}),
+  });
 }
 
 /** One key. What can't be done as chosen is left as it is here, and said: nothing may hold the api for good. */
@@ -106,6 +194,7 @@ async function settleKey(
   if (there !== undefined) {
     const command = { actor: choice.by, fence, whileHeld: true };
     return desk.change(row.keyId, command, async (change, state) => {
+      change.follow(await desk.policies.of(state.api, change.key));
       if (side === "verifiers") await takeOver(deps, change, state, choice, record);
       finish(change, choice, row, side, record, state.versions);
       return accept(undefined);
@@ -118,6 +207,7 @@ async function settleKey(
   const state = { api, key: { value: merged.key, rev: 0 }, versions: [], sealed: [], rotation: undefined };
   const change = new KeyChange(state, { world, custody, policy, actor: choice.by });
   change.become({ ...merged, rotationBefore: undefined });
+  change.follow(await desk.policies.of(api, merged.key));
   if ((await store.get("consumer", record.consumer)) === undefined) {
     const consumer = { id: record.consumer, name: `recovered ${record.consumer}`, labels: {}, notes: LOST_CONSUMER };
     change.also(put("consumer", { ...consumer, createdAt: world.clock.now(), createdBy: "system" }));
@@ -168,8 +258,8 @@ function finish(
   change.tellAnew();
   const records = row.claims.map((claim) => claim.record);
   if (side === "backup") {
-    const numbers = records.flatMap(({ versions }) => versions.map(({ number }) => number + 1));
-    change.key = { ...change.key, nextVersion: Math.max(change.key.nextVersion, ...numbers) };
+    change.takeNumbers(Math.max(...records.flatMap(({ versions }) => versions.map(({ number }) => number))));
+    offerAnew(change, records);
     if (choice.revive) return;
   }
   if (change.key.status !== "revoked" && records.some(({ status }) => status === "revoked")) {
@@ -183,6 +273,17 @@ function finish(
   }
   const before = versionsBefore.map(({ value }) => value);
   uphold(change, struckBy(records, before), by, reason);
+}
+
+/** A successor that the backup has on offer, and verifiers have let go of since, goes to all of them before anybody may claim it (I2). */
+function offerAnew(change: KeyChange, records: readonly KeyRecord[]): void {
+  const { rotation } = change;
+  const sha256 = rotation === undefined ? undefined : change.version(rotation.to)?.sha256;
+  if (rotation?.phase !== "offered") return;
+  const accepts = ({ versions }: KeyRecord) =>
+    versions.some((version) => version.sha256 === sha256 && isAccepted(version.state));
+  if (records.every(accepts)) return;
+  change.rotation = onItsWay(rotation);
 }
 
 /** Versions that anybody knows to be in wrong hands are refused, or fenced, here as well. The older first: so a successor can take over. */
@@ -201,10 +302,17 @@ function uphold(change: KeyChange, struck: ReadonlyMap<string, Struck>, by: stri
     const fence: Fence = known.fence ?? { networks: [] };
     const contained =
       known.mode === "contain" && strike(change, number, { ...emergency, mode: "contain" }, fence, by).ok;
-    if (contained || strike(change, number, { ...emergency, mode: "kill" }, fence, by).ok) continue;
+    const done = contained || strike(change, number, { ...emergency, mode: "kill" }, fence, by).ok;
+    if (done && !isStillAccepted(change, number, contained)) continue;
     mark();
     change.carryOut([{ do: "set-state", version: number, state: "retired" }], undefined);
   }
+}
+
+/** A rotation that runs on may count its old version as refused already: then a leak of it moves nothing. */
+function isStillAccepted(change: KeyChange, number: number, contained: boolean): boolean {
+  const version = change.version(number);
+  return version !== undefined && isAccepted(version.state) && !(contained && version.fence !== null);
 }
 
 function chosenFor(choice: RestoreChoice, row: RememberedKey): { side: Side; record: KeyRecord } {

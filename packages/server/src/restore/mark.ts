@@ -85,6 +85,7 @@ async function restorationOf(
     choice: null,
     late: false,
     compared: {},
+    raisedTo: before?.raisedTo ?? 0,
   };
 }
 

@@ -15,7 +15,7 @@ import {
   type VersionRecord,
   withState,
 } from "@keyover/core";
-import { type AgainTools, rotationsAfter, type SecretHere } from "./rotation-again.ts";
+import { type AgainTools, onItsWay, rotationsAfter, type SecretHere } from "./rotation-again.ts";
 
 /** What the backup has of a key. */
 export interface LocalKey {
@@ -48,12 +48,17 @@ export function mergedKey(local: LocalKey | undefined, record: KeyRecord, tools:
   const named = new Set(record.versions.map(({ number }) => number));
   for (const version of before.values()) if (!named.has(version.number)) versions.push(destroyed(version, tools.now));
 
-  const { running, ended } = rotationsAfter(
+  const { running: asShown, ended } = rotationsAfter(
     record,
     local?.rotation,
     (number) => secretHere(local, record, number),
     tools,
   );
+  const number = asShown?.to ?? 0;
+  // Its number was another secret's here, whose uses verifiers may still report: it is offered, and proven, once all of them know.
+  const taken =
+    before.has(number) && before.get(number)?.sha256 !== versions.find((each) => each.number === number)?.sha256;
+  const running = asShown?.phase === "offered" && taken ? onItsWay(asShown) : asShown;
   const key = mergedMembers(local?.key, record, running, tools);
   const useless = ({ id, number, sha256 }: Version) =>
     local?.sealed.has(id) === true &&

@@ -9,6 +9,7 @@ import { type CarryOutDeps, carryOut } from "./carry-out.ts";
 import { newestClaims } from "./claims.ts";
 import { type Difference, differenceOf } from "./differences.ts";
 import { UNKNOWN_INSTANCE } from "./mark.ts";
+import { newestOf } from "./remembered.ts";
 import { epochOf } from "./restorations.ts";
 
 export type RestoreState = "never restored" | "held" | "being carried out" | "served" | "late";
@@ -92,13 +93,15 @@ export function createReconciler(deps: CarryOutDeps): Reconciler {
       if (undecided !== undefined) return undecided;
       const now = world.clock.now();
       const { seen: _seen, ...chosen } = choosing;
-      const choice: RestoreChoice = { ...chosen, at: now, compared: comparedBy(api, restoration, marks) };
+      const unheard = (await look(api)).unheard.length > 0 || marks.some(({ value }) => !value.complete);
+      const choice: RestoreChoice = { ...chosen, at: now, compared: comparedBy(api, restoration, marks), unheard };
       const head = await store.feedHead(api.id);
-      const heard = Math.max(head, ...marks.map(({ value }) => value.seq));
+      const heard = Math.max(head, ...marks.map(({ value }) => newestOf(value)));
       const leap = restoration.reconciledAt === null || heard > head;
       const { side, revive, by, reason } = choosing;
+      const raisedTo = leap ? heard + LEAP : restoration.raisedTo;
       const outcome = await desk.commit({
-        writes: [put("restoration", { ...restoration, choice }, held)],
+        writes: [put("restoration", { ...restoration, choice, raisedTo }, held)],
         audit: [
           {
             at: now,
@@ -109,7 +112,7 @@ export function createReconciler(deps: CarryOutDeps): Reconciler {
           },
         ],
         feed: [],
-        ...(leap ? { feedBehind: { apiId: api.id, seq: heard + LEAP } } : {}),
+        ...(leap ? { feedBehind: { apiId: api.id, seq: raisedTo } } : {}),
       });
       restorations.forget();
       return outcome;

@@ -72,14 +72,8 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
     const [epoch, seq] = [holds?.epoch ?? "", holds?.seq ?? 0];
     const known = before?.value;
     if (known?.restore === restoration.restore && known.epoch === epoch && known.seq === seq) return;
-    const mark = markOf(api, restoration, witness, {
-      instance,
-      epoch,
-      seq,
-      parts: 0,
-      complete: seq <= restoration.after,
-      passedOver: 0,
-    });
+    const said = { instance, epoch, seq, parts: 0, complete: seq <= restoration.after, passedOver: 0 };
+    const mark = markOf(api, restoration, witness, said, known);
     const { complete } = mark;
     await commit(
       [put("restore_mark", { ...mark, at: clock.now() }, before)],
@@ -122,16 +116,20 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
     const wanted = told.records.filter((record) => isWanted(record, restoration, told, witness));
     const foreign = told.records.filter((record) => !isOwn(record, told, witness)).length;
     const again = told.n <= parts;
-    const mark = markOf(api, restoration, witness, {
+    const said = {
       ...told,
       parts: Math.max(parts, told.n),
       complete: told.last || (again && before?.value.complete === true),
       passedOver: (parts === 0 ? 0 : (before?.value.passedOver ?? 0)) + (again ? 0 : foreign + told.malformed),
-    });
+    };
+    const mark = markOf(api, restoration, witness, said, before?.value);
     const rows = await foldAll(store, api, wanted, told.instance);
     const writes: Write[] = rows.map(({ row, was }) => put("remembered_key", row, was));
     writes.push(put("restore_mark", { ...mark, at: clock.now() }, before));
-    if (restoration.reconciledAt !== null) {
+    // Written even if unchanged: a choice that is made at the same time has seen this word, or is made again. Else the verifier would
+    // have told all it knows, and wait for ever to be compared.
+    if (restoration.reconciledAt === null) writes.push(put("restoration", restoration, held));
+    else {
       const idle = rows.length === 0 && !restoration.late;
       // What it knows more was none of its own: nothing is to be chosen.
       const next =
@@ -240,8 +238,10 @@ function markOf(
   { restore }: Restoration,
   { tokenId, environments }: Witness,
   { instance, epoch, seq, parts, complete, passedOver }: SaidMark,
+  before: RestoreMark | undefined,
 ): Omit<RestoreMark, "at"> {
   return {
+    newest: Math.max(seq, before?.restore === restore ? newestOf(before) : 0),
     id: markId(api.id, instance),
     apiId: api.id,
     instance,
@@ -257,6 +257,11 @@ function markOf(
 }
 
 type SaidMark = Pick<RestoreMark, "instance" | "epoch" | "seq" | "parts" | "complete" | "passedOver">;
+
+/** A mark that an older program wrote knows its last number alone. */
+export function newestOf({ newest, seq }: Pick<RestoreMark, "seq"> & { newest?: number | undefined }): number {
+  return newest ?? seq;
+}
 
 function markId(apiId: string, instance: string): string {
   return `${apiId} ${instance}`;

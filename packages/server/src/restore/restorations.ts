@@ -9,7 +9,7 @@
  * Every call of a verifier asks; so what waits is read once a second, and at once when this process or, by the log, another has
  * changed it.
  */
-import type { Clock } from "@keyover/core";
+import type { Clock, KeyRecord } from "@keyover/core";
 import { type Refusal, refuse } from "../outcome.ts";
 import type { Restoration } from "../store/entities.ts";
 import type { Held, Store } from "../store/store.ts";
@@ -21,6 +21,8 @@ export interface Restorations {
   waiting(): Promise<readonly Restoration[]>;
   /** Of an api whose database was restored at any time, as it stands now. */
   of(apiId: string): Promise<Held<Restoration> | undefined>;
+  /** When its database was restored last; 0: never. */
+  restoredAt(apiId: string): Promise<number>;
   /** The refusal of what can't be done while an api is held. */
   refusal(apiId: string): Promise<Refusal | undefined>;
   /** Something may have changed. */
@@ -31,6 +33,8 @@ const FRESH_MS = 1_000;
 const PAGE = 500;
 
 export function createRestorations(store: Store, clock: Clock): Restorations {
+  /** It changes only by a mark, which is heard of: reports ask all the time. */
+  const restored = new Map<string, Promise<number>>();
   let known: { readAt: number; waiting: Promise<readonly Restoration[]> } | undefined;
 
   const waiting = () => {
@@ -50,12 +54,19 @@ export function createRestorations(store: Store, clock: Clock): Restorations {
     held,
     waiting,
     of: (apiId) => store.get("restoration", apiId),
+    restoredAt(apiId) {
+      const asked = restored.get(apiId) ?? store.get("restoration", apiId).then((row) => row?.value.restoredAt ?? 0);
+      restored.set(apiId, asked);
+      asked.catch(() => restored.delete(apiId));
+      return asked;
+    },
     async refusal(apiId) {
       const restoration = await held(apiId);
       return restoration === undefined ? undefined : refusalOf(restoration, restoration.after);
     },
     forget() {
       known = undefined;
+      restored.clear();
     },
   };
 }
@@ -73,6 +84,12 @@ async function readWaiting(store: Store): Promise<readonly Restoration[]> {
 export function refusalOf({ id, restore }: Restoration, after: number): Refusal {
   const detail = `the database of ${id} was restored; an operator compares it with what verifiers remember (keyover reconcile)`;
   return refuse("reconciling", detail, { after, epoch: restore });
+}
+
+/** A record as it is sent: under a number that no verifier can have of the same key from before the restore. */
+export function raised(record: KeyRecord, restoration: Restoration | undefined): KeyRecord {
+  const seq = Math.max(record.seq, restoration?.raisedTo ?? 0);
+  return seq === record.seq ? record : { ...record, seq };
 }
 
 /** What an api's feed numbers mean something in. It begins with the api's handle, and after restores names the last one too. */

@@ -250,10 +250,9 @@ export class RememberingVerifier {
 
   readonly #sightings: object[] = [];
 
-  see(key: string, version: number): void {
-    const now = this.#lineage.clock.at;
+  see(key: string, version: number, at: number = this.#lineage.clock.at): void {
     const source = { network: "203.0.113.0/24", client: "bot/1", instance: "" };
-    this.#sightings.push({ key, version, source, first: now, last: now, accepted: 1, refused: 0, longestGapMs: 0 });
+    this.#sightings.push({ key, version, source, first: at, last: at, accepted: 1, refused: 0, longestGapMs: 0 });
   }
 
   /** The states of a key's versions as this verifier decides on them; undefined for a key that it lacks. */

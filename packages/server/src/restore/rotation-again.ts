@@ -56,6 +56,11 @@ export function rotationsAfter(
   return { running: undefined, ended: endLocal(local) };
 }
 
+/** As before its offer. */
+export function onItsWay(rotation: Rotation): Rotation {
+  return { ...rotation, phase: "propagating", offeredAt: null, overlapEndsAt: null };
+}
+
 /** `unknown`: it was made after the backup, or the backup has another secret under that number. */
 export type SecretHere = "sealed" | "hash" | "unknown";
 
@@ -142,7 +147,11 @@ function timesOf(
     rolledBackAt: null,
     rollbackReason: null,
   };
-  const endsAt = shown.endsAt ?? base.overlapEndsAt ?? since + base.policy.overlapMs;
+  const endsAt = Math.max(
+    shown.endsAt ?? base.overlapEndsAt ?? since + base.policy.overlapMs,
+    // Of a key that was made after the backup the policy is lost; the one that is in force instead may ask for more.
+    since + base.policy.overlapMinMs,
+  );
   const times: Record<Phase, () => Times> = {
     planned: () => none,
     propagating: () => none,

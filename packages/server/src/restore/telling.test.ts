@@ -228,6 +228,20 @@ test("a late verifier that is ahead even of the new numbers makes the feed leap 
   expect(web.seq).toBeGreaterThan(far);
 });
 
+test("the new numbers lie beyond all that a verifier has told, also if it has lost its disk since", async () => {
+  const far = web.seq + 2_000_000;
+  web.put({ ...recordOf(keys[1]), seq: far });
+  web.seq = far;
+  expect(await web.comeBack()).toBe("reconciling");
+  web.records.clear();
+  web.seq = 0;
+  expect(await web.comeBack()).toBe("reconciling");
+  await lineage.choose(api, "verifiers");
+  await lineage.pass(SECOND);
+  expect(await web.comeBack()).toBe("welcome");
+  expect(web.seq).toBeGreaterThan(far);
+});
+
 test("what a verifier holds of another api that had the same name is nothing to compare, and keeps nobody out", async () => {
   const stranger = { epoch: "api_0000000000000000000000", seq: web.seq + 5 };
   expect((await tell(part(1, true, [recordOf(keys[0])], stranger))).body).toEqual({ records: 0 });
@@ -251,4 +265,26 @@ test("one choice at a time, and none where nothing waits", async () => {
   const untouched = await lineage.api();
   await lineage.keyover.refused("conflict", "POST", `/v1/apis/${untouched.id}/reconciliation`, body);
   expect(await revoke(keys[0])).toMatchObject({ status: "revoked" });
+});
+
+test("a word that comes while the operator chooses is compared, or told again: no verifier waits for ever", async () => {
+  const { store } = lineage.keyover;
+  const list = store.list.bind(store);
+  let told: Answer | undefined;
+  store.list = async (table, ...rest) => {
+    const rows = await list(table, ...rest);
+    // The choice has read who was heard, and is not on record yet.
+    if (table === "restore_mark" && told === undefined) {
+      told = { status: 0, body: {}, text: "", headers: {} } as Answer;
+      told = await tell(part(1, true, keys.map(recordOf)));
+    }
+    return rows;
+  };
+  const choice = { choose: "backup", reason: "restored" };
+  const { body } = await lineage.keyover.call("POST", `/v1/apis/${api.id}/reconciliation`, choice);
+  expect(body.code).toBe("conflict");
+  expect(told?.status).toBe(200);
+  await lineage.choose(api, "backup");
+  await lineage.pass(SECOND);
+  expect((await lineage.look(api)).compared.live).toBe(web.seq);
 });

@@ -1,5 +1,16 @@
 /** What the store keeps beside core's Key, Version and Rotation. Times are epoch milliseconds. */
-import type { Key, KeyRecord, Rotation, RotationPolicyPatch, StalenessPolicyPatch, Version } from "@keyover/core";
+import {
+  type Expiring,
+  endOfKey,
+  type Key,
+  type KeyRecord,
+  type Rotation,
+  type RotationPolicyPatch,
+  type StalenessPolicyPatch,
+  type Version,
+} from "@keyover/core";
+import type { Channel, Notice, RaisedEvent } from "./notice-entities.ts";
+import type { Attachment, Policy, PolicyVersion, Replan } from "./policy-entities.ts";
 
 /** What is protected: owner of a key prefix, environments, scopes, policies and a feed. */
 export interface Api {
@@ -73,6 +84,8 @@ export interface RestoreChoice {
   at: number;
   /** `compared` of the restoration once it is carried out. */
   compared: Record<string, number>;
+  /** Verifiers that may know more had not said all when it was chosen; false once that is provided for. */
+  unheard?: boolean | undefined;
 }
 
 /** An api whose database was restored (decision 014). Its row stays when it is served again: it knows the feed's epoch. */
@@ -96,6 +109,11 @@ export interface Restoration {
   late: boolean;
   /** By environment: the feed's number up to which the restored database was compared with what verifiers remember. */
   compared: Record<string, number>;
+  /**
+   * Records that are older are sent under this number, beyond all that verifiers were heard of: so that what a verifier has of before the
+   * restore, and nobody has put into force, gives way.
+   */
+  raisedTo: number;
 }
 
 /** How far a verifier had followed the feed before the restore, and how much of what it knows beyond that it has told. */
@@ -110,6 +128,8 @@ export interface RestoreMark {
   environments: string[];
   epoch: string;
   seq: number;
+  /** The highest number that this instance has held since the restore: one that lost its disk meanwhile holds less. */
+  newest: number;
   /** Of `Remembered.n`. */
   parts: number;
   complete: boolean;
@@ -146,13 +166,21 @@ export interface Entities {
   restoration: Restoration;
   restore_mark: RestoreMark;
   remembered_key: RememberedKey;
+  policy: Policy;
+  policy_version: PolicyVersion;
+  attachment: Attachment;
+  replan: Replan;
+  channel: Channel;
+  notice_event: RaisedEvent;
+  notice: Notice;
 }
 
 export type EntityName = keyof Entities;
 
 /** Of a key or a token. */
-export function isExpired({ expiresAt }: { expiresAt: number | null }, now: number): boolean {
-  return expiresAt !== null && now >= expiresAt;
+export function isExpired(what: Expiring, now: number): boolean {
+  const end = endOfKey(what);
+  return end !== null && now >= end;
 }
 
 /** One boot of one verifier for one api, as the store remembers it. Telemetry: losing it would refuse no key. */

@@ -67,7 +67,7 @@ export async function startPostgres(settings: Record<string, string> = {}): Prom
     if (owner.uid !== undefined) chownSync(data, owner.uid, owner.gid);
     await initialise(bin, data, password, owner);
     const port = await freePort();
-    const start = () => run(bin, data, port, settings, owner);
+    const start = () => runOnceFree(bin, data, port, settings, owner);
     let server = await start();
     return {
       url: `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`,
@@ -153,6 +153,18 @@ async function initialise(bin: string, data: string, password: string, owner: Ow
   ];
   await promisify(execFile)(join(bin, "initdb"), args, { ...owner, env: ENV, cwd: data });
   rmSync(passwordFile);
+}
+
+/** Of a server that was killed the backends live a little longer, and hold its shared memory. */
+async function runOnceFree(...given: Parameters<typeof run>): Promise<ChildProcess> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await run(...given);
+    } catch (error) {
+      if (tries === 20 || !String(error).includes("pre-existing shared memory block")) throw error;
+      await sleep(250);
+    }
+  }
 }
 
 async function run(

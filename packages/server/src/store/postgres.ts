@@ -25,7 +25,7 @@ import { ConflictSignal } from "./statements.ts";
 import type { CommitOutcome, Conflict, Store } from "./store.ts";
 import { type Database, lifted } from "./tables.ts";
 import { foldSteps, usageParts, usageSteps } from "./usage-writes.ts";
-import { commitSteps, pruneSteps } from "./writes.ts";
+import { commitSteps, postSteps, pruneSteps } from "./writes.ts";
 
 export interface PostgresOptions {
   address: PostgresAddress;
@@ -72,6 +72,15 @@ export async function openPostgresStore({ address, world, steps, ...options }: P
       return { lost };
     },
     fold: (fold) => connections.transact(() => foldSteps(dialect, fold)),
+    async post(mail) {
+      try {
+        await connections.transact(() => postSteps(dialect, mail));
+        return true;
+      } catch (error) {
+        if (error instanceof ConflictSignal || violated(error) === "row") return false;
+        throw error;
+      }
+    },
     share: (replica, leaseMs) => connections.transact(() => shareSteps(dialect, replica, leaseMs)),
     leave: (replica) => connections.transact(() => leaveSteps(dialect, replica)),
     settle: (name, value) => connections.transact(() => settleSteps(dialect, name, value)),

@@ -1,5 +1,13 @@
 /** The store's reads, for any dialect that kysely speaks. */
-import type { FeedEntry, KeyRecord, SourceUse } from "@keyover/core";
+import {
+  type FeedEntry,
+  type GapTally,
+  type KeyRecord,
+  type Rotation,
+  rememberedGaps,
+  type SourceUse,
+  wholeRotation,
+} from "@keyover/core";
 import { type Kysely, type RawBuilder, sql } from "kysely";
 import type { Dialect } from "./dialect.ts";
 import type { Boot, Entities, EntityName } from "./entities.ts";
@@ -29,6 +37,8 @@ export function createReads(dialect: Dialect) {
     ...usageReads(db),
     ...fleetReads(db),
     ...rotationReads(db, memberOf),
+    ...dueReads(db),
+    ...noticeReads(db),
     ...auditReads(db),
     async now() {
       const { rows } = await sql<{ now: number }>`select ${dialect.nowMs()} as now`.execute(db);
@@ -46,15 +56,17 @@ export function createReads(dialect: Dialect) {
 
 type RowOf = { rev: number; body: string };
 
-function held<N extends EntityName>(row: RowOf): Held<Entities[N]> {
-  return { rev: Number(row.rev), value: JSON.parse(row.body) as Entities[N] };
+function held<N extends EntityName>(row: RowOf, table?: EntityName): Held<Entities[N]> {
+  const value = JSON.parse(row.body) as Entities[N];
+  const whole = table === "rotation" ? (wholeRotation(value as Rotation) as Entities[N]) : value;
+  return { rev: Number(row.rev), value: whole };
 }
 
 function entityReads(db: Kysely<Database>, memberOf: MemberOf): Pick<Store, "get" | "list" | "count"> {
   return {
     async get(table, id) {
       const { rows } = await sql<RowOf>`select rev, body from ${sql.table(table)} where id = ${id}`.execute(db);
-      return rows[0] === undefined ? undefined : held(rows[0]);
+      return rows[0] === undefined ? undefined : held(rows[0], table);
     },
     async list(table, filter, page: Page) {
       const where = conditions(table, filter, memberOf);
@@ -63,7 +75,7 @@ function entityReads(db: Kysely<Database>, memberOf: MemberOf): Pick<Store, "get
         await sql<RowOf>`select rev, body from ${sql.table(table)} ${whereClause(where)} order by id limit ${page.limit}`.execute(
           db,
         );
-      return rows.map((row) => held(row));
+      return rows.map((row) => held(row, table));
     },
     async count(table, filter) {
       const where = whereClause(conditions(table, filter, memberOf));
@@ -88,12 +100,25 @@ function conditions(table: EntityName, filter: Filter, memberOf: MemberOf): RawB
         : sql`${column(name)} = ${typeof value === "boolean" ? Number(value) : value}`,
     );
   }
+  if (filter.oneOf !== undefined) {
+    const { column: name, values } = filter.oneOf;
+    const from = name === "id" ? sql.ref("id") : column(name);
+    all.push(values.length === 0 ? sql`1 = 0` : sql`${from} in (${sql.join(values)})`);
+  }
   for (const [name, value] of Object.entries(filter.labels ?? {}))
     all.push(sql`${memberOf("labels", name)} = ${value}`);
   if (filter.since !== undefined) all.push(sql`${column(filter.since.column)} >= ${filter.since.at}`);
   for (const until of filter.until ?? []) all.push(sql`${column(until.column)} < ${until.at}`);
   if (filter.notes !== undefined)
     all.push(sql`lower(${memberOf("notes")}) like ${containing(filter.notes)} escape '\\'`);
+  const { consumerLabel } = filter.ofKeys ?? {};
+  if (consumerLabel !== undefined) {
+    const { name, value } = consumerLabel;
+    // Within the inner question `body` is the consumer's.
+    all.push(
+      sql`exists (select 1 from consumer where consumer.id = ${sql.ref("key.consumer_id")} and ${memberOf("labels", name)} = ${value})`,
+    );
+  }
   return [...all, ...keyConditions(filter.ofKeys ?? {})];
 }
 
@@ -189,24 +214,35 @@ function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "buckets"> {
     async uses(keyId) {
       const sources = await db
         .selectFrom("source_use")
-        .select(["source_id", "network", "client", "instance", "last_seen", "longest_gap_ms"])
+        .select(["source_id", "network", "client", "instance", "last_seen", "longest_gap_ms", "gaps_since", "gaps_to"])
         .where("key_id", "=", keyId)
         .execute();
       const bySource = new Map(
         sources.map((source) => {
           const { network, client, instance } = source;
           const lastSeen = Number(source.last_seen);
+          // Somebody wrote of it who tallies no silences, or nobody has since they are tallied.
+          const gapsSince = Number(source.gaps_to) === lastSeen ? Number(source.gaps_since) : lastSeen;
           const longestGapMs = Number(source.longest_gap_ms);
-          const use: SourceUse = { source: { network, client, instance }, lastSeen, longestGapMs, versions: {} };
-          return [source.source_id, use];
+          const use = { source: { network, client, instance }, lastSeen, longestGapMs, gapsSince };
+          return [source.source_id, { ...use, versions: {} as SourceUse["versions"], gaps: [] as GapTally[] }];
         }),
       );
       const versions = await db
         .selectFrom("version_use")
-        .select(["source_id", "version", "first_seen", "last_seen", "accepted", "refused"])
+        .select([
+          "source_id",
+          "version",
+          "first_seen",
+          "last_seen",
+          "accepted",
+          "refused",
+          "refused_run",
+          "refused_from",
+        ])
         .where("key_id", "=", keyId)
         .execute();
-      for (const { source_id, version, first_seen, last_seen, accepted, refused } of versions) {
+      for (const { source_id, version, first_seen, last_seen, accepted, refused, ...run } of versions) {
         const use = bySource.get(source_id);
         if (use === undefined) continue;
         use.versions[version] = {
@@ -214,9 +250,20 @@ function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "buckets"> {
           last: Number(last_seen),
           accepted: Number(accepted),
           refused: Number(refused),
+          refusedRun: { count: Number(run.refused_run ?? 0), since: Number(run.refused_from ?? first_seen) },
         };
       }
-      return [...bySource.values()];
+      const gaps = await db
+        .selectFrom("source_gap")
+        .select(["source_id", "slice", "rung", "count", "longest_ms", "second_ms"])
+        .where("key_id", "=", keyId)
+        .execute();
+      for (const { source_id, slice, rung, count, longest_ms, second_ms } of gaps) {
+        const [longestMs, secondMs] = [Number(longest_ms), Number(second_ms)];
+        const tally = { slice: Number(slice), rung: Number(rung), count: Number(count), longestMs, secondMs };
+        bySource.get(source_id)?.gaps.push(tally);
+      }
+      return [...bySource.values()].map((use) => ({ ...use, gaps: rememberedGaps(use.gaps, use.lastSeen) }));
     },
     async buckets(keyId, from, to) {
       const rows = await db
@@ -301,6 +348,19 @@ function bootOf(body: string): Boot {
   return { applied: 0, host: "", adoption: 0, ...(JSON.parse(body) as Partial<Boot>) } as Boot;
 }
 
+function dueReads(db: Kysely<Database>): Pick<Store, "dueKeys"> {
+  return {
+    async dueKeys(what, now, exceptApis, limit) {
+      let query = db.selectFrom("key").select(["rev", "body"]).where(what, "<=", now).where(what, "is not", null);
+      // A key that is in rotation waits for its end.
+      if (what === "rotate_at") query = query.where("rotation_id", "is", null);
+      if (exceptApis.length > 0) query = query.where("api_id", "not in", exceptApis);
+      const rows = await query.orderBy(what).limit(limit).execute();
+      return rows.map((row) => held<"key">(row));
+    },
+  };
+}
+
 function rotationReads(
   db: Kysely<Database>,
   memberOf: MemberOf,
@@ -314,7 +374,9 @@ function rotationReads(
       const { rows } = await sql<{ key_id: string; version: number }>`
         select version.key_id as key_id, version.number as version from sealed join version on version.id = sealed.id
           where exists (select 1 from version_use where version_use.key_id = version.key_id
-            and version_use.version = version.number and accepted > 0)`.execute(db);
+            and version_use.version = version.number and version_use.last_seen >= version.created_at and accepted > 0)`.execute(
+        db,
+      );
       return rows.map(({ key_id, version }) => ({ keyId: key_id, version: Number(version) }));
     },
     async usedSuccessors() {
@@ -324,6 +386,17 @@ function rotationReads(
         select 1 from version_use where version_use.key_id = rotation.key_id
           and version_use.version = cast(${memberOf("to")} as integer) and accepted > 0)`.execute(db);
       return rows.map(({ id }) => id);
+    },
+  };
+}
+
+function noticeReads(db: Kysely<Database>): Pick<Store, "overdue"> {
+  return {
+    async overdue(what, now, except, limit) {
+      let query = db.selectFrom("notice").select(["rev", "body"]).where(what, "<=", now);
+      if (except.length > 0) query = query.where("channel_id", "not in", except);
+      const rows = await query.orderBy(what).limit(limit).execute();
+      return rows.map((row) => held<"notice">(row));
     },
   };
 }

@@ -21,6 +21,87 @@ export interface SchemaStep {
 /** Parts of the engine's work; a rotation's is its id's CRC-32 modulo this. */
 export const SHARDS = 16;
 
+/**
+ * `rotate_at` and `expiry_at` are plain columns: a program that does not know them carries the members in `body` along as they are, and
+ * leaves the columns alone, so both stay equal. Keys from before have none until `upgrade` has gone over them.
+ */
+const policiesStep: SchemaStep = {
+  does: "policies, what they are attached to, and when keys rotate by themselves",
+  worksFrom: 2,
+  statements: [
+    `create table "policy" (id text primary key, rev integer not null, body text not null, name text)`,
+    `create unique index "policy_unique_0" on "policy" (name)`,
+    `create table "policy_version" (
+        id text primary key, rev integer not null, body text not null, policy_id text, name text
+    )`,
+    `create index "policy_version_by_0" on "policy_version" (policy_id, id)`,
+    `create index "policy_version_by_1" on "policy_version" (name, id)`,
+    `create table "attachment" (
+        id text primary key, rev integer not null, body text not null, policy_id text, target text
+    )`,
+    `create unique index "attachment_unique_0" on "attachment" (policy_id, target)`,
+    `create index "attachment_by_0" on "attachment" (target)`,
+    `create table "replan" (id text primary key, rev integer not null, body text not null, created_at bigint)`,
+    `insert into "replan" (id, rev, body, created_at)
+      select '0', 1, '{"id":"0","apiId":null,"consumerId":null,"keyId":null,"after":"","cause":"upgrade","createdAt":0}', 0
+      where exists (select 1 from "key")`,
+    `alter table "key" add column rotate_at bigint`,
+    `alter table "key" add column expiry_at bigint`,
+    `create index "key_by_2" on "key" (rotate_at) where rotation_id is null and rotate_at is not null`,
+    `create index "key_by_3" on "key" (expiry_at) where expiry_at is not null`,
+  ],
+};
+
+/** The outbox of events, the notices that become of them, and the channels that they go through. */
+const noticesStep: SchemaStep = {
+  does: "notices: channels, an outbox, what was sent",
+  worksFrom: 2,
+  statements: [
+    `create table "channel" (
+        id text primary key, rev integer not null, body text not null, name text, consumer_id text
+    )`,
+    `create unique index "channel_unique_0" on "channel" (name)`,
+    `create index "channel_by_0" on "channel" (consumer_id, id)`,
+    `create table "notice_event" (
+        id text primary key, rev integer not null, body text not null, at bigint, dedupe text, waits bigint
+    )`,
+    `create unique index "notice_event_unique_0" on "notice_event" (dedupe)`,
+    `create index "notice_event_by_0" on "notice_event" (waits, id)`,
+    `create index "notice_event_by_1" on "notice_event" (at)`,
+    `create table "notice" (
+        id text primary key, rev integer not null, body text not null, channel_id text, consumer_id text, state text,
+        collects text, due_at bigint, escalate_at bigint, created_at bigint
+    )`,
+    `create index "notice_by_0" on "notice" (channel_id, id)`,
+    `create index "notice_by_1" on "notice" (state, id)`,
+    `create index "notice_by_2" on "notice" (consumer_id, id)`,
+    `create index "notice_by_3" on "notice" (collects) where collects is not null`,
+    `create index "notice_by_4" on "notice" (due_at, channel_id) where due_at is not null`,
+    `create index "notice_by_5" on "notice" (escalate_at) where escalate_at is not null`,
+    `create index "notice_by_6" on "notice" (created_at)`,
+  ],
+};
+
+/**
+ * The program before leaves `gaps_to` behind `last_seen`, by which the new one knows that silences went by untallied; and counts no runs of refusals,
+ * so some may be missing from one.
+ */
+const silencesStep: SchemaStep = {
+  does: "the silences of each source, tallied, and refusals since the last accepted use",
+  worksFrom: 2,
+  statements: [
+    `alter table source_use add column gaps_since bigint`,
+    `alter table source_use add column gaps_to bigint`,
+    `alter table version_use add column refused_run bigint`,
+    `alter table version_use add column refused_from bigint`,
+    `create table source_gap (
+        key_id text not null, source_id text not null, slice bigint not null, rung integer not null,
+        count bigint not null, longest_ms bigint not null, second_ms bigint not null,
+        primary key (key_id, source_id, slice, rung)
+    )`,
+  ],
+};
+
 /** First to last; `schema_version` holds the number of the last one done. */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -144,6 +225,9 @@ export const schemaSteps: readonly SchemaStep[] = [
       `create index "remembered_key_by_0" on "remembered_key" (api_id, id)`,
     ],
   },
+  policiesStep,
+  noticesStep,
+  silencesStep,
 ];
 
 export const SCHEMA_VERSION = schemaSteps.length;

@@ -14,7 +14,7 @@ import { ConflictSignal, checked, type QueryAnswer, type Steps } from "./stateme
 import { type CommitOutcome, SchemaError, StorageFullError, type Store } from "./store.ts";
 import type { Database } from "./tables.ts";
 import { foldSteps, usageSteps } from "./usage-writes.ts";
-import { commitSteps, pruneSteps } from "./writes.ts";
+import { commitSteps, postSteps, pruneSteps } from "./writes.ts";
 
 /** The folder is in use by another process. */
 export class FolderInUseError extends Error {
@@ -181,6 +181,15 @@ function storeOn(sqlite: Sqlite, options: { now: Now; shared: boolean; close: ()
     },
     async fold(fold) {
       transact(() => foldSteps(dialect, fold));
+    },
+    async post(mail) {
+      try {
+        transact(() => postSteps(dialect, mail));
+        return true;
+      } catch (error) {
+        if (error instanceof ConflictSignal || codeOf(error) === "SQLITE_CONSTRAINT_PRIMARYKEY") return false;
+        throw error;
+      }
     },
     async share(replica, leaseMs) {
       return transact(() => shareSteps(dialect, replica, leaseMs));

@@ -2,7 +2,9 @@
 import { sha256Text } from "@keyover/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { chainStart, verifyChain } from "./audit-chain.ts";
+import { dueSuite } from "./due.test-suite.ts";
 import { fleetSuite } from "./fleet.test-suite.ts";
+import { outboxSuite } from "./outbox.test-suite.ts";
 import { replicaSuite } from "./replica.test-suite.ts";
 import {
   AT,
@@ -41,6 +43,8 @@ export function storeSuite(name: string, openStore: () => Promise<Store>): void 
     usageSuite(() => store);
     fleetSuite(() => store);
     replicaSuite(() => store);
+    outboxSuite(() => store);
+    dueSuite(() => store);
     pruneSuite(() => store);
   });
 }

@@ -1,19 +1,22 @@
 /**
- * The store: reads, and two writes that can never touch each other's tables.
+ * The store: reads, and writes that can never touch each other's tables.
  *
  * - `commit(batch)` changes the inventory: it checks that what was read is unchanged, and writes rows, audit entries, feed
  *   entries and the idempotency record together, or answers `conflict` and writes nothing. No transaction is held open
  *   across an await of the caller's.
  * - `record(usage)` adds telemetry: sightings, coverage, boots. It reaches no table that holds a credential (I16), and dropping
  *   all that it ever wrote leaves every key working.
+ * - `post(mail)` moves notices along (notice-entities.ts). It reaches the outbox and the notices alone; what is raised by a change is
+ *   raised in that change's commit.
  *
- * Both are durable when they resolve. A full disk rejects with `StorageFullError` and leaves everything as it was.
+ * All are durable when they resolve. A full disk rejects with `StorageFullError` and leaves everything as it was.
  *
  * Several authority processes may share one database. The log carries what they have to tell each other (`changes`), the bell
  * (`listen`, `ring`) only wakes; who does which part of the engine's work is decided by `share`, and proven in each commit by a `Fence`.
  */
-import type { FeedEntry, KeyRecord, SourceUse } from "@keyover/core";
+import type { FeedEntry, Key, KeyRecord, SourceUse } from "@keyover/core";
 import type { Boot, Entities, EntityName } from "./entities.ts";
+import type { Notice, NoticeDraft } from "./notice-entities.ts";
 
 /** An entity as read, with the revision that a later write must still find. */
 export interface Held<T> {
@@ -30,6 +33,17 @@ export type Write = {
 /** Convenience: a write for a fresh entity, or over one that was read. */
 export function put<N extends EntityName>(name: N, value: Entities[N], held?: Held<Entities[N]>): Write {
   return { put: name, value, expect: held?.rev ?? 0 } as Write;
+}
+
+type Mailed<N extends "notice_event" | "notice"> = Extract<Write, { put: N }>;
+
+/** The same, for `post`. */
+export function mailed<N extends "notice_event" | "notice">(
+  name: N,
+  value: Entities[N],
+  held?: Held<Entities[N]>,
+): Mailed<N> {
+  return put(name, value, held) as Mailed<N>;
 }
 
 /** Something read that must not have changed, though it is not written. */
@@ -86,6 +100,16 @@ export interface Batch {
   /** First of all, an api's feed goes on behind this number, and forgets its entries: nobody can follow on from before. */
   feedBehind?: { apiId: string; seq: number } | undefined;
   idempotency?: IdempotencyRecord | undefined;
+  /** What somebody should hear of this change: a row of the outbox each, unless its `dedupe` was raised before. */
+  notices?: readonly NoticeDraft[] | undefined;
+}
+
+/** What a change of no key says, and how far notices have come. */
+export interface Mail {
+  fence?: Fence | undefined;
+  /** Raised by time or by silence, not by a change. */
+  raise?: readonly NoticeDraft[] | undefined;
+  writes?: readonly Mailed<"notice_event" | "notice">[] | undefined;
 }
 
 export type CommitOutcome =
@@ -174,6 +198,8 @@ export interface Page {
 
 /** Filters by lifted column (tables.ts) and, for keys and consumers, by labels. */
 export interface Filter {
+  /** `id` or a lifted column is one of these. */
+  oneOf?: { column: string; values: readonly string[] } | undefined;
   equals?: Record<string, string | number | boolean | null | undefined>;
   labels?: Record<string, string> | undefined;
   /** Lifted time columns, `created_at` and the like. */
@@ -194,6 +220,8 @@ export interface KeyFilter {
   /** The current version was activated at or after, or before, this time. */
   activatedSince?: number | undefined;
   activatedUntil?: number | undefined;
+  /** Of consumers that carry it. */
+  consumerLabel?: { name: string; value: string } | undefined;
 }
 
 /** Requests in one bucket of time. */
@@ -216,6 +244,8 @@ export interface Store {
   /** Answers the boots whose rows had changed: nothing of their reports was written. */
   record(usage: Usage): Promise<{ lost: string[] }>;
   fold(fold: Fold): Promise<void>;
+  /** False: a row was changed meanwhile, or the work is another process's; nothing was written. */
+  post(mail: Mail): Promise<boolean>;
 
   /** False if no other process can use this database: then all work is ours, and no fence is needed. */
   readonly shared: boolean;
@@ -253,6 +283,13 @@ export interface Store {
   boots(apiId: string, limit: number): Promise<Boot[]>;
   fleet(apiId: string, now: number): Promise<FleetRows>;
 
+  /** Keys whose rotation is to be started, or whose expiry looked at, by now: the longest overdue first, none of these apis. */
+  dueKeys(
+    what: "rotate_at" | "expiry_at",
+    now: number,
+    exceptApis: readonly string[],
+    limit: number,
+  ): Promise<Held<Key>[]>;
   /** Rotations that have not ended, by id, in order. */
   liveRotations(): Promise<string[]>;
   /** Rotations whose successor is offered and has been used. */
@@ -260,11 +297,25 @@ export interface Store {
   /** Versions whose secret still lies sealed though they have been used. */
   provenSecrets(): Promise<{ keyId: string; version: number }[]>;
 
+  /** Notices to be sent, or to go on to the next channel, up to `now`: the longest overdue first, none of these channels. */
+  overdue(
+    what: "due_at" | "escalate_at",
+    now: number,
+    except: readonly string[],
+    limit: number,
+  ): Promise<Held<Notice>[]>;
+
   audit(afterSeq: number, limit: number, subject?: string): Promise<AuditEntry[]>;
   idempotency(id: string): Promise<IdempotencyRecord | undefined>;
 
-  /** Forgets what is past keeping: old feed entries, idempotency records, buckets, boots. */
-  prune(before: { feedKeep: number; idempotency: number; buckets: number; boots: number }): Promise<void>;
+  /** Forgets what is past keeping: old feed entries, idempotency records, buckets, boots; notices that are through, and their events. */
+  prune(before: {
+    feedKeep: number;
+    idempotency: number;
+    buckets: number;
+    boots: number;
+    notices?: number | undefined;
+  }): Promise<void>;
   /** Rejects if the store can't answer. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -2,6 +2,7 @@
  * Each entity is a row of `id`, `rev`, the whole as JSON in `body`, and the columns lifted out of it that are searched by.
  * A new member of an entity needs no migration; a new search needs a lifted column.
  */
+import { targetText } from "@keyover/core";
 import type { Entities, EntityName } from "./entities.ts";
 
 export type Lifted = string | number | null;
@@ -20,6 +21,8 @@ export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string,
     expires_at: key.expiresAt,
     created_at: key.createdAt,
     created_by: key.createdBy,
+    rotate_at: key.rotateAt ?? null,
+    expiry_at: key.expiryAt ?? null,
   }),
   version: (version) => ({
     key_id: version.keyId,
@@ -50,6 +53,21 @@ export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string,
   }),
   restore_mark: (mark) => ({ api_id: mark.apiId }),
   remembered_key: (remembered) => ({ api_id: remembered.apiId }),
+  policy: (policy) => ({ name: policy.name }),
+  policy_version: (version) => ({ policy_id: version.policyId, name: version.name }),
+  attachment: (attachment) => ({ policy_id: attachment.policyId, target: targetText(attachment.target) }),
+  replan: (replan) => ({ created_at: replan.createdAt }),
+  channel: (channel) => ({ name: channel.name, consumer_id: channel.consumerId }),
+  notice_event: (raised) => ({ at: raised.at, dedupe: raised.dedupe, waits: raised.spreadAt === null ? 1 : 0 }),
+  notice: (notice) => ({
+    channel_id: notice.channelId,
+    consumer_id: notice.consumerId,
+    state: notice.state,
+    collects: notice.collects ? notice.channelId : null,
+    due_at: notice.dueAt,
+    escalate_at: notice.escalateAt,
+    created_at: notice.createdAt,
+  }),
 };
 
 interface EntityRow {
@@ -83,6 +101,18 @@ export type Database = { [N in EntityName]: EntityRow } & {
     instance: string;
     last_seen: number;
     longest_gap_ms: number;
+    /** Null where a program has written that tallies no silences. */
+    gaps_since: number | null;
+    gaps_to: number | null;
+  };
+  source_gap: {
+    key_id: string;
+    source_id: string;
+    slice: number;
+    rung: number;
+    count: number;
+    longest_ms: number;
+    second_ms: number;
   };
   version_use: {
     key_id: string;
@@ -92,6 +122,9 @@ export type Database = { [N in EntityName]: EntityRow } & {
     last_seen: number;
     accepted: number;
     refused: number;
+    /** Null where a program has written that counts none. */
+    refused_run: number | null;
+    refused_from: number | null;
   };
   usage_bucket: { key_id: string; version: number; start: number; accepted: number; refused: number };
   boot: {
@@ -125,6 +158,8 @@ export const liftedColumns: { [N in EntityName]: readonly string[] } = {
     "expires_at",
     "created_at",
     "created_by",
+    "rotate_at",
+    "expiry_at",
   ],
   version: ["key_id", "number", "state", "sha256", "compromised", "created_at", "activated_at"],
   rotation: ["key_id", "api_id", "phase", "ended", "created_at"],
@@ -133,4 +168,11 @@ export const liftedColumns: { [N in EntityName]: readonly string[] } = {
   restoration: ["waits"],
   restore_mark: ["api_id"],
   remembered_key: ["api_id"],
+  policy: ["name"],
+  policy_version: ["policy_id", "name"],
+  attachment: ["policy_id", "target"],
+  replan: ["created_at"],
+  channel: ["name", "consumer_id"],
+  notice_event: ["at", "dedupe", "waits"],
+  notice: ["channel_id", "consumer_id", "state", "collects", "due_at", "escalate_at", "created_at"],
 };

@@ -7,10 +7,11 @@
  *
  * Everything is written in one order for everybody: two processes that write the same rows the other way round would wait for each other.
  */
-import { sourceId } from "@keyover/core";
+import { GAP_FLOOR_MS, sourceId } from "@keyover/core";
 import { sql } from "kysely";
 import type { Dialect } from "./dialect.ts";
 import type { Boot } from "./entities.ts";
+import { endsSilence, forgetGaps, gapBetween, gapWithin } from "./gap-writes.ts";
 import { type QueryAnswer, type Statement, type Steps, statement, together } from "./statements.ts";
 import { type BootReport, BUCKET_MS, type Fold, type Usage, type UsageRow } from "./store.ts";
 
@@ -26,7 +27,7 @@ export function* usageSteps(dialect: Dialect, usage: Usage): Steps<{ lost: strin
   return { value: { lost }, last: rowStatements(dialect, boundSources(rows, known).sort(compareRows)) };
 }
 
-/** Rows in one transaction, unless one report has more. Each is two statements or three; more would be too long under way. */
+/** Rows in one transaction, unless one report has more. Each is two statements to six; more would be too long under way. */
 const ROWS_TOGETHER_MAX = 2_000;
 
 /** The same usage in parts that are each written by themselves, where a transaction's time is bounded. */
@@ -101,61 +102,89 @@ function compare(a: string, b: string): number {
 /** Sums end here, so that they stay whole numbers wherever they are read. */
 const COUNT_MAX = 2 ** 52;
 
-function rowStatements(dialect: Dialect, rows: readonly UsageRow[]): Statement[] {
+function rowStatements(dialect: Dialect, rows: readonly KnownRow[]): Statement[] {
   const { db } = dialect;
   const greatest = sql.raw(dialect.greatest);
   const least = sql.raw(dialect.least);
+  // A program that tallies no silences leaves `gaps_to` behind: then they are whole only since where it was found.
   const ofSource = (row: UsageRow) => {
     const { network, client, instance } = row.source;
-    return sql`insert into source_use (key_id, source_id, network, client, instance, last_seen, longest_gap_ms)
-      values (${row.keyId}, ${row.sourceId}, ${network}, ${client}, ${instance}, ${row.last}, ${row.longestGapMs})
+    return sql`insert into source_use (key_id, source_id, network, client, instance, last_seen, longest_gap_ms, gaps_since, gaps_to)
+      values (${row.keyId}, ${row.sourceId}, ${network}, ${client}, ${instance}, ${row.last}, ${row.longestGapMs}, ${row.first}, ${row.last})
       on conflict (key_id, source_id) do update set
         longest_gap_ms = ${greatest}(source_use.longest_gap_ms, excluded.longest_gap_ms, ${row.first} - source_use.last_seen,
           (select min(first_seen) from version_use where key_id = ${row.keyId} and source_id = ${row.sourceId}) - ${row.last}),
+        gaps_since = case when source_use.gaps_to = source_use.last_seen then source_use.gaps_since else source_use.last_seen end,
+        gaps_to = ${greatest}(source_use.last_seen, excluded.last_seen),
         last_seen = ${greatest}(source_use.last_seen, excluded.last_seen)`;
   };
   const ofVersion = (row: UsageRow) =>
-    sql`insert into version_use (key_id, version, source_id, first_seen, last_seen, accepted, refused)
-      values (${row.keyId}, ${row.version}, ${row.sourceId}, ${row.first}, ${row.last}, ${row.accepted}, ${row.refused})
+    sql`insert into version_use (key_id, version, source_id, first_seen, last_seen, accepted, refused, refused_run, refused_from)
+      values (${row.keyId}, ${row.version}, ${row.sourceId}, ${row.first}, ${row.last}, ${row.accepted}, ${row.refused},
+        ${row.refused}, ${row.first})
       on conflict (key_id, version, source_id) do update set
+        refused_from = case when excluded.accepted > 0
+          then case when excluded.last_seen >= version_use.last_seen then excluded.refused_from else version_use.refused_from end
+          when coalesce(version_use.refused_run, 0) = 0 then excluded.refused_from
+          else ${least}(version_use.refused_from, excluded.refused_from) end,
+        refused_run = case when excluded.accepted > 0
+          then case when excluded.last_seen >= version_use.last_seen then excluded.refused_run else version_use.refused_run end
+          else ${least}(coalesce(version_use.refused_run, 0) + excluded.refused_run, ${COUNT_MAX}) end,
         first_seen = ${least}(version_use.first_seen, excluded.first_seen),
         last_seen = ${greatest}(version_use.last_seen, excluded.last_seen),
         accepted = ${least}(version_use.accepted + excluded.accepted, ${COUNT_MAX}),
         refused = ${least}(version_use.refused + excluded.refused, ${COUNT_MAX})`;
+  const ofRow = (row: KnownRow) => {
+    const between = endsSilence(row, row.lastSeen);
+    const within = row.longestGapMs >= GAP_FLOOR_MS;
+    return [
+      ...(between ? [gapBetween(dialect, row)] : []),
+      ofSource(row),
+      ofVersion(row),
+      ...(within ? [gapWithin(dialect, row)] : []),
+      ...(between || within ? [forgetGaps(row)] : []),
+    ];
+  };
   const ofBucket = (bucket: Bucket) =>
     sql`insert into usage_bucket (key_id, version, start, accepted, refused)
       values (${bucket.keyId}, ${bucket.version}, ${bucket.start}, ${bucket.accepted}, ${bucket.refused})
       on conflict (key_id, start, version) do update set
         accepted = ${least}(usage_bucket.accepted + excluded.accepted, ${COUNT_MAX}),
         refused = ${least}(usage_bucket.refused + excluded.refused, ${COUNT_MAX})`;
-  return [...rows.flatMap((row) => [ofSource(row), ofVersion(row)]), ...bucketsOf(rows).map(ofBucket)].map((query) =>
-    statement(db, query),
-  );
+  return [...rows.flatMap(ofRow), ...bucketsOf(rows).map(ofBucket)].map((query) => statement(db, query));
 }
 
 /** A key's sources past this number are one: whoever holds a key, even a dead one, can make up as many as it likes. */
 const SOURCES_PER_KEY_MAX = 300;
 const OTHER = { network: "other", client: "other", instance: "" };
 
+/** A row, and when its source was last seen before, by an earlier read; undefined if the source was not there. */
+interface KnownRow extends UsageRow {
+  lastSeen: number | undefined;
+}
+
 function sourcesStatement({ db }: Dialect, row: UsageRow): Statement {
   return statement(
     db,
-    sql`select count(*) as sources, sum(case when source_id = ${row.sourceId} then 1 else 0 end) as known
+    sql`select count(*) as sources, max(case when source_id = ${row.sourceId} then last_seen end) as seen,
+        max(case when source_id = ${sourceId(OTHER)} then last_seen end) as other_seen
       from source_use where key_id = ${row.keyId}`,
   );
 }
 
-function boundSources(rows: readonly UsageRow[], answers: readonly QueryAnswer[]): UsageRow[] {
+function boundSources(rows: readonly UsageRow[], answers: readonly QueryAnswer[]): KnownRow[] {
   const added = new Map<string, Set<string>>();
+  const timeOf = (value: unknown) => (value === null || value === undefined ? undefined : Number(value));
   return rows.map((row, i) => {
-    const { sources = 0, known = 0 } = (answers[i]?.rows[0] ?? {}) as { sources?: number; known?: number | null };
+    const answer = answers[i]?.rows[0];
+    const lastSeen = timeOf(answer?.seen);
     const fresh = added.get(row.keyId) ?? new Set();
     added.set(row.keyId, fresh);
-    if (Number(known ?? 0) > 0 || fresh.has(row.sourceId)) return row;
-    if (Number(sources) + fresh.size >= SOURCES_PER_KEY_MAX)
-      return { ...row, source: OTHER, sourceId: sourceId(OTHER) };
+    if (lastSeen !== undefined || fresh.has(row.sourceId)) return { ...row, lastSeen };
+    if (Number(answer?.sources ?? 0) + fresh.size >= SOURCES_PER_KEY_MAX)
+      return { ...row, source: OTHER, sourceId: sourceId(OTHER), lastSeen: timeOf(answer?.other_seen) };
     fresh.add(row.sourceId);
-    return row;
+    return { ...row, lastSeen };
   });
 }
 

@@ -18,26 +18,32 @@ const sightings = fc.array(
   { minLength: 1, maxLength: 12 },
 );
 
+/** From within a second to years: silences that are tallied, and some that are forgotten. */
+const units = fc.constantFrom(1, 1_000, 300_000, 86_400_000, 4 * 86_400_000);
+
 export function usageSuite(current: () => Store): void {
   const row = (sighting: Sighting) => {
     const { key, source, ...rest } = sighting;
     return { ...rest, keyId: key, sourceId: sourceId(source), source };
   };
-  const bySource = (uses: SourceUse[]) => [...uses].sort((a, b) => (sourceId(a.source) < sourceId(b.source) ? -1 : 1));
+  const bySource = (uses: SourceUse[]) =>
+    uses
+      .map((use) => ({ ...use, gaps: use.gaps.toSorted((a, b) => a.slice - b.slice || a.rung - b.rung) }))
+      .sort((a, b) => (sourceId(a.source) < sourceId(b.source) ? -1 : 1));
 
   describe("usage", () => {
     test("adds up as core's fold says, in whatever order and batches it comes", async () => {
       let run = 0;
       await fc.assert(
-        fc.asyncProperty(sightings, fc.boolean(), async (list, together) => {
+        fc.asyncProperty(sightings, units, fc.boolean(), async (list, unit, together) => {
           const key = `key_${run++}`;
           const all: Sighting[] = list.map(({ source, first, length, gap, ...rest }) => ({
             ...rest,
             key,
             source: { network: "203.0.113.0/24", client: source, instance: "" },
-            first: AT + first,
-            last: AT + first + length,
-            longestGapMs: Math.min(gap, length),
+            first: AT + first * unit,
+            last: AT + (first + length) * unit,
+            longestGapMs: Math.min(gap, length) * unit,
           }));
           if (together) await current().record({ rows: all.map(row), reports: [] });
           else for (const each of all) await current().record({ rows: [row(each)], reports: [] });
@@ -46,8 +52,18 @@ export function usageSuite(current: () => Store): void {
             folded.set(sourceId(each.source), foldSighting(folded.get(sourceId(each.source)), each));
           expect(bySource(await current().uses(key))).toEqual(bySource([...folded.values()]));
         }),
-        { numRuns: 60 },
+        { numRuns: 120 },
       );
+    });
+
+    test("two that end one silence at the same time tally it once, whichever process hears them", async () => {
+      const DAY = 86_400_000;
+      const seen = (at: number) => ({ rows: [aUse({ first: at, last: at })], reports: [] });
+      await current().record(seen(AT));
+      for (let day = 1; day <= 10; day++)
+        await Promise.all([0, 1, 2, 3].map((i) => current().record(seen(AT + day * DAY + i))));
+      const [use] = await current().uses("key_a");
+      expect(use?.gaps.reduce((sum, { count }) => sum + count, 0)).toBe(10);
     });
 
     test("is counted in buckets by the time that a sighting ended", async () => {

@@ -1,5 +1,5 @@
 /**
- * `commit` and `prune` as generators of statements (statements.ts).
+ * `commit`, `post` and `prune` as generators of statements (statements.ts).
  *
  *     guards, rows ─▶ heads of the feeds, head of the audit log ─▶ entries, COMMIT
  *
@@ -11,8 +11,9 @@ import type { FeedEntry, KeyRecord } from "@keyover/core";
 import { sql } from "kysely";
 import { chainHash } from "./audit-chain.ts";
 import type { Dialect } from "./dialect.ts";
+import { outboxStatements } from "./outbox-writes.ts";
 import { type QueryAnswer, rowsOf, type Statement, type Steps, statement } from "./statements.ts";
-import type { Batch, Check, CommitOutcome, Fence, Store, Write } from "./store.ts";
+import type { Batch, Check, CommitOutcome, Fence, Mail, Store, Write } from "./store.ts";
 import { type Lifted, lifted } from "./tables.ts";
 
 /** Where a commit stands in the log, so that it can be found again when its outcome got lost on the way. */
@@ -42,8 +43,20 @@ export function* commitSteps(dialect: Dialect, batch: Batch, mark: CommitMark): 
   const feed = numbered(batch.feed, new Map(before));
   return {
     value: { ok: true, feed },
-    last: [...feedStatements(dialect, feed), ...auditStatements(dialect, batch.audit, mark, heads.at(-1))],
+    last: [
+      ...feedStatements(dialect, feed),
+      ...outboxStatements(dialect, batch.notices ?? [], JSON.stringify(heads.at(-1)?.rows[0])),
+      ...auditStatements(dialect, batch.audit, mark, heads.at(-1)),
+    ],
   };
+}
+
+/** A second time it conflicts with itself, and nothing is lost: whoever posts reads again. */
+export function* postSteps(dialect: Dialect, { fence, raise = [], writes = [] }: Mail): Steps<void> {
+  const guarded = writes.map((write) => writeStatement(dialect, write));
+  if (fence !== undefined) guarded.unshift(fenceStatement(dialect, fence));
+  if (guarded.length > 0) yield guarded;
+  return { value: undefined, last: outboxStatements(dialect, raise, "") };
 }
 
 /** In the order in which their conflicts are answered. */
@@ -173,6 +186,12 @@ export function* pruneSteps({ db }: Dialect, before: Parameters<Store["prune"]>[
     sql`delete from idempotency where created_at < ${before.idempotency}`,
     sql`delete from usage_bucket where start < ${before.buckets}`,
     sql`delete from boot where answers_until < ${before.boots}`,
+    ...(before.notices === undefined
+      ? []
+      : [
+          sql`delete from notice where created_at < ${before.notices} and due_at is null and escalate_at is null`,
+          sql`delete from notice_event where at < ${before.notices} and waits = 0`,
+        ]),
   ].map((query) => statement(db, query));
   return { value: undefined, last };
 }

@@ -3,7 +3,17 @@ import type { z } from "zod";
 import type { Access } from "../auth.ts";
 import { problem } from "../schemas.ts";
 
-type Tag = "apis" | "consumers" | "keys" | "rotations" | "holder" | "tokens" | "feed" | "operations";
+type Tag =
+  | "apis"
+  | "consumers"
+  | "keys"
+  | "rotations"
+  | "policies"
+  | "holder"
+  | "tokens"
+  | "notices"
+  | "feed"
+  | "operations";
 
 export interface CallAbout {
   tag: Tag;

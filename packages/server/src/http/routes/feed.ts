@@ -7,8 +7,8 @@ import { z } from "zod";
 import { welcomeOf } from "../../feed/fleet.ts";
 import type { Sink } from "../../feed/hub.ts";
 import type { Outcome } from "../../outcome.ts";
-import { epochOf } from "../../restore/restorations.ts";
-import type { Api } from "../../store/entities.ts";
+import { epochOf, raised } from "../../restore/restorations.ts";
+import type { Api, Restoration } from "../../store/entities.ts";
 import type { Store } from "../../store/store.ts";
 import { access, actorOf, followedEnvironments } from "../auth.ts";
 import * as wire from "../feed-schemas.ts";
@@ -94,10 +94,11 @@ export function feedRoutes(app: App, rooms: Rooms): void {
       const scope = await followed(request, reply, request.params.api);
       if (scope === undefined) return reply;
       const head: SnapshotHead = { seq: await store.feedHead(scope.api.id), now: world.clock.now() };
+      const restoration = (await restorations.of(scope.api.id))?.value;
       return reply
         .header("content-type", "application/x-ndjson")
         .header("cache-control", "no-store")
-        .send(Readable.from(snapshotLines(store, scope.api.id, scope.environments, head)) as never);
+        .send(Readable.from(snapshotLines(store, scope.api.id, scope.environments, head, restoration)) as never);
     },
   );
 
@@ -118,7 +119,14 @@ export function feedRoutes(app: App, rooms: Rooms): void {
     async (request, reply) => {
       const scope = await followed(request, reply, request.params.api);
       if (scope === undefined) return reply;
-      const { after } = request.query;
+      const { after, boot } = request.query;
+      const since = await restorations.restoredAt(scope.api.id);
+      if (since > 0 && boot !== undefined) {
+        // One that has slept through the reconciliation: what it knows was not compared. It registers, and is asked.
+        const known = await fleet.boot(scope.api.id, boot, actorOf(request));
+        if (known === undefined || known.registeredAt < since)
+          return sendProblem(reply, "unknown_boot", `the database was restored since ${boot} was registered`);
+      }
       const headSeq = await store.feedHead(scope.api.id);
       if (after > headSeq)
         return sendProblem(reply, "feed_ahead", `the feed has reached ${headSeq}; ${after} is in its future`, {
@@ -158,8 +166,14 @@ export function feedRoutes(app: App, rooms: Rooms): void {
       bodyLimit: REPORT_BYTES_MAX,
     },
     async (request, reply) => {
-      const scope = await followed(request, reply, request.params.api);
+      const scope = await granted(request, reply, request.params.api);
       if (scope === undefined) return reply;
+      const held = await restorations.refusal(scope.api.id);
+      if (held !== undefined) {
+        // Its boot is over. What it saw goes with the next one, unless the backup has it already.
+        const boot = await fleet.boot(scope.api.id, request.body.boot, actorOf(request));
+        return sendRefusal(reply, { ...held, members: { ...held.members, counted: boot?.reportNumber } });
+      }
       return answer(
         reply,
         await fleet.report(
@@ -168,6 +182,7 @@ export function feedRoutes(app: App, rooms: Rooms): void {
           await store.feedHead(scope.api.id),
           actorOf(request),
           scope.environments,
+          await restorations.restoredAt(scope.api.id),
         ),
       );
     },
@@ -186,7 +201,8 @@ export function feedRoutes(app: App, rooms: Rooms): void {
       const record = await store.recordByHash(scope.api.id, request.body.sha256);
       const shown =
         record !== undefined && (scope.environments.length === 0 || scope.environments.includes(record.environment));
-      const missed: MissAnswer = { now: world.clock.now(), record: shown ? record : null };
+      const restoration = (await restorations.of(scope.api.id))?.value;
+      const missed: MissAnswer = { now: world.clock.now(), record: shown ? raised(record, restoration) : null };
       return missed as never;
     },
   );
@@ -281,6 +297,7 @@ async function* snapshotLines(
   apiId: string,
   environments: readonly string[],
   head: SnapshotHead,
+  restoration: Restoration | undefined,
 ): AsyncGenerator<string> {
   yield `${JSON.stringify(head)}\n`;
   let count = 0;
@@ -290,7 +307,7 @@ async function* snapshotLines(
     const shown =
       environments.length === 0 ? records : records.filter((record) => environments.includes(record.environment));
     count += shown.length;
-    if (shown.length > 0) yield shown.map((record) => `${JSON.stringify(record)}\n`).join("");
+    if (shown.length > 0) yield shown.map((record) => `${JSON.stringify(raised(record, restoration))}\n`).join("");
     if (records.length < SNAPSHOT_PAGE) break;
     after = records.at(-1)?.key ?? "";
   }

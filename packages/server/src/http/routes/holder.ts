@@ -5,7 +5,16 @@
  * token; the old version itself may ask for its successor only where the key's policy says `claim: self`, and never once it is
  * marked compromised, killed, or comes from a network that its fence or the key does not allow (auth.ts refuses those).
  */
-import { type Changeover, isAccepted, type Key, type Rotation, targetVersion, type Version } from "@keyover/core";
+import {
+  type Changeover,
+  isAccepted,
+  type Key,
+  type Rotation,
+  sleep,
+  suggestedWindow,
+  targetVersion,
+  type Version,
+} from "@keyover/core";
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { Holder } from "../../engine/rotations.ts";
@@ -23,9 +32,8 @@ const params = z.object({ rotation: shape.handle });
 /** A holder without news asks again after this; one whose rotation is on its way, sooner. */
 const POLL_IDLE_MS = 60_000;
 const POLL_BUSY_MS = 2_000;
-/** A fleet of instances moves within this share of the overlap. */
-const SUGGESTED_SHARE = 0.25;
-const SUGGESTED_MS_MAX = 3_600_000;
+const OFFER_WAIT_MS = 2_000;
+const OFFER_LOOK_MS = 50;
 
 export function holderRoutes(app: App, rooms: Rooms): void {
   const { world, store, rotations, restorations } = rooms;
@@ -55,6 +63,18 @@ export function holderRoutes(app: App, rooms: Rooms): void {
     return rotation !== undefined && key !== undefined && ownsKey(request, key) ? { rotation, key } : undefined;
   };
 
+  /** A killed version works nowhere. Whoever asks with it has no time to ask again: the answer waits a little for the offer. */
+  const rotationOf = async ({ rotationId }: Key, { state }: Version): Promise<Rotation | undefined> => {
+    const read = async () => (rotationId === null ? undefined : (await store.get("rotation", rotationId))?.value);
+    let rotation = await read();
+    for (let waited = 0; waited < OFFER_WAIT_MS && !isAccepted(state); waited += OFFER_LOOK_MS) {
+      if (rotation?.phase !== "propagating") break;
+      await sleep(world.clock, OFFER_LOOK_MS);
+      rotation = await read();
+    }
+    return rotation;
+  };
+
   app.post(
     "/v1/changeover",
     call(
@@ -78,9 +98,12 @@ export function holderRoutes(app: App, rooms: Rooms): void {
       if (suspect !== undefined) return sendRefusal(reply, refusalOf(suspect, suspect.after));
       if (held === undefined)
         return sendProblem(reply, "not_found", "no key of this consumer has a version with that hash");
-      const rotation =
-        held.key.rotationId === null ? undefined : (await store.get("rotation", held.key.rotationId))?.value;
-      return changeoverOf(held.key, held.version, rotation, mayClaim(request, rotation), world.clock.now());
+      const rotation = await rotationOf(held.key, held.version);
+      const now = world.clock.now();
+      const answer = changeoverOf(held.key, held.version, rotation, mayClaim(request, rotation), now);
+      // For those who read no JSON: the same, in whole seconds.
+      void reply.header("retry-after", String(Math.ceil(answer.pollAfterMs / 1_000)));
+      return answer;
     },
   );
 
@@ -118,6 +141,32 @@ export function holderRoutes(app: App, rooms: Rooms): void {
         secret: secret.reveal(),
         endsAt: rotation.overlapEndsAt,
       };
+    },
+  );
+
+  app.post(
+    "/v1/rotations/:rotation/extend",
+    call(
+      {
+        tag: "holder",
+        id: "extendOverlap",
+        summary: "Move the deadline later, as far as the policy lets the consumer",
+        description:
+          "By the consumer's token or the key itself: what can be gained is bounded by consumerMayExtendMs, and a leaked version gets nothing.",
+        access: access.hold,
+      },
+      { params, body: shape.extension },
+      { 200: shape.rotation },
+    ),
+    async (request, reply) => {
+      const held = await heldRotation(request, request.params.rotation);
+      if (held === undefined) return sendProblem(reply, "not_found", `there is no rotation ${request.params.rotation}`);
+      const command = commandOf<Rotation>(request, world.clock, (rotation) => ({
+        status: 200,
+        body: rotationView(rotation),
+      }));
+      const outcome = await rotations.extend(held.rotation.id, request.body.byMs, holderOf(request), command);
+      return outcome.ok ? rotationView(outcome.value) : sendRefusal(reply, outcome);
     },
   );
 
@@ -185,9 +234,9 @@ function changeoverOf(
     const target = isAccepted(version.state) ? version.number : key.currentVersion;
     return { ...base, target, rotation: null, pollAfterMs: rotation === undefined ? POLL_IDLE_MS : POLL_BUSY_MS };
   }
-  const offeredAt = shown.offeredAt ?? now;
-  const span = Math.min(((shown.overlapEndsAt ?? offeredAt) - offeredAt) * SUGGESTED_SHARE, SUGGESTED_MS_MAX);
+  const suggested = suggestedWindow(shown, now);
   const target = targetVersion(shown);
+  const aheadMs = Math.min(suggested.from - now, POLL_IDLE_MS);
   return {
     ...base,
     target,
@@ -199,9 +248,8 @@ function changeoverOf(
       claimable:
         allowed && shown.claimEndedAt === null && shown.phase !== "rolled-back" && shown.origin === "authority",
       endsAt: shown.overlapEndsAt,
-      // A leaked version has no time to lose.
-      suggested: { from: offeredAt, to: shown.fromCompromised ? offeredAt : Math.floor(offeredAt + span) },
+      suggested,
     },
-    pollAfterMs: target === version.number ? POLL_IDLE_MS / 4 : POLL_BUSY_MS,
+    pollAfterMs: target === version.number ? POLL_IDLE_MS / 4 : Math.max(POLL_BUSY_MS, aheadMs),
   };
 }

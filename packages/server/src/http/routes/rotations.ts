@@ -16,6 +16,7 @@ import { explainEvidence } from "./explain.ts";
 
 const params = z.object({ rotation: shape.handle });
 const SHARE_WINDOW_MS = 60_000;
+const HISTORY = { windowMs: 3_600_000, stepMs: 300_000 };
 
 export function rotationRoutes(app: App, rooms: Rooms): void {
   const { world, store, rotations, evidence, fleet, inventory } = rooms;
@@ -123,7 +124,7 @@ export function rotationRoutes(app: App, rooms: Rooms): void {
       const now = world.clock.now();
       const needs = (await store.recordOfKey(key.id))?.seq ?? 0;
       const view = await fleet.view(key.apiId);
-      const quiet = await evidence.quiet(key, rotation);
+      const { quiet, mark, forecast, refused } = await evidence.standing(key, rotation);
       return explainEvidence({
         rotation,
         now,
@@ -131,8 +132,11 @@ export function rotationRoutes(app: App, rooms: Rooms): void {
         needs,
         laggards: rotation.phase === "propagating" ? view.laggards(needs) : [],
         quiet,
-        mark: view.watermark,
+        mark,
+        forecast,
+        refused,
         shares: await evidence.shares(key.id, SHARE_WINDOW_MS),
+        sharesOverTime: await evidence.sharesInSteps(key.id, HISTORY.windowMs, HISTORY.stepMs),
       });
     },
   );
@@ -171,6 +175,24 @@ export function rotationRoutes(app: App, rooms: Rooms): void {
       summary: "Make the old version current again",
       body: shape.withReason,
       event: (body: z.infer<typeof shape.withReason>) => ({ type: "rollback", reason: body.reason }),
+    },
+    {
+      path: "pause",
+      id: "pauseRotation",
+      summary: "Hold a rotation where it is",
+      body: shape.withReason,
+      event: (body: z.infer<typeof shape.withReason>, _rotation, actor) => ({
+        type: "pause",
+        by: actor,
+        reason: body.reason,
+      }),
+    },
+    {
+      path: "resume",
+      id: "resumeRotation",
+      summary: "Let a paused rotation go on; its deadline moves on by the length of the pause",
+      body: shape.nothing,
+      event: () => ({ type: "resume" }),
     },
     {
       path: "cancel",

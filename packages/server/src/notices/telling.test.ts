@@ -1,0 +1,142 @@
+/** What people hear of a rotation, from the real authority through its API to a real receiver. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { DAY, HOUR, MINUTE, TestAuthority } from "../authority.test-support.ts";
+import { Receiver } from "./notices.test-support.ts";
+
+let keyover: TestAuthority;
+let receiver: Receiver;
+beforeEach(async () => {
+  receiver = await Receiver.start();
+  keyover = await TestAuthority.start({ notices: { allowedPrivate: ["127.0.0.0/8"] } });
+});
+afterEach(async () => {
+  await keyover.close();
+  await receiver.close();
+});
+
+const channel = (change: Record<string, unknown> = {}) =>
+  keyover.ok("POST", "/v1/channels", { name: "hook", target: { kind: "webhook", url: receiver.url }, ...change });
+
+/** Events of this rotation or key that were heard, in the order in which they happened. */
+const heard = async (count: number): Promise<string[]> => {
+  await vi.waitFor(async () => {
+    await keyover.clock.advance(50);
+    expect(receiver.heard.length).toBeGreaterThanOrEqual(count);
+  });
+  return receiver.heard.toSorted((a, b) => a.json.data.at - b.json.data.at).map(({ json }) => json.type);
+};
+
+const scene = async (policy: Record<string, unknown> = {}) => {
+  const of = { api: await keyover.api({ policy: { ...quick, ...policy } }), consumer: await keyover.consumer() };
+  const key = await keyover.key(of);
+  const verifier = await keyover.verifier(of.api);
+  return { ...of, key, verifier };
+};
+
+/** Long enough for reminders, short enough to follow. */
+const quick = {
+  overlapMinMs: MINUTE,
+  overlapMs: 10 * DAY,
+  claimMs: 20 * DAY,
+  quietMs: 10 * MINUTE,
+  gapMargin: 1.5,
+  rollbackMs: HOUR,
+};
+
+describe("a rotation", () => {
+  test("is told of at each of its moves", async () => {
+    await channel();
+    const { key, verifier } = await scene();
+    const { id } = await keyover.ok("POST", `/v1/keys/${key.id}/rotations`, { reason: "yearly" });
+    await keyover.clock.advance(1_000);
+    await verifier.catchUp();
+    await keyover.tick();
+    await keyover.clock.advance(1_000);
+    await keyover.ok("POST", `/v1/rotations/${id}/retire`, { reason: "the bot is gone" });
+    await keyover.clock.advance(1_000);
+    await keyover.ok("POST", `/v1/rotations/${id}/rollback`, { reason: "it is not" });
+    expect(await heard(4)).toEqual([
+      "rotation.planned",
+      "rotation.offered",
+      "rotation.retired",
+      "rotation.rolled-back",
+    ]);
+    const offered = receiver.heard.find(({ json }) => json.type === "rotation.offered");
+    expect(offered?.json.data).toMatchObject({
+      key: key.id,
+      rotation: id,
+      names: { key: "default" },
+      state: { phase: "offered", reason: "yearly", from: 1, to: 2 },
+      details: { from: 1, to: 2, reason: "yearly" },
+    });
+  });
+
+  test("reminds at each step before its deadline, once, and says at the deadline what it waits for (L2)", async () => {
+    await channel();
+    const { key, verifier } = await scene({ remindMs: [7 * DAY, DAY] });
+    await keyover.ok("POST", `/v1/keys/${key.id}/rotations`, { reason: "yearly" });
+    await keyover.clock.advance(1_000);
+    await verifier.catchUp();
+    await keyover.tick();
+    verifier.see(key.id, 1);
+    for (let day = 0; day < 11; day++) for (let half = 0; half < 2; half++) await keyover.pass(DAY / 2);
+    await heard(5);
+    await keyover.pass(2 * DAY);
+    const told = await heard(5);
+    expect(told).toEqual([
+      "rotation.planned",
+      "rotation.offered",
+      "rotation.reminder",
+      "rotation.reminder",
+      "rotation.stuck",
+    ]);
+    const stuck = receiver.heard.find(({ json }) => json.type === "rotation.stuck");
+    expect(stuck?.json.data.details).toMatchObject({ why: "deadline", waitsFor: ["the first use of the successor"] });
+    const [left] = receiver.heard.filter(({ json }) => json.type === "rotation.reminder");
+    expect(left?.json.data.details.leftMs).toBeGreaterThan(6 * DAY);
+  });
+
+  test("that waits for a verifier names it (L2)", async () => {
+    await channel({ events: ["rotation.stuck"] });
+    const { key } = await scene();
+    const { verifiers } = keyover;
+    // It reports, and so is alive, but never applies what it is sent.
+    await keyover.ok("POST", `/v1/keys/${key.id}/rotations`, { reason: "yearly" });
+    for (let i = 0; i < 45; i++) {
+      await keyover.clock.advance(8_000);
+      for (const verifier of verifiers) await verifier.report();
+      await keyover.tick();
+    }
+    expect(await heard(1)).toEqual(["rotation.stuck"]);
+    const { details, text } = receiver.heard[0]?.json.data ?? {};
+    expect(details).toMatchObject({ why: "verifiers", waitsFor: [expect.stringContaining("verifier web-")] });
+    expect(text).toMatch(/^It waits for verifier web-\d+ \(boo_\w+\) since 20/);
+  });
+});
+
+test("a leak and a suspension are told of, with whether the leaked version is refused", async () => {
+  await channel({ events: ["key.*"] });
+  const { key, verifier } = await scene();
+  await keyover.ok("POST", `/v1/keys/${key.id}/emergency`, { mode: "contain", reason: "in a log" });
+  await verifier.catchUp();
+  await keyover.clock.advance(1_000);
+  await keyover.ok("POST", `/v1/keys/${key.id}/emergency`, { mode: "kill", version: 1, reason: "seen in use" });
+  await keyover.clock.advance(1_000);
+  await keyover.ok("POST", `/v1/keys/${key.id}/suspend`, { reason: "until it is clear" });
+  await keyover.ok("POST", `/v1/keys/${key.id}/suspend`, { reason: "again" });
+  expect(await heard(2)).toEqual(["key.compromised", "key.suspended"]);
+  expect(receiver.heard[0]?.json.data).toMatchObject({ severity: "urgent", details: { version: 1, refused: false } });
+});
+
+test("a change that is refused, or repeated by its Idempotency-Key, is told of once or not at all", async () => {
+  await channel({ events: ["rotation.planned"] });
+  const { key } = await scene();
+  const start = () =>
+    keyover.call("POST", `/v1/keys/${key.id}/rotations`, { reason: "yearly" }, { idempotencyKey: "once" });
+  await start();
+  await start();
+  await keyover.refused("rotation_in_progress", "POST", `/v1/keys/${key.id}/rotations`, { reason: "again" });
+  await heard(1);
+  await keyover.tick();
+  expect(receiver.heard).toHaveLength(1);
+});
