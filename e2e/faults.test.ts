@@ -13,7 +13,8 @@ it("R14 R42 I1 I4 I9 L1: nobody is refused who did nothing wrong, nothing revoke
 }, async () => {
   const faults = run(MAIN, ["--short"]);
   const code = await faults.end;
-  const summary = JSON.parse(faults.out().trim().split("\n").at(-1) ?? "{}") as Summary;
+  expect(faults.out(), `ended with ${code}: ${faults.err()}`).toContain("{");
+  const summary = JSON.parse(faults.out().trim().split("\n").at(-1) as string) as Summary;
   expect(summary.problems, faults.err()).toEqual([]);
   expect(code).toBe(0);
   expect(summary).toMatchObject({

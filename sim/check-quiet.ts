@@ -66,8 +66,13 @@ function problemAt(
     if (last === undefined) continue;
     const gap = usualGap(mark, uses);
     const silence = silent(Math.max(last.at, begin));
-    if (silence < youngQuietMs && knownFor(mark, uses) < youngQuietMs - 1_000)
-      return `${source} was silent for ${ms(silence)}, and is known for only ${ms(knownFor(mark, uses))}`;
+    // Some verifiers have reported more than the watermark says.
+    const known = knownFor(
+      mark,
+      past.uses.filter((use) => use.source === source),
+    );
+    if (silence < youngQuietMs && known < youngQuietMs - 1_000)
+      return `${source} was silent for ${ms(silence)}, and is known for only ${ms(known)}`;
     if (silence < quietMs) return `${source} used it ${ms(silent(last.at))} before the watermark`;
     // Verifiers know times to within the way of a request.
     if (silence < gap * gapMargin - 500 * gapMargin)

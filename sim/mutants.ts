@@ -231,8 +231,8 @@ export const mutants: Mutant[] = [
   {
     name: "cancel-after-claim",
     file: "core/src/decide.ts",
-    find: `if (rotation.phase === "offered" && rotation.claimedAt !== null) {`,
-    replace: `if (rotation.phase === "offered" && rotation.usedAt !== null) {`,
+    find: "if (handedOut && rotation.claimedAt !== null) {",
+    replace: "if (handedOut && rotation.usedAt !== null) {",
     why: "A rotation is cancelled though its successor was handed out",
   },
   {

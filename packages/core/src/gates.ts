@@ -66,7 +66,10 @@ export function deadlinePassed(rotation: Rotation, now: number): boolean {
   return rotation.overlapEndsAt !== null && now >= rotation.overlapEndsAt;
 }
 
-/** After this the sealed successor can't be claimed any more. Only once it is offered. */
-export function claimEndsAt(rotation: Rotation): number {
-  return (rotation.offeredAt as number) + rotation.policy.claimMs + rotation.pausedMs;
+/**
+ * After this the sealed successor can't be claimed any more. Counted from the offer; one that a restored database took back on its way, and
+ * an operator rolled back before it was offered again, from the rollback.
+ */
+export function claimEndsAt({ offeredAt, rolledBackAt, createdAt, policy, pausedMs }: Rotation): number {
+  return (offeredAt ?? rolledBackAt ?? createdAt) + policy.claimMs + pausedMs;
 }

@@ -1707,7 +1707,7 @@ export interface components {
             version?: number;
         };
         PolicySpec: {
-            /** @description By which its notices go out. */
+            /** @description Names of channels. Kept, and not used yet: channels choose by themselves what they carry. */
             channels?: string[];
             /**
              * @description Who may take the successor: the consumer's token, or also the old version itself.
@@ -1799,7 +1799,7 @@ export interface components {
             youngQuietMs?: number;
         };
         PolicySpecInput: {
-            /** @description By which its notices go out. */
+            /** @description Names of channels. Kept, and not used yet: channels choose by themselves what they carry. */
             channels?: string[];
             /**
              * @description Who may take the successor: the consumer's token, or also the old version itself.

@@ -95,7 +95,7 @@ describe("the successor's secret", () => {
 test("who asks with a killed version is answered when the successor is offered, or after two seconds", async () => {
   await keyover.ok("POST", `/v1/keys/${key.id}/emergency`, { ...because, mode: "kill", version: 1 });
   const ask = () => keyover.ok("POST", "/v1/changeover", { sha256: sha256Text(key.secret) }, { token: holder });
-  let first: Answer["body"] | undefined;
+  let first: Answer["body"];
   void ask().then((body) => {
     first = body;
   });

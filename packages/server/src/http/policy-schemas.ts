@@ -87,7 +87,11 @@ const policySpec = policyPatch
   .extend({
     schedule: schedule.optional(),
     expiry: expiry.optional(),
-    channels: z.array(z.string().min(1).max(100)).max(20).optional().describe("By which its notices go out."),
+    channels: z
+      .array(z.string().min(1).max(100))
+      .max(20)
+      .optional()
+      .describe("Names of channels. Kept, and not used yet: channels choose by themselves what they carry."),
   })
   .meta({ id: "PolicySpec" });
 

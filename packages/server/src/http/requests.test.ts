@@ -173,6 +173,17 @@ describe("what the inventory refuses", () => {
 
 describe("status", () => {
   const because = { reason: "unpaid" };
+  test("a key's text that somebody pastes into a reason, a note or a label is not kept", async () => {
+    const leaked = (await keyover.key({ api, consumer })).secret;
+    const said = `found ${leaked} in a log`;
+    const { id } = await keyover.ok("POST", `/v1/keys/${key.id}/rotations`, { reason: said });
+    await keyover.ok("PATCH", `/v1/keys/${key.id}`, { notes: said, labels: { from: said } });
+    expect((await keyover.ok("GET", `/v1/rotations/${id}`)).reason).toBe("found [secret] in a log");
+    const shown = await keyover.ok("GET", `/v1/keys/${key.id}`);
+    expect([shown.notes, shown.labels.from]).toEqual(["found [secret] in a log", "found [secret] in a log"]);
+    expect(JSON.stringify(await keyover.ok("GET", "/v1/audit?limit=500"))).not.toContain(leaked);
+  });
+
   test("suspended, restored, revoked; out of place refused; repeated without effect", async () => {
     const { id, secret } = await keyover.ok("POST", "/v1/keys", newKey());
     const act = (change: string) => keyover.ok("POST", `/v1/keys/${id}/${change}`, because);

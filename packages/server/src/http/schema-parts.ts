@@ -1,5 +1,5 @@
 /** The small shapes that the others are made of. */
-import { parseNetwork, policyLimits, REMINDERS_MAX } from "@keyover/core";
+import { parseNetwork, policyLimits, REMINDERS_MAX, withoutKeyTexts } from "@keyover/core";
 import { z } from "zod";
 
 export const time = z.int().min(0).max(8_640_000_000_000_000).describe("Epoch milliseconds.");
@@ -14,13 +14,14 @@ function inWords(ms: number): string {
 }
 
 export const handle = z.string().min(1).max(64);
-export const name = z.string().trim().min(1).max(100);
-export const notes = z.string().max(2_000);
-export const reason = z.string().trim().min(1).max(500).describe("For the audit log: why.");
+export const name = z.string().trim().min(1).max(100).overwrite(withoutKeyTexts);
+export const notes = z.string().max(2_000).overwrite(withoutKeyTexts);
+/** People paste the leaked key into it; the audit log keeps it for good, and must not keep that (I15). */
+export const reason = z.string().trim().min(1).max(500).overwrite(withoutKeyTexts).describe("For the audit log: why.");
 export const labels = z
   .record(
     z.string().regex(/^[A-Za-z0-9_.-]{1,50}$/, "a label's name has 1 to 50 letters, digits, _ . -"),
-    z.string().max(200),
+    z.string().max(200).overwrite(withoutKeyTexts),
   )
   .refine((all) => Object.keys(all).length <= 50, "at most 50 labels");
 export const scopes = z.array(z.string().min(1).max(100)).max(200);

@@ -86,6 +86,11 @@ test("what the backup has on offer is on its way again, if somebody chose before
   const token = await lineage.keyover.token("consumer", { consumer: consumer.id });
   const claimed = await lineage.keyover.call("POST", `/v1/rotations/${id}/claim`, {}, { token });
   expect(claimed.body.code).toBe("rotation_not_offered");
+  // Its consumer may have it: the secret is not forgotten at once, nor the version refused.
+  await post(`/v1/rotations/${id}/rollback`, because);
+  await lineage.pass(SECOND);
+  expect((await running()).claimEndedAt).toBeNull();
+  expect(await stateOf(2)).toBe("retiring");
 });
 
 test("a kill while the api is held stands, whatever a verifier that comes late remembers of the version", async () => {
