@@ -200,7 +200,8 @@ function checkErasure(model: Model, { past, before, process, erased }: Commit): 
     if (version === undefined || !isAccepted(version.state) || past.key.status === "revoked") continue;
     const { number } = version;
     if (wasUsed(past, number)) continue;
-    const known = [...past.rotations.values()].find(({ rotation }) => rotation.to === number);
+    // After a restore the number may have been another rotation's before.
+    const known = [...past.rotations.values()].findLast(({ rotation }) => rotation.to === number);
     // Taken for handed out after a restore, and rolled back before it was offered again: nobody waits for it.
     if (model.restoredAt.length > 0 && known?.offeredAt === undefined && known?.rotation.rolledBackAt != null) continue;
     const since = known === undefined ? past.createdAt : sinceOf(known.offeredAt, known.rotation.offeredAt);

@@ -78,7 +78,8 @@ export class RestoreWatch {
   #mark({ apiId, instance, seq, restore, complete }: RestoreMark): void {
     const life = this.#lives.get(apiId);
     if (life === undefined || life.row.restore !== restore) return;
-    life.heardSeq = Math.max(life.heardSeq, seq);
+    // Who is heard after the choice comes again, as a late one.
+    if (life.row.choice === null) life.heardSeq = Math.max(life.heardSeq, seq);
     const process = this.#servers.find(({ machine }) => machine.name === instance)?.process;
     if (!complete || life.row.choice !== null || process === undefined) return;
     for (const record of replicasOf(process).flatMap((replica) => [...replica.records()])) {
