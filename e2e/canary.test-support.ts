@@ -86,9 +86,10 @@ function noteAnswer(url: URL, status: number, text: string): void {
   }
 }
 
-/** By their form: prefix, environment, 38 characters of chance and checksum. */
+/** By their form: a key's or a token's prefix, environment, 38 characters of chance and checksum; a channel's signing secret. */
 function secretsIn(text: string): string[] {
-  return text.match(/(?<![0-9A-Za-z])[a-z0-9]{1,10}_[a-z0-9]{1,10}_[0-9A-Za-z]{38}(?![0-9A-Za-z])/g) ?? [];
+  const keys = /(?<![0-9A-Za-z])[a-z0-9]{1,10}_[a-z0-9]{1,10}_[0-9A-Za-z]{38}(?![0-9A-Za-z])/g;
+  return [...(text.match(keys) ?? []), ...(text.match(/(?<![0-9A-Za-z])whsec_[0-9A-Za-z+/]{20,}={0,2}/g) ?? [])];
 }
 
 const MASTER_KEY = /\/master\.key$/;

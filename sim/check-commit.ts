@@ -202,8 +202,6 @@ function checkErasure(model: Model, { past, before, process, erased }: Commit): 
     if (wasUsed(past, number)) continue;
     // After a restore the number may have been another rotation's before.
     const known = [...past.rotations.values()].findLast(({ rotation }) => rotation.to === number);
-    // Taken for handed out after a restore, and rolled back before it was offered again: nobody waits for it.
-    if (model.restoredAt.length > 0 && known?.offeredAt === undefined && known?.rotation.rolledBackAt != null) continue;
     const since = known === undefined ? past.createdAt : sinceOf(known.offeredAt, known.rotation.offeredAt);
     const policy = known?.rotation.policy ?? undefined;
     const over =

@@ -6,6 +6,7 @@
  */
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { REPLICA_LEASE_MS } from "../../packages/server/src/authority.ts";
 import { readAudit } from "../audit.test-support.ts";
 import { ask } from "../authority.test-support.ts";
 import { type Found, findPlanted, openCanary, plant } from "../canary.test-support.ts";
@@ -67,8 +68,6 @@ export interface Summary {
   history?: string;
 }
 
-/** As the authority's processes have it (server/authority.ts). */
-const REPLICA_LEASE_MS = 5_000;
 /**
  * A rotation goes on when the dead replica's lease is over (in virtual time: server/replicas.test.ts), its successor was used and that was
  * reported. Speed is not what is tested here: twice the lease is a stand-still.

@@ -60,7 +60,7 @@ export interface Authority {
 export const TICK_MS = 250;
 
 /** A process that is gone is missed this long. */
-const REPLICA_LEASE_MS = 5_000;
+export const REPLICA_LEASE_MS = 5_000;
 
 export async function createAuthority(given: World, store: Store, config: AuthorityConfig): Promise<Authority> {
   const clock = await createSteadyClock(given.clock, () => store.now(), given.log);

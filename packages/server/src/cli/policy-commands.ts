@@ -9,7 +9,6 @@ import { everything } from "./connection.ts";
 import { UsageError } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { type ListOptions, listOptions } from "./options.ts";
-import { readPolicyFile } from "./policy-file.ts";
 import { reasonOf } from "./private-file.ts";
 import { clean, fields, formatDuration, moment, relative, table } from "./render.ts";
 
@@ -54,6 +53,8 @@ function applyCommand(group: Command, io: Io): void {
     ["keyover policy apply -f market-hours.yaml --dry-run", "keyover policy apply -f market-hours.yaml"],
     async (call) => {
       const { file, dryRun } = call.options;
+      // With its YAML reader, which no other command needs.
+      const { readPolicyFile } = await import("./policy-file.ts");
       const { name, spec } = readPolicyFile(await contentOf(io, file), file === "-" ? "standard input" : file);
       const body = { spec: spec as Spec, dryRun: dryRun === true };
       show(

@@ -1,5 +1,5 @@
 /** Channels as people make and change them; and what they may ask of single notices: send it again, or let it rest. */
-import { makeHandle, type World } from "@keyover/core";
+import { isZone, makeHandle, type World } from "@keyover/core";
 import type { Custody } from "../custody/custody.ts";
 import { Secret } from "../custody/secret.ts";
 import type { Command, KeyDesk } from "../keys/key-desk.ts";
@@ -11,7 +11,6 @@ import { openedSecrets, sealedSecret, secretsInForce } from "./channel-secrets.t
 import { matchesNothing } from "./events.ts";
 import type { Attempt, Send } from "./senders.ts";
 import { makeSigningSecret } from "./signature.ts";
-import { isZone } from "./timing.ts";
 
 /** Where a channel leads, its secrets in the clear. */
 export type Target =

@@ -1,5 +1,4 @@
 /** Mail over one SMTP server, which the operator names. */
-import { createTransport } from "nodemailer";
 import type { Attempt } from "./senders.ts";
 
 export interface Mail {
@@ -37,18 +36,18 @@ export function createMailer({ url, from }: MailConfig): Mailer {
   // In the clear only where nobody else can listen, or where the URL says so.
   const { hostname, searchParams } = new URL(url);
   const requireTLS = !LOOPBACK.test(hostname) && searchParams.get("requireTLS") !== "false";
-  const transport = createTransport({
-    url,
-    ...TIMEOUTS,
-    requireTLS,
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  });
+  // Loaded with the first mail: 20 MB that most processes never need.
+  const open = async () => {
+    const { createTransport } = await import("nodemailer");
+    return createTransport({ url, ...TIMEOUTS, requireTLS, disableFileAccess: true, disableUrlAccess: true });
+  };
+  let transport: ReturnType<typeof open> | undefined;
   const domain = /@([^\s@<>]+?)>?$/.exec(from)?.[1] ?? "localhost";
   return {
     async send({ id, to, subject, text, html, urgent }, signal) {
       try {
-        const sent = await transport.sendMail({
+        transport ??= open();
+        const sent = await (await transport).sendMail({
           from,
           to: [...to],
           subject,

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
+import { isZone } from "@keyover/core";
 import { describe, expect, test } from "vitest";
 import type { QuietHours } from "../store/notice-entities.ts";
 import { AT, aChannel } from "./notices.test-support.ts";
-import { afterQuiet, isQuiet, isZone, nextAttempt, parseRetryAfter, slotFor } from "./timing.ts";
+import { afterQuiet, isQuiet, nextAttempt, parseRetryAfter, slotFor } from "./timing.ts";
 
 const at = (text: string) => Date.parse(text);
 const iso = (time: number) => new Date(time).toISOString();

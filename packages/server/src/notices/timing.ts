@@ -2,7 +2,7 @@
  * When a notice is sent: quiet hours, the time in which several become one message, and how long after a failure it is tried again.
  * Pure; times are epoch milliseconds.
  */
-import { jittered, type RandomBytes } from "@keyover/core";
+import { jittered, minutesOf, momentOf, type RandomBytes, wallTime } from "@keyover/core";
 import type { Channel, QuietHours, Severity } from "../store/notice-entities.ts";
 
 const SECOND = 1_000;
@@ -12,50 +12,26 @@ const DAY = 24 * HOUR;
 
 // ---- quiet hours --------------------------------------------------------------------------------------------------------
 
-/** Whether a zone exists here. */
-export function isZone(zone: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: zone }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
-  }
-}
-
-const formats = new Map<string, Intl.DateTimeFormat>();
-
-/** The wall time of a zone, minutes since its midnight. */
-function wallMinutes(zone: string, at: number): number {
-  let format = formats.get(zone);
-  if (format === undefined) {
-    format = new Intl.DateTimeFormat("en", { timeZone: zone, hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-    formats.set(zone, format);
-  }
-  const parts = format.formatToParts(at);
-  const of = (type: string) => Number(parts.find((part) => part.type === type)?.value);
-  return of("hour") * 60 + of("minute");
-}
-
-/** Minutes since midnight of `22:30`. */
-function minutesOf(wall: string): number {
-  const [hours = 0, minutes = 0] = wall.split(":").map(Number);
-  return hours * 60 + minutes;
-}
-
 export function isQuiet({ zone, from, to }: QuietHours, at: number): boolean {
-  const [begin, end, now] = [minutesOf(from), minutesOf(to), wallMinutes(zone, at)];
+  const [begin, end] = [minutesOf(from) as number, minutesOf(to) as number];
+  const now = wallTime(zone, at).minutes;
   return begin <= end ? begin <= now && now < end : begin <= now || now < end;
 }
 
 /**
- * The first minute from `at` on that is not quiet; `at` itself if it is none. Minute by minute of real time, because wall time jumps: quiet
- * hours that end within the hour that spring leaves out end when that hour would have been over; those in the hour that autumn repeats
- * are quiet twice.
+ * When the quiet hours are over in which `at` lies; `at` itself if it lies in none. Where spring leaves their end out, they end when that hour
+ * would have been over; where autumn repeats an hour, what lies in it is quiet twice.
  */
 export function afterQuiet(quiet: QuietHours | null, at: number): number {
   if (quiet === null || !isQuiet(quiet, at)) return at;
-  const next = Math.floor(at / MINUTE) * MINUTE + MINUTE;
-  for (let then = next; then <= at + DAY + 2 * HOUR; then += MINUTE) if (!isQuiet(quiet, then)) return then;
-  return at; // quiet all day means never
+  const { zone, to } = quiet;
+  const { day } = wallTime(zone, at);
+  const ends = [day, day + 1].flatMap((each) =>
+    (["first", "last"] as const).map((which) => momentOf(zone, each, minutesOf(to) as number, which)),
+  );
+  // Quiet all day means never.
+  const over = ends.filter((end) => end > at && !isQuiet(quiet, end));
+  return over.length === 0 ? at : Math.min(...over);
 }
 
 // ---- digests ------------------------------------------------------------------------------------------------------------

@@ -55,17 +55,23 @@ export function createReconciler(deps: CarryOutDeps): Reconciler {
   const look = async (api: Api): Promise<Reconciliation> => {
     const restoration = (await restorations.of(api.id))?.value;
     const marks = await marksOf(store, restoration);
-    const heard = new Set(marks.map(({ value }) => value.instance));
-    const boots = restoration === undefined ? [] : await store.boots(api.id, BOOTS_MAX);
     return {
       state: stateOf(restoration),
       epoch: epochOf(api.id, restoration),
       restoration,
       marks: marks.map(({ value }) => value),
-      unheard: boots.filter((boot) => couldAnswer(boot, restoration) && !heard.has(boot.instance)),
+      unheard: await unheardOf(api, restoration, marks),
       keys: await store.count("remembered_key", { equals: { api_id: api.id } }),
       seen: seenOf(restoration, marks),
     };
+  };
+
+  /** Verifiers that may answer from what they knew before the restore, and have not said a word since. */
+  const unheardOf = async (api: Api, restoration: Restoration | undefined, marks: readonly Held<RestoreMark>[]) => {
+    if (restoration === undefined) return [];
+    const heard = new Set(marks.map(({ value }) => value.instance));
+    const boots = await store.boots(api.id, BOOTS_MAX);
+    return boots.filter((boot) => couldAnswer(boot, restoration) && !heard.has(boot.instance));
   };
 
   return {
@@ -93,7 +99,8 @@ export function createReconciler(deps: CarryOutDeps): Reconciler {
       if (undecided !== undefined) return undecided;
       const now = world.clock.now();
       const { seen: _seen, ...chosen } = choosing;
-      const unheard = (await look(api)).unheard.length > 0 || marks.some(({ value }) => !value.complete);
+      const silent = await unheardOf(api, restoration, marks);
+      const unheard = silent.length > 0 || marks.some(({ value }) => !value.complete);
       const choice: RestoreChoice = { ...chosen, at: now, compared: comparedBy(api, restoration, marks), unheard };
       const head = await store.feedHead(api.id);
       const heard = Math.max(head, ...marks.map(({ value }) => newestOf(value)));
@@ -143,12 +150,9 @@ function seenOf(restoration: Restoration | undefined, marks: readonly Held<Resto
   return hash("sha256", text, "base64url").slice(0, 16);
 }
 
-function couldAnswer(
-  { closed, replacedAt, removedAt, answersUntil, instance }: Boot,
-  restoration: Restoration | undefined,
-): boolean {
+function couldAnswer({ closed, replacedAt, removedAt, answersUntil, instance }: Boot, { asOf }: Restoration): boolean {
   const ended = closed || replacedAt !== null || removedAt !== null;
-  return !ended && instance !== UNKNOWN_INSTANCE && restoration !== undefined && answersUntil > restoration.asOf;
+  return !ended && instance !== UNKNOWN_INSTANCE && answersUntil > asOf;
 }
 
 function localOf(state: Awaited<ReturnType<CarryOutDeps["desk"]["read"]>>) {

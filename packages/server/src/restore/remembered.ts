@@ -133,7 +133,9 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
       const idle = rows.length === 0 && !restoration.late;
       // What it knows more was none of its own: nothing is to be chosen.
       const next =
-        idle && mark.complete ? { ...restoration, compared: raised(restoration, environments, told.seq) } : restoration;
+        idle && mark.complete
+          ? { ...restoration, compared: comparedTill(restoration, environments, told.seq) }
+          : restoration;
       const changed = idle ? next : { ...next, late: true };
       writes.push(put("restoration", changed, held));
     }
@@ -192,7 +194,7 @@ function comparedTo({ after, compared }: Restoration, environment: string): numb
   return Math.max(after, compared[environment] ?? 0);
 }
 
-function raised(restoration: Restoration, environments: readonly string[], seq: number): Record<string, number> {
+function comparedTill(restoration: Restoration, environments: readonly string[], seq: number): Record<string, number> {
   const own = environments.map((name) => [name, Math.max(comparedTo(restoration, name), seq)] as const);
   return { ...restoration.compared, ...Object.fromEntries(own) };
 }

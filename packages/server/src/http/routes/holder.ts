@@ -32,8 +32,8 @@ const params = z.object({ rotation: shape.handle });
 /** A holder without news asks again after this; one whose rotation is on its way, sooner. */
 const POLL_IDLE_MS = 60_000;
 const POLL_BUSY_MS = 2_000;
-const OFFER_WAIT_MS = 2_000;
-const OFFER_LOOK_MS = 50;
+/** An offer takes milliseconds, or a verifier is away: for two seconds in sum, few looks after the first. */
+const OFFER_LOOKS_MS = [50, 50, 100, ...Array<number>(9).fill(200)];
 
 export function holderRoutes(app: App, rooms: Rooms): void {
   const { world, store, rotations, restorations } = rooms;
@@ -67,9 +67,9 @@ export function holderRoutes(app: App, rooms: Rooms): void {
   const rotationOf = async ({ rotationId }: Key, { state }: Version): Promise<Rotation | undefined> => {
     const read = async () => (rotationId === null ? undefined : (await store.get("rotation", rotationId))?.value);
     let rotation = await read();
-    for (let waited = 0; waited < OFFER_WAIT_MS && !isAccepted(state); waited += OFFER_LOOK_MS) {
+    for (const afterMs of isAccepted(state) ? [] : OFFER_LOOKS_MS) {
       if (rotation?.phase !== "propagating") break;
-      await sleep(world.clock, OFFER_LOOK_MS);
+      await sleep(world.clock, afterMs);
       rotation = await read();
     }
     return rotation;
