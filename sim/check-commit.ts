@@ -193,6 +193,12 @@ function checkRotation(
   if (before.key?.status === "revoked" && was === undefined) model.fail("I8", past.id, "a revoked key is rotated");
 }
 
+/** From the offer; one that was handed out before a restore, and rolled back before it was offered again, from the rollback. */
+function claimableSince({ offeredAt, rolledBackAt, rotation }: RotationPast): number {
+  const offered = sinceOf(offeredAt, rotation.offeredAt);
+  return Number.isNaN(offered) ? sinceOf(rolledBackAt, rotation.rolledBackAt) : offered;
+}
+
 /** A sealed secret goes once its holder has proven to have it, its time is over, or its version is. */
 function checkErasure(model: Model, { past, before, process, erased }: Commit): void {
   for (const { id } of erased) {
@@ -202,7 +208,7 @@ function checkErasure(model: Model, { past, before, process, erased }: Commit): 
     if (wasUsed(past, number)) continue;
     // After a restore the number may have been another rotation's before.
     const known = [...past.rotations.values()].findLast(({ rotation }) => rotation.to === number);
-    const since = known === undefined ? past.createdAt : sinceOf(known.offeredAt, known.rotation.offeredAt);
+    const since = known === undefined ? past.createdAt : claimableSince(known);
     const policy = known?.rotation.policy ?? undefined;
     const over =
       since !== undefined && policy !== undefined && model.time.at >= since + policy.claimMs - slackOf(model, process);
