@@ -3,18 +3,6 @@ import type { Mutant } from "./mutants.ts";
 
 export const restoreMutants: Mutant[] = [
   {
-    name: "serve-while-held",
-    file: "server/src/restore/remembered.ts",
-    find: `      if (restoration !== undefined && restoration.reconciledAt === null) {
-        await inLine(api.id, () => hear(api, restoration, registration, witness));
-        return refusalOf(`,
-    replace: `      if (restoration !== undefined && restoration.reconciledAt === null) {
-        await inLine(api.id, () => hear(api, restoration, registration, witness));
-        if (holds === undefined || holds.seq <= restoration.after) return undefined;
-        return refusalOf(`,
-    why: "A verifier that knows no more than the backup is served before the backup was compared",
-  },
-  {
     name: "backup-wins",
     file: "server/src/restore/carry-out.ts",
     find: `if (side === "verifiers") await takeOver(`,
@@ -44,7 +32,7 @@ export const restoreMutants: Mutant[] = [
   },
   {
     name: "late-are-welcome",
-    file: "server/src/restore/remembered.ts",
+    file: "server/src/restore/compared.ts",
     find: "  if (restoration.reconciledAt === null) return false;",
     replace: "  if (restoration.reconciledAt !== null) return true;",
     why: "A verifier that comes after the choice is let in, whatever it knows more",

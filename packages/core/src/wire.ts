@@ -33,10 +33,11 @@ export interface Registration {
   /** The boot that this process knows to be dead, because it held the lock on the same data folder. */
   replaces?: string | undefined;
   /**
-   * The highest number held: of the feed, or of a record that the answer to a miss brought before the feed did. Absent if the
-   * verifier comes with nothing.
+   * `seq`: the highest number held, of the feed or of a record that the answer to a miss brought before the feed did. `followed`: the
+   * feed's alone, which says that nothing before it is lacking; absent in the words of older verifiers. Absent if the verifier comes with
+   * nothing.
    */
-  holds?: { epoch: string; seq: number } | undefined;
+  holds?: { epoch: string; seq: number; followed?: number | undefined } | undefined;
   /** Such as `@keyover/verifier/0.1.0 node/24.21.0`. */
   software: string;
 }
@@ -106,6 +107,11 @@ export interface Miss {
 
 export interface MissAnswer {
   now: number;
+  /**
+   * As in `Welcome`. A record of another epoch than the asker's is not for it to take: it would lie over what it remembers of before a
+   * restore, and nobody has heard yet. Absent from an older authority.
+   */
+  epoch?: string | undefined;
   record: KeyRecord | null;
 }
 
@@ -118,6 +124,7 @@ export interface Remembered {
   /** As in `Registration.holds`. */
   epoch: string;
   seq: number;
+  followed?: number | undefined;
   /** The part: consecutive from 1. */
   n: number;
   last: boolean;

@@ -99,7 +99,8 @@ export class ApiReplica {
     this.#calls = new AuthorityCalls(world, options);
     this.#clock = new AuthorityClock(world.clock);
     this.#sightings = new Sightings(world.clock.elapsed());
-    this.#misses = new Misses(world, this.#calls, () => this.#follower?.reconciling === true);
+    const asked = () => this.#follower?.reconciling === true;
+    this.#misses = new Misses(world, this.#calls, asked, () => this.#keeper?.epoch ?? "");
     this.#reporter = new Reporter({
       world,
       calls: this.#calls,

@@ -340,7 +340,7 @@ export class AuthorityDouble {
     const found = [...this.records.values()].find((each) => each.versions.some((version) => version.sha256 === sha256));
     const record = found === undefined ? null : structuredClone(found);
     await this.beforeMissAnswer?.();
-    return Response.json({ now: this.#now(host), record });
+    return Response.json({ now: this.#now(host), epoch: this.epoch, record });
   }
 }
 

@@ -241,7 +241,7 @@ describe("a restart without the authority", () => {
     expect(authority.live.holds?.epoch).toBe("epoch-1");
     third.kill();
     await start();
-    expect(authority.live.holds).toEqual({ epoch: "epoch-2", seq: authority.seq });
+    expect(authority.live.holds).toEqual({ epoch: "epoch-2", seq: authority.seq, followed: authority.seq });
   });
 
   test("from a file of before there were epochs holds the empty one", async () => {
@@ -256,7 +256,7 @@ describe("a restart without the authority", () => {
     const { epoch: _, ...head } = state.head;
     await disk.save("market", head as typeof state.head, state.records);
     const second = await start();
-    expect(authority.live.holds).toEqual({ epoch: "", seq: 1 });
+    expect(authority.live.holds).toEqual({ epoch: "", seq: 1, followed: 1 });
     expect(second.code(text)).toBe("ok");
   });
 

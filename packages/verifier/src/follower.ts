@@ -160,7 +160,7 @@ export class Follower {
     const boot = makeHandle("boot", world.clock.now(), world.random);
     const registration: Registration = { boot, instance, software };
     if (this.#replaces !== undefined) registration.replaces = this.#replaces;
-    if (keeper.newest > 0) registration.holds = { epoch: keeper.epoch, seq: keeper.newest };
+    if (keeper.newest > 0) registration.holds = { epoch: keeper.epoch, seq: keeper.newest, followed: replica.seq };
     const { callMs } = this.#tries.patience;
     const answer = await calls.post("verifiers", registration, callMs);
     if (!answer.ok && answer.restored !== undefined) {

@@ -27,6 +27,7 @@ export class Misses {
   readonly #world: World;
   readonly #calls: AuthorityCalls;
   readonly #closed: () => boolean;
+  readonly #epoch: () => string;
   /** When each "no" is forgotten (monotonic), oldest first. */
   #no = new Map<string, number>();
   #inFlight = new Map<string, Promise<MissOutcome>>();
@@ -37,11 +38,12 @@ export class Misses {
   /** Not asked, for want of budget. */
   dropped = 0;
 
-  /** `closed`: for now nothing is to be asked. */
-  constructor(world: World, calls: AuthorityCalls, closed: () => boolean) {
+  /** `closed`: for now nothing is to be asked. `epoch`: of what the replica holds; empty while it holds nothing. */
+  constructor(world: World, calls: AuthorityCalls, closed: () => boolean, epoch: () => string) {
     this.#world = world;
     this.#calls = calls;
     this.#closed = closed;
+    this.#epoch = epoch;
     this.#filledAt = world.clock.elapsed();
   }
 
@@ -73,9 +75,16 @@ export class Misses {
       this.#pausedUntil = this.#world.clock.elapsed() + PAUSE_MS;
       return UNAVAILABLE;
     }
+    if (!this.#isOurs(parsed.epoch)) return UNAVAILABLE;
     if (parsed.record !== null) return { code: "record", record: parsed.record };
     this.#remember(sha256);
     return UNKNOWN;
+  }
+
+  /** The database was restored, and we have not been asked yet what we remember: until then our word stands. */
+  #isOurs(epoch: string | undefined): boolean {
+    const own = this.#epoch();
+    return epoch === undefined || own === "" || epoch === own;
   }
 
   #remember(sha256: string): void {

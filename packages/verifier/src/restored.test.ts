@@ -119,7 +119,7 @@ describe("while the authority reconciles", () => {
     authority.hangUp();
     await clock.pass(5_000);
     expect(authority.remembered).toMatchObject([{ seq: 2, records: [{ key: "key_2" }] }]);
-    expect(authority.refusedHolds).toEqual({ epoch: "epoch-1", seq: 2 });
+    expect(authority.refusedHolds).toEqual({ epoch: "epoch-1", seq: 2, followed: 1 });
   });
 
   test("but not one that came while nobody knows whose numbers the feed has", async () => {
@@ -136,7 +136,7 @@ describe("while the authority reconciles", () => {
     authority.full = false;
     authority.reconciling = { after: 0 };
     await clock.pass(6_000);
-    expect(authority.refusedHolds).toEqual({ epoch: "epoch-1", seq: 1 });
+    expect(authority.refusedHolds).toEqual({ epoch: "epoch-1", seq: 1, followed: 1 });
     expect(authority.remembered).toMatchObject([{ seq: 1, records: [{ key: "key_1" }] }]);
   });
 
@@ -150,6 +150,28 @@ describe("while the authority reconciles", () => {
     authority.reconcile("epoch-2", []);
     await clock.pass(6_000);
     expect((await verifier.verify(newText(), {})).code).toBe("unknown");
+  });
+
+  test("nor is what it asks for taken from another epoch: it would put the backup over what nobody has heard yet", async () => {
+    const { authority, clock, verifier, text, fresh, restore } = await afterBackup(() => {});
+    authority.full = true;
+    restore();
+    // It has missed that anybody was asked, and can't register yet.
+    authority.epoch = "epoch-2";
+    authority.seq = 1_000;
+    const older = newText();
+    authority.write(keyRecord("key_1", [version(text), version(older, { number: 2 })]));
+    await clock.pass(1_000);
+    expect((await verifier.verify(older, {})).code).toBe("stale_replica");
+    expect(authority.missed).toHaveLength(1);
+    expect([await verifier.verify(text, {}), await verifier.verify(fresh, {})]).toMatchObject([
+      { code: "suspended" },
+      { code: "ok" },
+    ]);
+    authority.full = false;
+    authority.reconciling = { after: 1 };
+    await clock.pass(6_000);
+    expect(authority.remembered.at(-1)).toMatchObject({ epoch: "epoch-1", seq: 3, followed: 3 });
   });
 
   test("where the authority lost the thread, it begins again", async () => {
@@ -261,10 +283,10 @@ describe("once it is in service again", () => {
     expect(called(staged, "snapshot") - snapshots).toBe(1);
     expect([code(text), code(fresh)]).toEqual(["suspended", "ok"]);
     expect(status(staged.verifier)).toMatchObject({ stale: false, seq: authority.seq, lag: 0 });
-    expect(authority.live.holds).toEqual({ epoch: "epoch-1", seq: 3 });
+    expect(authority.live.holds).toEqual({ epoch: "epoch-1", seq: 3, followed: 3 });
     authority.boots.clear();
     await clock.pass(3_000);
-    expect(authority.live.holds).toEqual({ epoch: "epoch-2", seq: authority.seq });
+    expect(authority.live.holds).toEqual({ epoch: "epoch-2", seq: authority.seq, followed: authority.seq });
     expect(called(staged, "snapshot") - snapshots).toBe(1);
   });
 
@@ -323,7 +345,7 @@ describe("once it is in service again", () => {
     const { authority, clock } = staged;
     authority.boots.clear();
     await clock.pass(3_000);
-    expect(authority.live.holds).toEqual({ epoch: "", seq: 3 });
+    expect(authority.live.holds).toEqual({ epoch: "", seq: 3, followed: 3 });
     expect(called(staged, "snapshot")).toBe(1);
     // Another api under the same name: nothing is held any more that its numbers could go on from.
     authority.id = "api_other";

@@ -84,9 +84,10 @@ export function asEntry(value: unknown): FeedEntry | undefined {
 
 export function asMissAnswer(value: unknown): MissAnswer | undefined {
   if (!isObject(value) || !isTime(value.now)) return undefined;
-  if (value.record === null) return { now: value.now as number, record: null };
+  const said = { now: value.now as number, epoch: typeof value.epoch === "string" ? value.epoch : undefined };
+  if (value.record === null) return { ...said, record: null };
   const record = asRecord(value.record);
-  return record === undefined ? undefined : { now: value.now as number, record };
+  return record === undefined ? undefined : { ...said, record };
 }
 
 export function asRecord(value: unknown): KeyRecord | undefined {

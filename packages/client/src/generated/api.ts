@@ -1561,6 +1561,7 @@ export interface components {
             versions: components["schemas"]["Version"][];
         };
         MissAnswer: {
+            epoch?: string;
             now: number;
             record: {
                 [key: string]: unknown;
@@ -2949,6 +2950,7 @@ export interface operations {
             content: {
                 "application/json": {
                     epoch: string;
+                    followed?: number;
                     instance: string;
                     last: boolean;
                     n: number;
@@ -3156,6 +3158,7 @@ export interface operations {
                     boot: string;
                     holds?: {
                         epoch: string;
+                        followed?: number;
                         seq: number;
                     };
                     instance: string;

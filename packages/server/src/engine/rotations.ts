@@ -148,6 +148,7 @@ export function createRotations(deps: RotationsDeps): Rotations {
         const version = targetOf(change, emergency);
         if (typeof version !== "number") return version;
         change.follow(await desk.policies.of(api, change.key));
+        if ((await desk.heldBack(api.id)) !== undefined) dropPlanned(change, version, emergency.reason);
         const fence: Fence = { scopes: emergency.fence?.scopes, networks: emergency.fence?.networks ?? seenFrom };
         return strike(change, version, emergency, fence, command.actor);
       });
@@ -245,6 +246,17 @@ function targetOf(change: KeyChange, emergency: Emergency) {
   return emergency.version;
 }
 
+/**
+ * Of a restored database nobody knows yet whether what was planned has begun, and handed out a successor: the one that is made now belongs
+ * to another rotation, so that a holder of the first is not taken for a holder of the second.
+ */
+function dropPlanned(change: KeyChange, version: number, reason: string): void {
+  const { rotation } = change;
+  if (rotation?.phase !== "planned" || rotation.from !== version) return;
+  const cancelled = decide(rotation, { type: "cancel" }, change.now);
+  if (cancelled.ok) change.take(cancelled.next, cancelled.effects, "rotation.cancelled", { reason });
+}
+
 /** The emergency itself: through the running rotation if the version is part of it, else by a rotation that starts with it. */
 export function strike(
   change: KeyChange,
@@ -253,7 +265,7 @@ export function strike(
   fence: Fence,
   by: string,
 ): Outcome<Rotation> {
-  const { rotation } = change;
+  const rotation = change.rotation?.endedAt === null ? change.rotation : undefined;
   const { mode, reason } = emergency;
   if (rotation !== undefined && (version === rotation.from || version === rotation.to)) {
     const side = version === rotation.from ? "from" : "to";

@@ -12,7 +12,7 @@ export const registration = z.object({
   boot,
   instance: z.string().min(1).max(100),
   replaces: boot.optional(),
-  holds: z.object({ epoch: z.string().max(100), seq: z.int().min(1) }).optional(),
+  holds: z.object({ epoch: z.string().max(100), seq: z.int().min(1), followed: number.optional() }).optional(),
   software: z.string().max(200),
 }) satisfies z.ZodType<Registration>;
 
@@ -100,6 +100,7 @@ export const remembered = z.object({
   instance: z.string().min(1).max(100),
   epoch: z.string().max(100),
   seq: number,
+  followed: number.optional(),
   n: z.int().min(1),
   last: z.boolean(),
   records: z.array(z.looseObject({})).max(REMEMBERED_PER_CALL_MAX).describe("As the feed brought them."),
@@ -118,4 +119,6 @@ export const welcome = grant
   })
   .meta({ id: "Welcome" });
 
-export const missAnswer = z.object({ now: moment, record: z.looseObject({}).nullable() }).meta({ id: "MissAnswer" });
+export const missAnswer = z
+  .object({ now: moment, epoch: z.string().optional(), record: z.looseObject({}).nullable() })
+  .meta({ id: "MissAnswer" });

@@ -3,7 +3,7 @@
  * said of it: whatever stops this in the middle, the rows that are left are what is left to do.
  *
  *     choice committed (the feed leaps beyond every number that was heard of)
- *        ──▶ where verifiers were not heard: what the backup has on offer is on its way again, once
+ *        ──▶ what the backup has on offer is on its way again, once
  *        ──▶ for each row: the key as chosen, told anew in the feed; the row is gone
  *        ──▶ no row left: the api is served, in its new epoch
  */
@@ -62,6 +62,8 @@ export async function carryOut(deps: CarryOutDeps, apiId: string, fence: ShardFe
     choice: null,
     late: false,
     compared: choice.compared,
+    comparedBefore: choice.comparedBefore ?? restoration.comparedBefore,
+    chosenAt: choice.at,
   };
   const entry = {
     at: world.clock.now(),
@@ -89,8 +91,9 @@ async function goOnFrom(deps: CarryOutDeps, apiId: string, choice: RestoreChoice
 }
 
 /**
- * Where verifiers were not heard, they may have let go of what the backup has on offer: it is offered again when all that may answer
- * have it (I2), or by the word of those that were heard, who come next. Done once, before them.
+ * Verifiers may have let go of what the backup has on offer, and not all of them are known: one may have registered since, or come back
+ * that was thought lost. So it is offered again when all that may answer have it (I2), or by the word of those that were heard, who come
+ * next. Done once, before them.
  */
 async function letGo(
   deps: CarryOutDeps,
@@ -99,11 +102,11 @@ async function letGo(
   choice: RestoreChoice,
   fence: ShardFence | undefined,
 ): Promise<Held<Restoration>> {
-  if (held.value.reconciledAt !== null || choice.unheard !== true) return held;
+  if (held.value.reconciledAt !== null || choice.letGo === true) return held;
   await eachRotation(deps, api.id, "offered", choice, fence, (change, rotation, why) =>
     change.take(onItsWay(rotation), [], "rotation.offer_again", { reason: why }),
   );
-  const value: Restoration = { ...held.value, choice: { ...choice, unheard: false } };
+  const value: Restoration = { ...held.value, choice: { ...choice, letGo: true } };
   const audit = [
     { at: deps.world.clock.now(), actor: choice.by, action: "restore.let_go", subjects: [api.id], details: {} },
   ];

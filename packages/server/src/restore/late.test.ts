@@ -66,6 +66,70 @@ describe("a verifier that comes late", () => {
     }
   });
 
+  test("is asked for what lies between, where another knew more by the side alone", async () => {
+    const desk = await lineage.verifier(api, "desk");
+    await lineage.pass(SECOND);
+    const image = lineage.backup();
+    web.serving = false;
+    await revoke(other);
+    await lineage.pass(SECOND);
+    const made = await newKey();
+    await web.learn(made);
+    desk.alive = false;
+    await lineage.restore(image);
+    await lineage.reconcile(api, "verifiers");
+    expect(web.states(other.id)).toEqual({ 1: "active" });
+    expect(await verified(made.secret)).toBe("ok");
+    // It knows nothing more than it has told, and comes and goes as it likes.
+    expect(await web.comeBack()).toBe("welcome");
+
+    expect(await desk.comeBack()).toBe("reconciling");
+    expect(await changesOf(other)).toEqual(["key is revoked"]);
+    await lineage.choose(api, "verifiers");
+    await lineage.pass(SECOND);
+    expect(await desk.comeBack()).toBe("welcome");
+    await lineage.pass(SECOND);
+    expect(web.states(other.id)).toEqual({ 0: "revoked" });
+  });
+
+  test("is asked though there was another restore meanwhile, in which everybody knew much later numbers", async () => {
+    const desk = await lineage.verifier(api, "desk");
+    await lineage.pass(SECOND);
+    const image = lineage.backup();
+    web.serving = false;
+    await revoke(other);
+    await lineage.pass(SECOND);
+    desk.alive = false;
+    await lineage.restore(image);
+    await lineage.reconcile(api, "verifiers");
+    await lineage.restore(lineage.backup());
+    await lineage.reconcile(api, "verifiers");
+    expect(web.states(other.id)).toEqual({ 1: "active" });
+
+    expect(await desk.comeBack()).toBe("reconciling");
+    expect(await changesOf(other)).toEqual(["key is revoked"]);
+    await lineage.choose(api, "verifiers");
+    await lineage.pass(SECOND);
+    expect(await desk.comeBack()).toBe("welcome");
+    await lineage.pass(SECOND);
+    expect(web.states(other.id)).toEqual({ 0: "revoked" });
+  });
+
+  test("is let in after another restore, if what it has was compared in the first", async () => {
+    const desk = await lineage.verifier(api, "desk");
+    await lineage.pass(SECOND);
+    const image = lineage.backup();
+    await revoke(other);
+    await lineage.pass(SECOND);
+    desk.alive = false;
+    for (const each of [image, undefined]) {
+      await lineage.restore(each ?? lineage.backup());
+      await lineage.reconcile(api, "verifiers");
+    }
+    expect(await desk.comeBack()).toBe("welcome");
+    expect(desk.states(other.id)).toEqual({ 0: "revoked" });
+  });
+
   test("does not undo with its old records what was changed since", async () => {
     const desk = await lineage.verifier(api, "desk");
     await lineage.pass(SECOND);

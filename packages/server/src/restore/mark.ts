@@ -9,6 +9,7 @@
 import { effectiveStaleness, makeHandle, type RandomBytes } from "@keyover/core";
 import type { Api, Boot, Restoration } from "../store/entities.ts";
 import { type Held, put, type Store } from "../store/store.ts";
+import { comparedUntilNow } from "./compared.ts";
 import { epochOf } from "./restorations.ts";
 
 export interface MarkOptions {
@@ -85,6 +86,7 @@ async function restorationOf(
     choice: null,
     late: false,
     compared: {},
+    comparedBefore: comparedUntilNow(before),
     raisedTo: before?.raisedTo ?? 0,
   };
 }

@@ -7,9 +7,10 @@ import type { Api, Boot, RememberedKey, Restoration, RestoreChoice, RestoreMark 
 import { type Held, put, type Store } from "../store/store.ts";
 import { type CarryOutDeps, carryOut } from "./carry-out.ts";
 import { newestClaims } from "./claims.ts";
+import { comparedTill } from "./compared.ts";
 import { type Difference, differenceOf } from "./differences.ts";
 import { UNKNOWN_INSTANCE } from "./mark.ts";
-import { newestOf } from "./remembered.ts";
+import { environmentsOf, newestOf } from "./remembered.ts";
 import { epochOf } from "./restorations.ts";
 
 export type RestoreState = "never restored" | "held" | "being carried out" | "served" | "late";
@@ -99,9 +100,7 @@ export function createReconciler(deps: CarryOutDeps): Reconciler {
       if (undecided !== undefined) return undecided;
       const now = world.clock.now();
       const { seen: _seen, ...chosen } = choosing;
-      const silent = await unheardOf(api, restoration, marks);
-      const unheard = silent.length > 0 || marks.some(({ value }) => !value.complete);
-      const choice: RestoreChoice = { ...chosen, at: now, compared: comparedBy(api, restoration, marks), unheard };
+      const choice: RestoreChoice = { ...chosen, at: now, ...comparedBy(api, restoration, marks) };
       const head = await store.feedHead(api.id);
       const heard = Math.max(head, ...marks.map(({ value }) => newestOf(value)));
       const leap = restoration.reconciledAt === null || heard > head;
@@ -161,15 +160,13 @@ function localOf(state: Awaited<ReturnType<CarryOutDeps["desk"]["read"]>>) {
   return { key: key.value, versions: versions.map(({ value }) => value), rotation: rotation?.value };
 }
 
-/** By environment: how far the verifiers that have told all of what they know had followed the feed. */
-function comparedBy(api: Api, restoration: Restoration, marks: readonly Held<RestoreMark>[]): Record<string, number> {
-  const compared = { ...restoration.compared };
-  for (const { value } of marks) {
-    if (!value.complete) continue;
-    for (const name of value.environments.length === 0 ? api.environments : value.environments)
-      compared[name] = Math.max(compared[name] ?? restoration.after, value.seq);
-  }
-  return compared;
+/** As far as the verifiers that have told all of what they know had followed the feed. */
+function comparedBy(api: Api, restoration: Restoration, marks: readonly Held<RestoreMark>[]) {
+  let known = restoration;
+  for (const { value } of marks)
+    if (value.complete) known = { ...known, ...comparedTill(known, value, environmentsOf(api, value)) };
+  const { compared, comparedBefore } = known;
+  return { compared, comparedBefore };
 }
 
 /** Keys that can't be carried out as chosen: verifiers contradict each other, or remember an environment that the api lacks. */

@@ -12,7 +12,8 @@ import { accept, type Outcome, type Refusal, refuse } from "../outcome.ts";
 import type { Api, RememberedKey, Restoration, RestoreMark } from "../store/entities.ts";
 import { type Held, put, type Store, type Write } from "../store/store.ts";
 import { rememberedId, withClaim } from "./claims.ts";
-import { epochOf, isEpochOf, type Restorations, refusalOf } from "./restorations.ts";
+import { comparedTill, comparedTo, comparedToInAll, isCompared } from "./compared.ts";
+import { isEpochOf, type Restorations, refusalOf } from "./restorations.ts";
 
 /** Whose word it is: the token's handle, and the environments that it may see (empty: all). */
 export interface Witness {
@@ -69,10 +70,11 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
   /** What a verifier holds, said at its registration. */
   const hear = async (api: Api, restoration: Restoration, { instance, holds }: Registration, witness: Witness) => {
     const before = await store.get("restore_mark", markId(api.id, instance));
-    const [epoch, seq] = [holds?.epoch ?? "", holds?.seq ?? 0];
+    const { epoch, seq, followed = seq } = holds ?? { epoch: "", seq: 0 };
     const known = before?.value;
     if (known?.restore === restoration.restore && known.epoch === epoch && known.seq === seq) return;
-    const said = { instance, epoch, seq, parts: 0, complete: seq <= restoration.after, passedOver: 0 };
+    const nothingNew = seq <= comparedToInAll(restoration, epoch, environmentsOf(api, witness));
+    const said = { instance, epoch, seq, followed, parts: 0, complete: nothingNew, passedOver: 0 };
     const mark = markOf(api, restoration, witness, said, known);
     const { complete } = mark;
     await commit(
@@ -105,12 +107,13 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
     const environments = environmentsOf(api, witness);
     if (held === undefined || restoration === undefined || !isEpochOf(api.id, told.epoch))
       return accept({ records: 0 });
-    if (isCompared(api, restoration, told, environments)) return accept({ records: 0 });
-    if (restoration.choice !== null) return refusalOf(restoration, restoration.after);
+    const before = await store.get("restore_mark", markId(api.id, told.instance));
+    if (isCompared(api, restoration, told, environments, before?.value)) return accept({ records: 0 });
+    if (restoration.choice !== null)
+      return refusalOf(restoration, comparedToInAll(restoration, told.epoch, environments));
     const problem = await remoteProblem(store, api, restoration, told);
     if (problem !== undefined) return problem;
 
-    const before = await store.get("restore_mark", markId(api.id, told.instance));
     const parts = partsBefore(before?.value, restoration, told);
     if (told.n > parts + 1) return refuse("conflict", `part ${told.n} came after ${parts}; begin again with part 1`);
     const wanted = told.records.filter((record) => isWanted(record, restoration, told, witness));
@@ -133,9 +136,7 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
       const idle = rows.length === 0 && !restoration.late;
       // What it knows more was none of its own: nothing is to be chosen.
       const next =
-        idle && mark.complete
-          ? { ...restoration, compared: comparedTill(restoration, environments, told.seq) }
-          : restoration;
+        idle && mark.complete ? { ...restoration, ...comparedTill(restoration, told, environments) } : restoration;
       const changed = idle ? next : { ...next, late: true };
       writes.push(put("restoration", changed, held));
     }
@@ -157,16 +158,17 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
       const ours = given.holds !== undefined && isEpochOf(api.id, given.holds.epoch);
       const registration: Registration = ours ? given : { ...given, holds: undefined };
       const { holds } = registration;
-      if (restoration !== undefined && restoration.reconciledAt === null) {
+      const environments = environmentsOf(api, witness);
+      const mayKnowMore = async (restored: Restoration) => {
+        if (holds === undefined) return restored.reconciledAt === null;
+        const mark = await store.get("restore_mark", markId(api.id, registration.instance));
+        return !isCompared(api, restored, holds, environments, mark?.value);
+      };
+      if (restoration !== undefined && (await mayKnowMore(restoration))) {
         await inLine(api.id, () => hear(api, restoration, registration, witness));
-        return refusalOf(restoration, restoration.after);
+        return refusalOf(restoration, comparedToInAll(restoration, holds?.epoch ?? "", environments));
       }
       if (holds === undefined) return undefined;
-      const environments = environmentsOf(api, witness);
-      if (restoration !== undefined && !isCompared(api, restoration, holds, environments)) {
-        await inLine(api.id, () => hear(api, restoration, registration, witness));
-        return refusalOf(restoration, Math.min(...environments.map((name) => comparedTo(restoration, name))));
-      }
       const head = await store.feedHead(api.id);
       return holds.seq > head ? behindVerifier(api, registration, head) : undefined;
     },
@@ -185,30 +187,9 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
 const UNMARKED =
   "the database is older than what a verifier remembers. If it was restored from a backup, stop the server and run: keyover restore --mark --everything";
 
-function environmentsOf(api: Api, { environments }: Witness): readonly string[] {
+/** An empty list of a witness means all that the api has. */
+export function environmentsOf(api: Api, { environments }: Pick<Witness, "environments">): readonly string[] {
   return environments.length === 0 ? api.environments : environments;
-}
-
-/** Up to this number of the feed as it was before the restore everything is known of an environment. */
-function comparedTo({ after, compared }: Restoration, environment: string): number {
-  return Math.max(after, compared[environment] ?? 0);
-}
-
-function comparedTill(restoration: Restoration, environments: readonly string[], seq: number): Record<string, number> {
-  const own = environments.map((name) => [name, Math.max(comparedTo(restoration, name), seq)] as const);
-  return { ...restoration.compared, ...Object.fromEntries(own) };
-}
-
-/** Nothing that who holds this may know was left out when an operator chose. */
-function isCompared(
-  api: Api,
-  restoration: Restoration,
-  { epoch, seq }: { epoch: string; seq: number },
-  environments: readonly string[],
-): boolean {
-  if (restoration.reconciledAt === null) return false;
-  if (epoch === epochOf(api.id, restoration)) return true;
-  return environments.every((name) => seq <= comparedTo(restoration, name));
 }
 
 async function remoteProblem(store: Store, api: Api, restoration: Restoration, { seq }: Remembered) {
@@ -231,7 +212,7 @@ function isOwn({ environment, seq }: KeyRecord, told: Remembered, { environments
 /** Newer than what is compared already. */
 function isWanted(record: KeyRecord, restoration: Restoration, told: Remembered, witness: Witness): boolean {
   const { environment, seq } = record;
-  const from = restoration.reconciledAt === null ? restoration.after : comparedTo(restoration, environment);
+  const from = comparedTo(restoration, told.epoch, environment);
   return isOwn(record, told, witness) && seq > from;
 }
 
@@ -239,7 +220,7 @@ function markOf(
   api: Api,
   { restore }: Restoration,
   { tokenId, environments }: Witness,
-  { instance, epoch, seq, parts, complete, passedOver }: SaidMark,
+  { instance, epoch, seq, followed, parts, complete, passedOver }: SaidMark,
   before: RestoreMark | undefined,
 ): Omit<RestoreMark, "at"> {
   return {
@@ -252,13 +233,14 @@ function markOf(
     environments: [...environments],
     epoch,
     seq,
+    followed,
     parts,
     complete,
     passedOver,
   };
 }
 
-type SaidMark = Pick<RestoreMark, "instance" | "epoch" | "seq" | "parts" | "complete" | "passedOver">;
+type SaidMark = Pick<RestoreMark, "instance" | "epoch" | "seq" | "followed" | "parts" | "complete" | "passedOver">;
 
 /** A mark that an older program wrote knows its last number alone. */
 export function newestOf({ newest, seq }: Pick<RestoreMark, "seq"> & { newest?: number | undefined }): number {

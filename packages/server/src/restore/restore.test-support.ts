@@ -128,6 +128,7 @@ export interface Memory {
   records: Map<string, KeyRecord>;
   epoch: string;
   seq: number;
+  aside: number;
   environments: string[];
 }
 
@@ -139,6 +140,8 @@ export class RememberingVerifier {
   epoch = "";
   environments: string[] = [];
   seq = 0;
+  /** The highest number of a record that came by the side, ahead of the feed. */
+  aside = 0;
   boot = "";
   serving = false;
   /** Comes back after a restore. */
@@ -167,17 +170,18 @@ export class RememberingVerifier {
   async comeBack(): Promise<string> {
     const { clock } = this.#lineage;
     this.boot = makeHandle("boot", clock.at, random);
-    const holds = this.seq === 0 ? {} : { holds: { epoch: this.epoch, seq: this.seq } };
+    const holds = this.seq === 0 ? {} : { holds: { epoch: this.epoch, seq: this.#newest(), followed: this.seq } };
     const body = { boot: this.boot, instance: this.instance, software: "test", ...holds };
     const answer = await this.call("POST", "/verifiers", body);
     if (answer.status !== 200) {
-      if (answer.body.code === "reconciling" && this.seq > answer.body.after) await this.tell(answer.body.after);
+      if (answer.body.code === "reconciling" && this.#newest() > answer.body.after) await this.tell(answer.body.after);
       return answer.body.code;
     }
     this.#n = 0;
     this.#coveredTo = answer.body.now;
     this.environments = answer.body.environments;
     if (answer.body.epoch !== this.epoch || this.seq === 0) await this.#snapshot();
+    if (answer.body.epoch !== this.epoch) this.aside = 0;
     this.epoch = answer.body.epoch;
     this.serving = true;
     await this.follow();
@@ -191,7 +195,8 @@ export class RememberingVerifier {
       const answer = await this.call("POST", "/remembered", {
         instance: this.instance,
         epoch: this.epoch,
-        seq: this.seq,
+        seq: this.#newest(),
+        followed: this.seq,
         n,
         last: n === parts,
         records: records.slice((n - 1) * partSize, n * partSize),
@@ -202,8 +207,8 @@ export class RememberingVerifier {
 
   /** What it holds at this moment. */
   memory(): Memory {
-    const { epoch, seq, environments } = this;
-    return { records: new Map(this.records), epoch, seq, environments };
+    const { epoch, seq, aside, environments } = this;
+    return { records: new Map(this.records), epoch, seq, aside, environments };
   }
 
   /** As if nothing had happened since. */
@@ -211,6 +216,17 @@ export class RememberingVerifier {
     Object.assign(this, rest);
     this.records.clear();
     for (const [key, record] of records) this.records.set(key, record);
+  }
+
+  /** The answer to a question about a key, before the feed has brought it. */
+  async learn(key: { id: string }): Promise<void> {
+    const record = (await this.#lineage.keyover.store.recordOfKey(key.id)) as KeyRecord;
+    this.put(record);
+    this.aside = Math.max(this.aside, record.seq);
+  }
+
+  #newest(): number {
+    return Math.max(this.seq, this.aside);
   }
 
   put(record: KeyRecord): void {

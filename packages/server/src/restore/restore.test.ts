@@ -319,6 +319,7 @@ describe("after the reconciliation", () => {
       "restore.heard",
       "restore.remembered",
       "restore.chosen",
+      "restore.let_go",
       "key.reconciled",
       "restore.reconciled",
     ]);

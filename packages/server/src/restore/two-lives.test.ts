@@ -72,7 +72,7 @@ test("a successor on offer in the backup, and cancelled since, goes to every ver
   expect(web.states(key.id)).toEqual({ 1: "active", 2: "pending" });
 });
 
-test("what the backup has on offer is on its way again, if somebody chose before every verifier was heard", async () => {
+test("what the backup has on offer is on its way again: a verifier may be about that nobody knows of", async () => {
   const { id } = await rotate();
   await lineage.pass(SECOND);
   expect(await phase(id)).toBe("offered");
@@ -126,6 +126,26 @@ describe("a rotation that was to begin after the backup, and has", () => {
     const next = await running();
     expect(next).toMatchObject({ from: 1, to: 3, reason: "routine" });
     expect(next.id).not.toBe(id);
+  });
+
+  test("is not begun by a kill while the api is held: who has its successor is not believed to hold the new one", async () => {
+    const startsAt = lineage.clock.at + 3_600 * SECOND;
+    const { id } = await post(`/v1/keys/${key.id}/rotations`, { reason: "routine", startsAt });
+    const image = lineage.backup();
+    await post(`/v1/keys/${key.id}/emergency`, { ...because, mode: "kill", version: 1 });
+    await lineage.pass(SECOND);
+    const token = await lineage.keyover.token("consumer", { consumer: consumer.id });
+    await claim(id);
+    await lineage.restore(image);
+    const killed = await post(`/v1/keys/${key.id}/emergency`, { ...because, mode: "kill", version: 1 });
+    expect(killed.id).not.toBe(id);
+    expect(killed).toMatchObject({ from: 1, fromCompromised: true, phase: "propagating" });
+    expect(await phase(id)).toBe("cancelled");
+    await lineage.choose(api, "backup");
+    await lineage.pass(SECOND);
+    const confirm = await lineage.keyover.call("POST", `/v1/rotations/${id}/confirm`, { version: 2 }, { token });
+    expect(confirm.status).not.toBe(200);
+    expect((await running()).id).toBe(killed.id);
   });
 
   test("has another number, with the backup chosen against who knows the first one", async () => {

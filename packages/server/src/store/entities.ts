@@ -82,10 +82,11 @@ export interface RestoreChoice {
   by: string;
   reason: string;
   at: number;
-  /** `compared` of the restoration once it is carried out. */
+  /** `compared` and `comparedBefore` of the restoration once it is carried out. */
   compared: Record<string, number>;
-  /** Verifiers that may know more had not said all when it was chosen; false once that is provided for. */
-  unheard?: boolean | undefined;
+  comparedBefore?: Record<string, Record<string, number>> | undefined;
+  /** What the backup has on offer was taken back on its way: verifiers of which nobody knows may have let go of it. */
+  letGo?: boolean | undefined;
 }
 
 /** An api whose database was restored (decision 014). Its row stays when it is served again: it knows the feed's epoch. */
@@ -109,6 +110,10 @@ export interface Restoration {
   late: boolean;
   /** By environment: the feed's number up to which the restored database was compared with what verifiers remember. */
   compared: Record<string, number>;
+  /** The same of other epochs, by their names. Absent: of none. */
+  comparedBefore?: Record<string, Record<string, number>> | undefined;
+  /** When the choice was made that was carried out last. */
+  chosenAt?: number | undefined;
   /**
    * Records that are older are sent under this number, beyond all that verifiers were heard of: so that what a verifier has of before the
    * restore, and nobody has put into force, gives way.
@@ -128,6 +133,8 @@ export interface RestoreMark {
   environments: string[];
   epoch: string;
   seq: number;
+  /** Up to here it lacks no entry. Absent: up to `seq`. */
+  followed?: number | undefined;
   /** The highest number that this instance has held since the restore: one that lost its disk meanwhile holds less. */
   newest: number;
   /** Of `Remembered.n`. */

@@ -202,7 +202,11 @@ export function feedRoutes(app: App, rooms: Rooms): void {
       const shown =
         record !== undefined && (scope.environments.length === 0 || scope.environments.includes(record.environment));
       const restoration = (await restorations.of(scope.api.id))?.value;
-      const missed: MissAnswer = { now: world.clock.now(), record: shown ? raised(record, restoration) : null };
+      const missed: MissAnswer = {
+        now: world.clock.now(),
+        epoch: epochOf(scope.api.id, restoration),
+        record: shown ? raised(record, restoration) : null,
+      };
       return missed as never;
     },
   );
