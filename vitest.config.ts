@@ -6,6 +6,37 @@ const shared = { resolve, ssr: { resolve } };
 
 const POSTGRES = "packages/server/src/store/postgres.test-setup.ts";
 
+/** Exhaustive, or long by what they wait for. `npm test` leaves them out, `npm run test:slow` runs them, and so does CI. */
+const SLOW = [
+  "packages/server/src/crash-matrix-*.test.ts",
+  "packages/server/src/restore/running-rotations.test.ts",
+  "packages/server/src/policies/idleness-kept.test.ts",
+  "packages/server/src/store/postgres-outcome.test.ts",
+  "sim/year/year.test.ts",
+  "sim/calibration.test.ts",
+];
+const SLOW_E2E = [
+  "e2e/bad-disk.test.ts",
+  "e2e/campaign.test.ts",
+  "e2e/kill9.test.ts",
+  "e2e/limits.test.ts",
+  "e2e/monthly-job.test.ts",
+  "e2e/offboard.test.ts",
+  "e2e/restore.test.ts",
+  "e2e/survive.test.ts",
+  "e2e/worked-examples.test.ts",
+];
+
+const unit = { testTimeout: 10_000, globalSetup: POSTGRES, setupFiles: "e2e/canary-folders.ts" };
+// Real processes, ports and kills: slower, and not many at a time.
+const processes = {
+  testTimeout: 120_000,
+  hookTimeout: 60_000,
+  maxWorkers: 3,
+  globalSetup: [POSTGRES, "e2e/canary.test-setup.ts"],
+  setupFiles: "e2e/canary-watch.ts",
+};
+
 export default defineConfig({
   ...shared,
   test: {
@@ -13,6 +44,7 @@ export default defineConfig({
       {
         ...shared,
         test: {
+          ...unit,
           name: "unit",
           include: [
             "packages/*/src/**/*.test.ts",
@@ -21,23 +53,12 @@ export default defineConfig({
             "bench/**/*.test.ts",
             "sim/**/*.test.ts",
           ],
-          testTimeout: 10_000,
-          globalSetup: POSTGRES,
+          exclude: SLOW,
         },
       },
-      {
-        // Real processes, ports and kills: slower, and not many at a time.
-        ...shared,
-        test: {
-          name: "e2e",
-          include: ["e2e/**/*.test.ts"],
-          testTimeout: 120_000,
-          hookTimeout: 60_000,
-          maxWorkers: 3,
-          globalSetup: [POSTGRES, "e2e/canary.test-setup.ts"],
-          setupFiles: "e2e/canary-watch.ts",
-        },
-      },
+      { ...shared, test: { ...processes, name: "e2e", include: ["e2e/**/*.test.ts"], exclude: SLOW_E2E } },
+      { ...shared, test: { ...unit, name: "slow", include: SLOW, testTimeout: 60_000 } },
+      { ...shared, test: { ...processes, name: "slow-e2e", include: SLOW_E2E } },
     ],
   },
 });

@@ -34,7 +34,8 @@ export async function startFleet(count: number, replicas?: number): Promise<Flee
   const token = await admin.request("post", "/v1/tokens", {
     body: { name: "apis", role: "verifier", apis: ["market"] },
   });
-  const bare = await startBare(count);
+  // Only where it is asked for: subscribers that hear nothing for five minutes give up.
+  let bare: ReturnType<typeof startBare> | undefined;
   const verifiers = await Promise.all(
     shares(count).map(async (share) => {
       const peer = startPeer<VerifierSaid>("./fleet-verifiers.ts", { urls, token: token.secret, count: share });
@@ -57,11 +58,14 @@ export async function startFleet(count: number, replicas?: number): Promise<Flee
       await Promise.all(watching);
       return { refused: Promise.all(refused).then((all) => Math.max(...all.map(({ at }) => at))) };
     },
-    bareWrite: () => bare.write(),
+    async bareWrite() {
+      bare ??= startBare(count);
+      return (await bare).write();
+    },
     async stop() {
       hangUp();
       await Promise.all(verifiers.map((peer) => peer.stop()));
-      await bare.stop();
+      await (await bare)?.stop();
       await authority.stop();
     },
   };

@@ -1,7 +1,8 @@
 /**
  * What Keyover costs, measured, each time beside something that everybody can run:
  *
- *     npm run bench -- NAME [--json] [--quick]      NAME: verify, http, changeover, revocation, start, throughput, fan-out, all
+ *     npm run bench -- NAME [--json] [--quick]      NAME: verify, http, changeover, revocation, start, throughput, fan-out,
+ *                                                 fleet-rotation, million, evidence, campaign, all
  *
  * A row is the median of the rounds, with the smallest and the largest. The ratio is to the baseline of the same run, so that
  * it says something on a busy machine too. `--quick` shows in seconds that everything works; its numbers mean little.
@@ -11,9 +12,13 @@ import { spawn } from "node:child_process";
 import { cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { campaign } from "./campaign.ts";
 import { changeover } from "./changeover.ts";
+import { evidence } from "./evidence.ts";
 import { fanOut } from "./fan-out.ts";
+import { fleetRotation } from "./fleet-rotation.ts";
 import { http } from "./http.ts";
+import { million } from "./million.ts";
 import { type Row, table } from "./report.ts";
 import { revocation } from "./revocation.ts";
 import { start } from "./start.ts";
@@ -28,6 +33,10 @@ const benches: Record<string, (quick: boolean) => Promise<Row[]>> = {
   start,
   throughput,
   "fan-out": fanOut,
+  "fleet-rotation": fleetRotation,
+  million,
+  evidence,
+  campaign,
   all,
 };
 const usage = `npm run bench -- NAME [--json] [--quick], NAME one of ${Object.keys(benches).join(", ")}`;

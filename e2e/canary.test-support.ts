@@ -87,14 +87,15 @@ function noteAnswer(url: URL, status: number, text: string): void {
 }
 
 /** By their form: a key's or a token's prefix, environment, 38 characters of chance and checksum; a channel's signing secret. */
-function secretsIn(text: string): string[] {
+export function secretsIn(text: string): string[] {
   const keys = /(?<![0-9A-Za-z])[a-z0-9]{1,10}_[a-z0-9]{1,10}_[0-9A-Za-z]{38}(?![0-9A-Za-z])/g;
   return [...(text.match(keys) ?? []), ...(text.match(/(?<![0-9A-Za-z])whsec_[0-9A-Za-z+/]{20,}={0,2}/g) ?? [])];
 }
 
 const MASTER_KEY = /\/master\.key$/;
-/** These keep a secret by design: master keys, key files and what lies beside them, a token's file. Nobody else may have what is in them. */
-const KEEPS_A_SECRET = /\/(master\.key|[\w-]*token|[\w.-]+\.key(\.[\w.-]+)?)$/;
+/** These keep a secret by design: master keys, key files and what lies beside them, files of tokens and of webhooks' secrets. Nobody else may have what is in them. */
+const KEEPS_A_SECRET = /\/(master\.key|[\w.-]*(token|secret)|[\w.-]+\.key(\.[\w.-]+)?)$/;
+export const keepsASecret = (file: string): boolean => KEEPS_A_SECRET.test(file);
 
 export interface Found {
   secrets: number;
@@ -123,7 +124,7 @@ function nameOf(kind: string, secret: string): string {
 }
 
 /** Regular ones: a socket or a pipe keeps nothing. */
-function filesBelow(path: string): string[] {
+export function filesBelow(path: string): string[] {
   if (!existsSync(path)) return [];
   if (statSync(path).isFile()) return [path];
   return readdirSync(path, { withFileTypes: true, recursive: true })

@@ -35,6 +35,7 @@ const wrong = (is: boolean, { place }: At, what: string): string[] => (is ? [`${
 const checks: Record<string, Check> = {
   description: nothing,
   default: nothing,
+  examples: nothing,
   title: nothing,
   format: nothing,
   type: (expected: string | string[], value, at) =>

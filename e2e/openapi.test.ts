@@ -152,7 +152,8 @@ describe("R82: the document of a running server", () => {
     values.api = (await does("createApi", undefined, { policy })).id;
     values.consumer = (await does("createConsumer")).id;
     values.token = (await does("createToken")).id;
-    await does("revokeToken");
+    Object.assign(values, { owner: "ann@example.com", who: values.token });
+    for (const id of ["updateToken", "getCustodian", "offboard", "revokeToken"]) await does(id);
     const forConsumer = await call("createToken", { ...values, role: "consumer" }, tokens.admin, {
       consumer: values.consumer,
     });
@@ -209,8 +210,11 @@ describe("R82: the document of a running server", () => {
     await does("removeVerifier");
 
     const secret = await newKey();
-    values.rotation = (await does("startRotation")).id;
-    await until(async () => (await does("getRotation")).offeredAt, "the offer");
+    const fence = { from: "offered", afterMs: 0, without: ["market:*"] };
+    values.rotation = (await does("startRotation", undefined, { policy: { fence } })).id;
+    await until(async () => (await does("getRotation")).fenced, "the offer, and the fence");
+    values.forMs = 1_000;
+    for (const id of ["brownOut", "endBrownout", "liftFence"]) await does(id);
     for (const id of ["getEvidence", "listRotations", "pauseRotation", "resumeRotation"]) await does(id);
     await callsOfNotices(does, values);
     values.sha256 = sha256Text(secret);
@@ -225,6 +229,8 @@ describe("R82: the document of a running server", () => {
     await does("rollBack");
     await does("getKeyUsage");
 
+    await newKey();
+    await callsOfCampaigns(does, values);
     await newKey();
     values.rotation = (await does("startRotation")).id;
     await does("cancelRotation");
@@ -300,6 +306,23 @@ async function callsOfChannels(does: Does, values: Values): Promise<void> {
   expect((await does("testChannel")).delivered).toBe(true);
 }
 
+/** Of the one key: a campaign that waits at its gate and is taken back, one that is aborted, and an emergency. */
+async function callsOfCampaigns(does: Does, values: Values): Promise<void> {
+  values.select = { keys: [values.key] };
+  const gate = { claimed: 1 };
+  const isItsKey = (what: "started" | "rolled-back") => async () =>
+    ((await does("getCampaign")).keys as Record<string, number>)[what] === 1;
+  values.campaign = (await does("startCampaign", undefined, { gate })).id;
+  await until(isItsKey("started"), "the campaign's key to be started");
+  const steering = ["pauseCampaign", "resumeCampaign", "continueCampaign"];
+  for (const id of [...steering, "listCampaigns", "listCampaignItems", "reportCampaign", "rollBackWave"])
+    await does(id);
+  await until(isItsKey("rolled-back"), "the wave to be taken back");
+  values.campaign = (await does("startCampaign", undefined, { gate, waves: [{ percent: 50 }] })).id;
+  await does("abortCampaign");
+  await does("startEmergency");
+}
+
 /** A rotation was offered. What still waits is sent by itself, and can't be sent again. */
 async function callsOfNotices(does: Does, values: Values): Promise<void> {
   const sent = await until(async () => {
@@ -347,6 +370,7 @@ function valueFor(name: string): unknown {
     records: [],
     choose: "backup",
     byMs: 1,
+    forMs: 1_000,
     policy: "nothing",
     spec: {},
     target: { kind: "key", key: "key_0000000000000000000000" },

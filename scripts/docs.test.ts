@@ -5,18 +5,22 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import {
+  brownoutTimes,
   decide,
   defaultRotationPolicy,
   defaultStalenessPolicy,
   docsUrl,
+  isFenced,
   judgeQuiet,
   makeKeyText,
+  nextBrownout,
   phases,
   policyLimits,
   problems,
   type Rotation,
   type RotationEvent,
   type RotationEventType,
+  ruleLimits,
   tallyGap,
   verdicts,
   watermark,
@@ -110,21 +114,24 @@ describe("docs/rotation.md", () => {
   const text = read("docs/rotation.md");
 
   test("has each member of both policies with default and limits", () => {
-    const limits: Record<string, { min: number; max: number }> = policyLimits;
-    const all = { ...defaultRotationPolicy, ...defaultStalenessPolicy };
-    const wanted = Object.entries(all).map(([member, value]) =>
+    const limits: Record<string, { min: number; max: number }> = { ...policyLimits, ...ruleLimits };
+    const all = Object.entries({ ...defaultRotationPolicy, ...defaultStalenessPolicy }).flatMap(([member, value]) =>
+      typeof value !== "object" || value === null || Array.isArray(value)
+        ? [[member, value] as const]
+        : Object.entries(value).map(([name, inner]) => [`${member}.${name}`, inner] as const),
+    );
+    const wanted = all.map(([member, value]) =>
       typeof value === "number"
         ? [member, value, limits[member]?.min, limits[member]?.max]
-        : [member, Array.isArray(value) ? value.join(", ") : value],
+        : [member, Array.isArray(value) ? value.join(", ") : (value ?? "none")],
     );
     const rows = [
       ...bodyOf(tableUnder(text, "### The rotation's policy")),
       ...bodyOf(tableUnder(text, "### The verifiers' policy")),
     ];
-    const shown = rows.map(([member, value = "", min, max]) =>
-      Number.isNaN(numberIn(value)) || value.includes(",")
-        ? [member, value]
-        : [member, numberIn(value), numberIn(min), numberIn(max)],
+    const numbers = new Set(all.flatMap(([member, value]) => (typeof value === "number" ? [member] : [])));
+    const shown = rows.map(([member = "", value = "", min, max]) =>
+      numbers.has(member) ? [member, numberIn(value), numberIn(min), numberIn(max)] : [member, value],
     );
     expect(shown).toEqual(wanted);
   });
@@ -141,7 +148,7 @@ describe("docs/rotation.md", () => {
       shown[event] = Object.fromEntries(cells.map((cell, i) => [head[i + 1], cell.split("<br>").sort()]));
     }
     expect(shown).toEqual(found);
-  });
+  }, 30_000);
 
   test("its example is calculated by the code", () => {
     const at = (iso: string) => Date.parse(iso);
@@ -282,8 +289,14 @@ const events: Record<RotationEventType, ((rotation: Rotation, now: number) => Ro
   confirm: [named("confirm")],
   extend: [named("extendOwn"), () => ({ type: "extend", byMs: 91 })],
   "move-deadline": [named("extend"), () => ({ type: "move-deadline", overlapEndsAt: 0 })],
+  fence: [named("fence"), named("emptyFence")],
+  browned: [named("browned")],
+  refused: [named("refused"), named("fewRefused")],
   pause: [named("pause")],
   resume: [named("resume")],
+  brownout: [named("brownout"), () => ({ type: "brownout", forMs: 1_000_000, by: "ana", reason: "" })],
+  "end-brownout": [named("endBrownout")],
+  "lift-fence": [named("liftFence")],
   retire: [named("retire")],
   rollback: [named("rollback")],
   cancel: [named("cancel")],
@@ -295,6 +308,11 @@ function named(name: EventName): (rotation: Rotation, now: number) => RotationEv
   return (rotation, now) => eventNamed(name, rotation, now);
 }
 
+const limiting = {
+  fence: { from: "offered" as const, afterMs: 0 },
+  automaticRollback: { refusals: 5, sources: 2, coolDownMs: 0 },
+};
+
 /** Every outcome of every event in every phase, over all that can have happened before. */
 function explore(): Record<string, Record<string, string[]>> {
   const found = new Map<string, Set<string>>();
@@ -304,6 +322,10 @@ function explore(): Record<string, Record<string, string[]>> {
     planned({ origin: "consumer" }),
     planned({ startsAt: START + 1_000 }),
     planned({ policy: { ...testPolicy, onDeadline: "retire" } }),
+    planned({ policy: { ...testPolicy, ...limiting } }),
+    planned({
+      policy: { ...testPolicy, onDeadline: "brownout", brownout: { ...testPolicy.brownout, after: "retire" } },
+    }),
   ].map((rotation) => ({ rotation, now: START }));
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     const { rotation, now } = next;
@@ -311,6 +333,7 @@ function explore(): Record<string, Record<string, string[]>> {
     if (seen.has(what)) continue;
     seen.add(what);
     for (const wait of [10, 50, 100, 400, 1_000]) waiting.push({ rotation, now: now + wait });
+    for (const at of brownoutTimes(rotation)) if (at > now) waiting.push({ rotation, now: at });
     for (const [type, makes] of Object.entries(events)) {
       for (const make of makes) {
         const decision = decide(rotation, make(rotation, now), now);
@@ -355,10 +378,19 @@ function signature(rotation: Rotation, now: number): string {
     past(overlapEndsAt, 0),
     past(retiredAt, policy.rollbackMs),
   ];
-  const facts = Object.values(rotation).map((value) =>
+  const { brownouts, fenced: _fenced, ...others } = rotation;
+  const { slots = [], announcedAt = null, stopped = null } = brownouts ?? {};
+  const slot = nextBrownout(rotation);
+  // Past the overlap nothing depends on what was refused in it.
+  const limits = (rotation.phase === "offered" || rotation.phase === "overlapping") && [
+    rotation.fenced?.lifted === null && isFenced(rotation),
+    [announcedAt !== null, stopped !== null, slots.some(({ by, begunAt }) => by === "policy" && begunAt !== null)],
+    slot && [slot.begunAt !== null, now >= slot.from, now >= slot.until, now + 20 > slot.from],
+  ];
+  const facts = Object.values(others).map((value) =>
     typeof value === "number" ? "set" : typeof value === "object" && value !== null ? "set" : value,
   );
-  return JSON.stringify([facts, policy.onDeadline, times]);
+  return JSON.stringify([facts, policy.onDeadline, policy.brownout.after, policy.fence !== null, times, limits]);
 }
 
 /** Calls each operation of the API as each role, and as a key, on a server without rooms: what is not forbidden gets past the door. */

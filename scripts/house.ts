@@ -40,12 +40,15 @@ const MIDDLE = ["keys", "feed", "evidence", "audit", "custody"];
  * any other (world.ts, say) is the ground that every room but the store stands on, and imports no room.
  */
 const ROOMS: Record<string, string[] | "all"> = {
-  http: ["engine", "restore", "notices", "policies", ...MIDDLE, "store", "ground"],
+  http: ["engine", "restore", "notices", "policies", "campaigns", "custodians", ...MIDDLE, "store", "ground"],
   // Strikes what is known to have leaked, as an emergency does.
   restore: ["engine", "keys", "custody", "store", "ground"],
   engine: [...MIDDLE, "store", "ground"],
   ...Object.fromEntries(MIDDLE.map((room) => [room, ["store", "ground"]])),
   policies: ["engine", "keys", "evidence", "store", "ground"],
+  campaigns: ["engine", "policies", "keys", "evidence", "feed", "store", "ground"],
+  // Whoever leaves is replaced by a campaign.
+  custodians: ["campaigns", "keys", "store", "ground"],
   // Channels are changed by the desk, and their secrets sealed.
   notices: ["keys", "custody", "store", "ground"],
   // A key's change seals the secret that it makes.

@@ -62,7 +62,7 @@ export class ApiServer implements Server {
     process.onDeath(() => {
       this.#setBackAtDeath = this.machine.setBack;
     });
-    if (this.platter.damaged) this.acknowledged.clear();
+    for (const api of apis) if (this.platter.isDamaged(api)) this.acknowledged.delete(api);
     // An event of its own: what runs in it belongs to this process.
     process.clock.after(0, () => {
       const fetch = this.#listening(process, network.fetchOf(process));
@@ -115,8 +115,9 @@ export class ApiServer implements Server {
       const source = `${address}|${client}|${instance}`;
       const { at } = model.time;
       // What was on the disk is over by then.
-      const grace = at - process.startedAt < model.staleMs + this.#grace ? this.#grace : 0;
-      checkDecision(model, { at, verifier: name, text, ask, source, verdict, grace });
+      const young = at - process.startedAt < model.staleMs + this.#grace;
+      const grace = young ? this.#grace : 0;
+      checkDecision(model, { at, verifier: name, text, ask, source, verdict, grace, young });
     }
     if (!verdict.valid) {
       const { status, headers, body } = door.refuse(verdict);

@@ -15,6 +15,8 @@ export interface AuthorityParts {
   fetchFor: (process: Process) => typeof globalThis.fetch;
   /** False while its database is being brought back. */
   mayStart: () => boolean;
+  /** What the DNS says of a name. */
+  resolve: (process: Process, host: string) => Promise<string[]>;
   /** Called with each answer as it leaves the process. */
   onAnswer: (request: WireRequest, answer: WireAnswer) => void;
 }
@@ -24,6 +26,8 @@ export class AuthorityNode implements Server {
   readonly url: string;
   process: Process | undefined;
   authority: Authority | undefined;
+  /** It does what is due only when it is told to look. */
+  byHand = false;
   readonly #parts: AuthorityParts;
 
   constructor(parts: AuthorityParts) {
@@ -44,7 +48,8 @@ export class AuthorityNode implements Server {
     this.authority = undefined;
     const world = process.world(this.#parts.fetchFor(process));
     const { masterKey, leaseMs } = this.#parts;
-    const config = { masterKey, logger: false as const, trustProxy: true, replicaLeaseMs: leaseMs };
+    const notices = { resolve: (host: string) => this.#parts.resolve(process, host) };
+    const config = { masterKey, logger: false as const, trustProxy: true, replicaLeaseMs: leaseMs, notices };
     try {
       const authority = await createAuthority(world, this.#parts.storeFor(process), config);
       await authority.app.ready();
@@ -69,8 +74,24 @@ export class AuthorityNode implements Server {
     return answer;
   }
 
+  /** One look at what is due. */
+  look(): void {
+    const { process, authority } = this;
+    if (authority === undefined) return;
+    process?.do(() => {
+      authority.tick().catch((error: unknown) => process.log("error", "server.tick_failed", { error: String(error) }));
+    });
+  }
+
+  beginTicks(): void {
+    this.byHand = false;
+    const { process, authority } = this;
+    if (process !== undefined && authority !== undefined) this.#tick(process, authority);
+  }
+
   /** As the program does: a pass that takes long holds up no beat. */
   #tick(process: Process, authority: Authority): void {
+    if (this.byHand) return;
     authority.tick().catch((error: unknown) => process.log("error", "server.tick_failed", { error: String(error) }));
     process.clock.after(TICK_MS, () => this.#tick(process, authority));
   }

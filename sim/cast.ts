@@ -7,12 +7,15 @@ import { Caller } from "./caller.ts";
 import type { Chance } from "./chance.ts";
 import { checkHandOut } from "./check-hand-out.ts";
 import { Consumer } from "./consumer.ts";
+import type { ChannelPlan } from "./control-options.ts";
 import type { SimDatabase } from "./database.ts";
 import { ask } from "./http-server.ts";
 import type { Model } from "./model.ts";
 import type { Network } from "./network.ts";
 import type { ConsumerPlan, Options } from "./options.ts";
+import { TIERS } from "./policy-deeds.ts";
 import { Machine, type Mishaps, Process } from "./process.ts";
+import { Receiver } from "./receiver.ts";
 import { RestoreWatch } from "./restore-watch.ts";
 import { storeOf } from "./store.ts";
 import type { VirtualTime } from "./time.ts";
@@ -43,7 +46,10 @@ export class Cast {
   readonly authorities: AuthorityNode[] = [];
   readonly servers: ApiServer[] = [];
   readonly consumers: Consumer[] = [];
+  readonly receivers: Receiver[] = [];
   readonly callers: Caller[] = [];
+  /** Who may change policies. */
+  readonly administrators: Caller[] = [];
   readonly processes: Process[] = [];
   /** Consumers without a key. */
   readonly #spare: { consumer: string; token: string }[] = [];
@@ -55,6 +61,7 @@ export class Cast {
   #admin = "";
   #verifierToken = "";
   #apis: string[] = [];
+  readonly #consumerIds: string[] = [];
 
   constructor(parts: CastParts) {
     this.#parts = parts;
@@ -85,6 +92,7 @@ export class Cast {
         storeFor: (process) =>
           storeOf(database.store, process, database, this.#witness, chance.fork(`store ${process.name}`)),
         mayStart: () => !database.closed,
+        resolve: (process, host) => this.#resolve(process, host),
         fetchFor: (process) => network.fetchOf(process),
         onAnswer: (request, answer) => checkHandOut(model, this.servers, request, answer),
       });
@@ -131,6 +139,53 @@ export class Cast {
     for (let i = 0; i < options.verifiers; i++) this.addServer();
     for (const [i, plan] of options.consumers.entries()) await this.#addConsumer(`consumer-${i + 1}`, plan);
     for (let i = 1; i <= options.newKeys; i++) this.#spare.push(await this.#holder(`spare ${i}`));
+    for (const plan of options.channels) await this.#addReceiver(plan);
+    for (let i = 1; i <= (options.policyDeeds.length > 0 ? 2 : 0); i++) {
+      const process = this.#start(new Machine(`administrator-${i}`));
+      this.administrators.push(new Caller(process, network, this.#admin, () => this.#someAuthority()));
+    }
+  }
+
+  async #addReceiver(plan: ChannelPlan): Promise<void> {
+    const { model, chance, network } = this.#parts;
+    const name = `hook-${this.receivers.length + 1}.example`;
+    const own = chance.fork(name);
+    const receiver = new Receiver({ name, temper: plan.temper, model, chance: own, start: this.#start });
+    network.serve(name, receiver);
+    const { events, severity, digestMs, quiet, ofConsumer, escalates } = plan;
+    const consumer = ofConsumer ? own.pick(this.#consumerIds) : null;
+    const before = this.receivers.findLast(({ operators }) => operators);
+    this.receivers.push(receiver);
+    receiver.operators = !ofConsumer;
+    const escalate =
+      escalates && before !== undefined && !ofConsumer ? { channel: before.channel, afterMs: 60_000 } : null;
+    const target = { kind: "webhook", url: receiver.url };
+    const made = await this.#must("POST", "/v1/channels", {
+      name,
+      target,
+      consumer,
+      events,
+      severity,
+      digestMs,
+      quiet,
+      escalate,
+    });
+    receiver.channel = made.id as string;
+    receiver.learn(made.secret as string, true);
+  }
+
+  /** As an answer of the DNS: after a while, or none. */
+  #resolve(process: Process, host: string): Promise<string[]> {
+    const receiver = this.receivers.find(({ machine }) => machine.name === host);
+    return new Promise((resolve, reject) => {
+      process.clock.after(5, () => {
+        try {
+          resolve(receiver?.addresses() ?? []);
+        } catch (error) {
+          reject(error as Error);
+        }
+      });
+    });
   }
 
   readonly addServer = (): void => {
@@ -158,7 +213,10 @@ export class Cast {
   }
 
   async #holder(name: string): Promise<{ consumer: string; token: string }> {
-    const consumer = (await this.#must("POST", "/v1/consumers", { name })).id as string;
+    const labels =
+      this.#parts.options.policyDeeds.length > 0 ? { tier: this.#parts.chance.fork(name).pick(TIERS) } : {};
+    const consumer = (await this.#must("POST", "/v1/consumers", { name, labels })).id as string;
+    this.#consumerIds.push(consumer);
     return { consumer, token: await this.#token("consumer", { consumer }) };
   }
 
@@ -169,8 +227,22 @@ export class Cast {
       consumer,
       scopes: plan.narrow ? ["market:read"] : ["market:*", "trade:write"],
       networks: plan.networks ? ["10.0.0.0/8"] : [],
-      policy: { ...plan.policy, claim: plan.claim },
+      policy: this.#inherits(consumer) ? { claim: plan.claim } : { ...plan.policy, claim: plan.claim },
+      expiresAt: this.#expiryOf(consumer),
     };
+  }
+
+  /** Where there are policies, half of all keys say nothing of their own. */
+  #inherits(consumer: string): boolean {
+    const { options, chance } = this.#parts;
+    return options.policyDeeds.length > 0 && chance.fork(`inherits ${consumer}`).happens(0.5);
+  }
+
+  #expiryOf(consumer: string): number | null {
+    const { options, chance, time } = this.#parts;
+    const own = chance.fork(`expires ${consumer}`);
+    if (!options.policyDeeds.includes("expire") || !own.happens(0.35)) return null;
+    return Math.floor(time.at + own.between(6_000, 20_000));
   }
 
   #enter(name: string, plan: ConsumerPlan, token: string, key: string, secret: string): void {
@@ -206,7 +278,8 @@ export class Cast {
     const wanted = this.#newKey(holder.consumer, plan);
     const prefix = `mk${this.#apis.indexOf(wanted.api) + 1}`;
     const own = chance.happens(0.5) ? makeKeyText(prefix, "live", chance.bytes) : undefined;
-    for (let i = 0; own !== undefined && i < 3; i++) await caller.present(this.#someServer(), own);
+    for (const { gone, machine } of own === undefined ? [] : this.servers)
+      if (!gone) await caller.present(machine.name, own as string);
     const made = await caller.call(
       "POST",
       "/v1/keys",

@@ -3,8 +3,12 @@
  * taken from core's `decide`: a version ceases to be accepted by evidence, a person, a policy, a leak, or because nobody ever had it.
  */
 import { isAccepted, type Rotation, type Version } from "@keyover/core";
+import type { NoticeEvent } from "../packages/server/src/store/notice-entities.ts";
 import type { Batch } from "../packages/server/src/store/store.ts";
 import { endProblem, slackOf, wasUsed } from "./check-end.ts";
+import { automaticProblem, checkHurt, checkLimited, checkLimits, isAutomatic, liftProblem } from "./check-limits.ts";
+import { checkPause } from "./check-pause.ts";
+import { checkPolicy } from "./check-schedule.ts";
 import { type KeyPast, type Model, type RotationPast, sinceOf, wasHandedOut } from "./model.ts";
 import type { Process } from "./process.ts";
 import type { Before } from "./witness.ts";
@@ -41,7 +45,35 @@ export function checkCommit(model: Model, commit: Commit): void {
       model.fail("I14", past.id, "a rotation was changed, and the audit log does not name it");
     if (was !== rotation) checkRotation(model, commit, was, past.rotations.get(id) as RotationPast);
   }
+  checkLimited(model, past);
   checkErasure(model, commit);
+  checkTold(model, commit);
+}
+
+/** L4 begins in the commit: what people should hear of is raised with it, or never. */
+function checkTold(model: Model, { batch, past, before }: Commit): void {
+  const told = (event: NoticeEvent, rotation?: string) => {
+    const raised = batch.notices?.some(
+      (draft) => draft.event === event && draft.keyId === past.id && draft.rotationId === rotation,
+    );
+    if (raised !== true) model.fail("L4", past.id, `the commit does not raise ${event}`);
+  };
+  if (before.key?.status === "active" && past.key.status === "suspended") told("key.suspended");
+  for (const [id, { rotation }] of past.rotations) {
+    const was = before.rotations.get(id);
+    if (was === undefined) told("rotation.planned", id);
+    if (was === undefined || was === rotation) continue;
+    const news = (time: "offeredAt" | "retiredAt" | "rolledBackAt") => was[time] === null && rotation[time] !== null;
+    if (news("offeredAt")) told("rotation.offered", id);
+    if (news("retiredAt")) told("rotation.retired", id);
+    if (news("rolledBackAt")) told("rotation.rolled-back", id);
+    if (was.phase !== "completed" && rotation.phase === "completed") told("rotation.completed", id);
+  }
+  const leaked = [...past.versions.values()].some(
+    ({ number, compromised }) => compromised && before.versions.get(number)?.compromised === false,
+  );
+  if (leaked && !batch.notices?.some(({ event, keyId }) => event === "key.compromised" && keyId === past.id))
+    model.fail("L4", past.id, "the commit does not raise key.compromised");
 }
 
 /** I8: one or two accepted versions, one rotation at a time, and the feed says what the inventory says. */
@@ -66,14 +98,16 @@ export function checkInventory(model: Model, { past, before, fed }: Commit): voi
 
 interface Shown extends Pick<Version, "number" | "state" | "sha256" | "compromised"> {
   fence?: Version["fence"] | undefined;
+  brownoutUntil?: number | null | undefined;
 }
 
 /** What a verifier must know of versions. */
 export function picture(versions: readonly Shown[]): string {
   return versions
-    .map(({ number, state, sha256, compromised, fence }) => {
+    .map(({ number, state, sha256, compromised, fence, brownoutUntil }) => {
       const limit = fence == null ? "" : ` within ${JSON.stringify(fence)}`;
-      return `v${number} ${state}${compromised ? "!" : ""} ${sha256?.slice(0, 6)}${limit}`;
+      const out = brownoutUntil == null || !isAccepted(state) ? "" : ` out until ${brownoutUntil}`;
+      return `v${number} ${state}${compromised ? "!" : ""} ${sha256?.slice(0, 6)}${limit}${out}`;
     })
     .sort((a, b) => a.localeCompare(b))
     .join(", ");
@@ -98,8 +132,10 @@ function checkChange(model: Model, commit: Commit, was: Version, version: Versio
     model.fail("I5", past.id, `version ${number} was destroyed and is back`);
   if (version.sha256 !== was.sha256 && version.sha256 !== null)
     model.fail("I6", past.id, `version ${number} has another secret`);
-  if (was.fence !== null && version.fence === null)
-    model.fail("I11", past.id, `the fence of version ${number} is gone`);
+  if (was.fence !== null && version.fence === null) {
+    const problem = liftProblem(model, past, was);
+    if (problem !== undefined) model.fail("I11", past.id, `the fence of version ${number} ${problem}`);
+  }
   if (!was.compromised && version.compromised) checkStrike(model, commit, was, version);
   if (isAccepted(was.state) && !isAccepted(version.state)) {
     const problem = endProblem(model, past, process, version);
@@ -124,11 +160,13 @@ function checkStrike(model: Model, { past }: Commit, was: Version, version: Vers
 }
 
 /** I10: only a rollback, or a leak of the successor, brings a version back, and never one that leaked. */
-function checkReturn(model: Model, { past }: Commit, version: Version): void {
+function checkReturn(model: Model, commit: Commit, version: Version): void {
+  const { past } = commit;
   const { number } = version;
   if (version.compromised) model.fail("I10", past.id, `version ${number} leaked and is accepted again`);
   const known = [...past.rotations.values()].findLast(({ rotation }) => rotation.from === number);
-  const asked = known?.rotation.phase === "rolled-back" && model.wasAsked("rollback", known.rotation.id);
+  const asked =
+    known?.rotation.phase === "rolled-back" && (model.wasAsked("rollback", known.rotation.id) || isAutomatic(commit));
   if (!asked) model.fail("I5", past.id, `version ${number} is accepted again, and nobody asked for it`);
 }
 
@@ -149,12 +187,8 @@ function checkDestruction(model: Model, { past, process }: Commit, version: Vers
 }
 
 /** I12, and the order of phases: what a rotation says of times is so in truth. */
-function checkRotation(
-  model: Model,
-  { past, process, before }: Commit,
-  was: Rotation | undefined,
-  known: RotationPast,
-): void {
+function checkRotation(model: Model, commit: Commit, was: Rotation | undefined, known: RotationPast): void {
+  const { past, process, before } = commit;
   const { rotation } = known;
   const slack = slackOf(model, process);
   for (const name of [
@@ -172,12 +206,22 @@ function checkRotation(
     if (time > model.time.at + model.clockErrorMs || time < model.time.at - slack)
       model.fail("I12", past.id, `${name} is ${time - model.time.at} ms from the truth`);
   }
+  if (was === undefined) checkPolicy(model, past, before.key ?? past.key, rotation, slack);
+  if (was !== undefined && was !== rotation) {
+    checkPause(model, past, was, known, slack);
+    checkLimits(model, commit, was, known, slack);
+    if (was.phase === "retired" && rotation.phase === "completed") checkHurt(model, past, was, slack);
+  }
   const { offeredAt, overlapEndsAt, policy } = rotation;
   if (offeredAt !== null && overlapEndsAt !== null && overlapEndsAt - offeredAt < policy.overlapMinMs)
     model.fail("I12", past.id, "the deadline comes before the minimum overlap is over");
   if (was !== undefined && was.rolledBackAt === null && rotation.rolledBackAt !== null) {
     const struck = past.versions.get(rotation.to)?.compromised === true;
-    if (!struck && !model.wasAsked("rollback", rotation.id))
+    if (isAutomatic(commit)) {
+      const problem = automaticProblem(model, past, was, known, slack);
+      if (problem !== undefined) model.fail("I10", past.id, problem);
+      past.autoRolledBackAt = model.time.at;
+    } else if (!struck && !model.wasAsked("rollback", rotation.id))
       model.fail("I14", past.id, "nobody asked for the rollback");
     const old = past.versions.get(rotation.from);
     if (old?.compromised === true) model.fail("I10", past.id, `rolled back to version ${rotation.from}, which leaked`);

@@ -5,7 +5,8 @@
  *     positions   ──p1──────────┬──p2────────────┬──p3────────▶ true time
  *     decision                        ├ bound ───────┤ t        p1 is too old to answer from; p2 and p3 will do
  */
-import { type Ask, judgeCode, sha256Text, type Verdict, type VerdictCode } from "@keyover/core";
+import { type Ask, isAccepted, judgeCode, sha256Text, type Verdict, type VerdictCode } from "@keyover/core";
+import { checkExpired } from "./check-expiry.ts";
 import type { KeyPast, Model, Position } from "./model.ts";
 
 export interface Decision {
@@ -17,7 +18,14 @@ export interface Decision {
   verdict: Verdict;
   /** What this verifier's lease may be taken for too long, because its machine's clock was set back while it was down. */
   grace: number;
+  /** What time it is, it may know from its disk alone. */
+  young: boolean;
 }
+
+/** A verifier's time is no later than the authority's, and earlier by no more than an exchange takes. */
+const EXCHANGE_MS = 4_000;
+/** What the authority's own clock may be ahead. */
+const AHEAD_MS = 60;
 
 /** A "no such key" is at most as old as a remembered no and the question's way. */
 const UNKNOWN_MS = 2_000 + 1_000 + 50;
@@ -43,10 +51,13 @@ export function checkDecision(model: Model, decision: Decision): void {
       source: decision.source,
       verifier,
       accepted: verdict.valid,
+      code,
     });
     if (verdict.version !== version || verdict.key !== past.id)
       model.fail("I19", past.id, `${verifier} took version ${version} for ${verdict.key} version ${verdict.version}`);
   }
+  if (code === "expired") checkExpired(model, past);
+  if (code === "brownout") past.browned = true;
   model.history.note(verifier, `v${version} ${code}${verdict.stale ? " (stale)" : ""}`, past.id);
   if (code === "stale_replica") {
     model.counts.unavailable++;
@@ -58,7 +69,9 @@ export function checkDecision(model: Model, decision: Decision): void {
   }
   const staleMs = model.staleMs * 1.001 + 5 + decision.grace;
   const bound = code === "unknown" ? Math.min(staleMs, UNKNOWN_MS + model.lateMs) : staleMs;
-  const possible = codesWithin(past, sha256Text(text), ask, at - bound, at);
+  const times = timesAround(at, decision.young ? staleMs : 0, model.clockErrorMs + decision.grace);
+  const possible = codesWithin(past, sha256Text(text), ask, at - bound, times);
+  if (code === "brownout" || code === "fenced") checkLimitedUse(model, decision, past, sha256Text(text), at - bound);
   if (possible.has(code)) return;
   const list = [...possible].join(", ");
   if (verdict.valid) {
@@ -79,14 +92,52 @@ export function checkDecision(model: Model, decision: Decision): void {
   }
 }
 
-/** What would have been right at some moment between the two. */
-function codesWithin(past: KeyPast, sha256: string, ask: Ask, from: number, to: number): Set<VerdictCode> {
+interface Times {
+  /** What a verifier may take for the time, at the least and at the most. */
+  now: number[];
+  latest: number[];
+}
+
+/** `early`: how far ahead it may be; `late`: how far back, at the most that it thinks possible. */
+function timesAround(at: number, early: number, late: number): Times {
+  const ahead = at + early + AHEAD_MS;
+  return { now: [at - EXCHANGE_MS, at, ahead], latest: [at - AHEAD_MS - late, at, ahead + EXCHANGE_MS] };
+}
+
+/** Only the old version of a rotation is browned out, and for no longer than was said; a leaked one is told of no network. */
+function checkLimitedUse(model: Model, decision: Decision, past: KeyPast, sha256: string, from: number): void {
+  const { code, version } = decision.verdict;
+  const late = model.clockErrorMs + decision.grace + AHEAD_MS;
+  const right = since(past, from).some(({ record, byHash }) => {
+    const held = byHash.get(sha256)?.version;
+    if (held === undefined || record?.rotation?.from !== version) return false;
+    if (code === "fenced") return held.fence !== undefined && (!held.compromised || held.fence.scopes !== undefined);
+    return (held.brownoutUntil ?? 0) > decision.at - late && isAccepted(held.state);
+  });
+  if (!right)
+    model.fail("limits", past.id, `${decision.verifier} said ${code} to version ${version}, which is not limited so`);
+}
+
+/** The positions in force at some moment from then on; the newest first. */
+function since({ positions }: KeyPast, from: number): Position[] {
+  const first = positions.findLastIndex(({ at }) => at <= from);
+  return positions.slice(Math.max(0, first)).reverse();
+}
+
+/** What would have been right at some moment from then on. */
+function codesWithin(past: KeyPast, sha256: string, ask: Ask, from: number, { now, latest }: Times): Set<VerdictCode> {
   const codes = new Set<VerdictCode>();
   const { positions } = past;
   for (let i = positions.length - 1; i >= 0; i--) {
     const position = positions[i] as Position;
     const held = position.byHash.get(sha256);
-    codes.add(held === undefined ? "unknown" : judgeCode(held, ask, to));
+    if (held === undefined) codes.add("unknown");
+    else {
+      // Most are limited by no time.
+      const timed = position.record?.expiresAt !== undefined || held.version.brownoutUntil !== undefined;
+      for (const time of timed ? now : now.slice(1, 2))
+        for (const most of timed ? latest : latest.slice(1, 2)) codes.add(judgeCode(held, ask, time, most));
+    }
     if (position.at <= from) return codes;
   }
   codes.add("unknown");

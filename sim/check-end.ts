@@ -3,6 +3,7 @@
  * evidence, by a person, by the policy, by a leak, or because nobody ever had it.
  */
 import type { Version } from "@keyover/core";
+import { planProblem } from "./check-limits.ts";
 import { quietProblem } from "./check-quiet.ts";
 import { type KeyPast, type Model, type RotationPast, sinceOf, wasHandedOut } from "./model.ts";
 import type { Process } from "./process.ts";
@@ -55,7 +56,10 @@ function forceProblem(model: Model, { rotation }: RotationPast): string | undefi
   const { forced } = rotation;
   if (forced === null) return "no force is recorded";
   if (forced.by !== "policy") return model.wasAsked("retire", rotation.id) ? undefined : "nobody asked for that";
-  if (rotation.policy.onDeadline !== "retire") return "the policy says to hold at the deadline";
+  if (rotation.policy.onDeadline !== "retire") {
+    const problem = planProblem(rotation);
+    if (problem !== undefined) return problem;
+  }
   const early = (rotation.overlapEndsAt ?? Infinity) - model.time.at;
   return early > model.clockErrorMs ? `${Math.round(early)} ms before the deadline` : undefined;
 }

@@ -28,7 +28,7 @@ export function checkHandOut(
   if (past.key.status === "revoked" || made === undefined || !isAccepted(made.state)) return;
   if (made.sha256 !== sha256) model.fail("I6", past.id, "a claim brought another secret than was made");
   for (const server of servers) {
-    if (!server.answersFor(past.apiId) || server.platter.damaged) continue;
+    if (!server.answersFor(past.apiId) || server.platter.isDamaged(past.apiId)) continue;
     if (!accepts(server.process as Process, sha256))
       model.fail("I2", past.id, `version ${version} is handed out, and ${server.machine.name} does not hold it`);
   }

@@ -2,7 +2,7 @@
  * I3's heart: was the version quiet, by what verifiers had truly reported? Recomputed from the committed rows of boots and from every
  * request that was ever decided on, without core's evidence.ts.
  */
-import type { RotationPolicy } from "@keyover/core";
+import type { Rotation } from "@keyover/core";
 import { UNKNOWN_INSTANCE } from "../packages/server/src/restore/mark.ts";
 import { type KeyPast, type Model, type RotationPast, sinceOf, type Use } from "./model.ts";
 
@@ -34,7 +34,7 @@ export function quietProblem(
     return `the key is ${past.key.status}`;
   let problem: string | undefined;
   for (const mark of marks(model, past.apiId, model.time.at - slackMs - VIEW_AGE_MS)) {
-    const found = problemAt(model, mark, past, version, begin, rotation.policy);
+    const found = problemAt(model, mark, past, version, begin, rotation);
     if (found === undefined) return undefined;
     problem ??= found;
   }
@@ -47,7 +47,7 @@ function problemAt(
   past: KeyPast,
   version: number,
   begin: number,
-  { quietMs, gapMargin, youngQuietMs }: RotationPolicy,
+  { policy: { quietMs, gapMargin, youngQuietMs }, fromCompromised }: Rotation,
 ): string | undefined {
   const silent = (from: number) => mark.at + 2 * model.clockErrorMs - from;
   if (silent(begin) < quietMs)
@@ -69,12 +69,24 @@ function problemAt(
     const known = knownFor(past.uses.filter((use) => use.source === source));
     if (silence < youngQuietMs && known < youngQuietMs - 1_000)
       return `${source} was silent for ${ms(silence)}, and is known for only ${ms(known)}`;
-    if (silence < quietMs) return `${source} used it ${ms(silent(last.at))} before the watermark`;
+    const patience = !fromCompromised && isTurnedAway(past.uses, last) ? 2 : 1;
+    const why = patience === 1 ? "" : ", and was refused last";
+    if (silence < patience * quietMs) return `${source} used it ${ms(silent(last.at))} before the watermark${why}`;
     // Verifiers know times to within an exchange with the authority, which may have stood still in its midst.
-    if (silence < gap * gapMargin - 1_500 * gapMargin)
-      return `${source} was silent for ${ms(silence)}; ${ms(gap)} are usual for it`;
+    if (silence < patience * (gap * gapMargin - 1_500 * gapMargin))
+      return `${source} was silent for ${ms(silence)}; ${ms(gap)} are usual for it${why}`;
   }
   return undefined;
+}
+
+/** In one report refusals and other uses may lie beside each other. */
+const ONE_REPORT_MS = 3_000;
+
+/** A brownout or a fence refused it last, and it was not seen since, on any version: it may have given up. */
+function isTurnedAway(uses: readonly Use[], last: Use): boolean {
+  const own = uses.filter(({ source }) => source === last.source);
+  const near = own.filter(({ at }) => at > last.at - ONE_REPORT_MS && at <= last.at);
+  return own.at(-1) === last && near.every(({ code }) => code === "brownout" || code === "fenced");
 }
 
 /** Nobody can know of a use in a hole; after a restore, whoever reported it. What lies around it, the hole itself speaks for. */

@@ -43,6 +43,7 @@ interface Instance {
   secret: string;
   turn: number;
   pid: number;
+  silentUntil: number;
 }
 
 export class Consumer {
@@ -77,7 +78,13 @@ export class Consumer {
       secret: parts.secret,
       turn: 0,
       pid: 0,
+      silentUntil: 0,
     }));
+  }
+
+  /** Somebody who speaks for it at the authority. */
+  get hand(): Caller | undefined {
+    return this.#hand;
   }
 
   get cooperative(): boolean {
@@ -144,7 +151,8 @@ export class Consumer {
     const pause = this.plan.everyMs * process.chance.between(0.5, 1.5);
     process.clock.after(pause, () => {
       const rotating = this.#parts.model.keys.get(this.key)?.key.rotationId !== null;
-      if (rotating || !this.quietly) void this.#request(instance, process);
+      const silent = process.time.at < instance.silentUntil;
+      if (!silent && (rotating || !this.quietly)) void this.#request(instance, process);
       this.#requestLater(instance, process);
     });
   }
@@ -170,6 +178,7 @@ export class Consumer {
               },
               signal: abort.signal,
             });
+      if (instance.holder === undefined) await this.#turnedAway(instance, process, response);
       if (response.status === 401) {
         model.counts.lost++;
         model.history.note(instance.name, "was refused, and found no way", key);
@@ -183,11 +192,20 @@ export class Consumer {
     }
   }
 
+  /** A person whose program is turned away for a while, and says so, may leave it alone for longer. */
+  async #turnedAway(instance: Instance, { chance, time }: Process, response: Response): Promise<void> {
+    if (response.status !== 401 && response.status !== 403) return;
+    const { code } = JSON.parse(await response.text()) as { code?: string };
+    const limited = code === "key_brownout" || code === "key_fenced";
+    if (limited && chance.happens(0.5)) instance.silentUntil = time.at + chance.between(2_000, 15_000);
+  }
+
   /** The client's promise: while only evidence ends versions, who holds the key with it is not locked out. */
   #checkLost(name: string): void {
     const { model, key } = this.#parts;
     const held = this.plan.kind === "holder" && this.plan.policy.onDeadline === "hold";
-    if (held && model.settled && model.keys.get(key)?.undisturbed === true)
+    const past = model.keys.get(key);
+    if (held && model.settled && past?.undisturbed === true && past.browned !== true)
       model.fail("I1", key, `${name} is locked out, and nobody did anything to its key`);
   }
 

@@ -8,7 +8,9 @@ import type { DatabaseState } from "./store.ts";
 
 export class SimDatabase implements DatabaseState {
   store: Store;
-  full = false;
+  #full = false;
+  /** When it was last found full. */
+  fullAt = 0;
   bellsLost: number;
   /** Nobody may start on it. */
   closed = false;
@@ -21,6 +23,15 @@ export class SimDatabase implements DatabaseState {
     this.bellsLost = bellsLost;
     this.#now = now;
     this.store = this.#open(undefined);
+  }
+
+  get full(): boolean {
+    return this.#full;
+  }
+
+  set full(full: boolean) {
+    this.#full = full;
+    this.fullAt = this.#now();
   }
 
   /** What `keyover backup` keeps: the whole, as it stands at this moment. */

@@ -21,8 +21,8 @@ export class Platter {
   /** Bytes that a line of the journal is taken for: many make the verifier write its snapshot anew often. */
   readonly #lineBytes: number;
   #copies: string[] = [];
-  /** Something was lost or put back since a process last saved the whole state. */
-  damaged = false;
+  /** Apis of which something was lost or put back since a process last saved their whole state. */
+  #damaged = new Set<string>();
 
   constructor(lineBytes: number) {
     this.#lineBytes = lineBytes;
@@ -44,23 +44,32 @@ export class Platter {
   /** False if there is no copy. */
   restore(chance: Chance): boolean {
     if (this.#copies.length === 0) return false;
+    this.#damageAll();
     this.#apis = new Map(JSON.parse(chance.pick(this.#copies)) as [string, Files][]);
-    this.damaged = true;
+    this.#damageAll();
     return true;
   }
 
   erase(): void {
+    this.#damageAll();
     this.#apis.clear();
-    this.damaged = true;
+  }
+
+  isDamaged(api: string): boolean {
+    return this.#damaged.has(api);
+  }
+
+  #damageAll(): void {
+    for (const api of this.#apis.keys()) this.#damaged.add(api);
   }
 
   powerCut(chance: Chance): void {
-    for (const files of this.#apis.values()) {
+    for (const [api, files] of this.#apis) {
       const lost = chance.whole(0, 5);
       if (lost === 0) continue;
       const last = files.next ?? files.journal;
       last.splice(Math.max(0, last.length - lost));
-      this.damaged = true;
+      this.#damaged.add(api);
     }
   }
 
@@ -90,7 +99,7 @@ export class Platter {
         await effect("save.rename", () => {
           files.journal = files.next ?? [];
           files.next = undefined;
-          this.damaged = false;
+          this.#damaged.delete(api);
         });
       },
       forget: (api) =>

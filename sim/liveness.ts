@@ -4,6 +4,7 @@
  */
 import type { Caller } from "./caller.ts";
 import type { Consumer } from "./consumer.ts";
+import type { Controllers } from "./control-deeds.ts";
 import type { KeyPast, Model } from "./model.ts";
 import type { Operators } from "./operators.ts";
 import type { RestoreWatch } from "./restore-watch.ts";
@@ -14,6 +15,7 @@ export interface Healed {
   time: VirtualTime;
   consumers: Consumer[];
   operators: Operators;
+  controllers: Controllers;
   restores: RestoreWatch;
   caller: Caller;
 }
@@ -40,6 +42,7 @@ export async function checkEnds(healed: Healed): Promise<void> {
     if (open.length === 0) return;
     for (const past of open) {
       const consumer = healed.consumers.find(({ key }) => key === past.id);
+      if (isPaused(past)) healed.controllers.resume(past.key.rotationId ?? "");
       const step = `${past.key.rotationId} ${past.rotations.get(past.key.rotationId ?? "")?.rotation.phase}`;
       if (time.at - begin < SETTLE_MS || asked.has(step)) continue;
       const way = needsAPerson(past, consumer);
@@ -76,6 +79,10 @@ function running(model: Model): KeyPast[] {
   return [...model.keys.values()].filter(({ key }) => key.rotationId !== null);
 }
 
+function isPaused(past: KeyPast): boolean {
+  return past.rotations.get(past.key.rotationId ?? "")?.rotation.paused != null;
+}
+
 /** How a person ends a rotation that can't end by itself; undefined if it can. */
 function needsAPerson(past: KeyPast, consumer: Consumer | undefined): "retire" | "rollback" | undefined {
   const rotation = past.rotations.get(past.key.rotationId ?? "")?.rotation;
@@ -88,16 +95,32 @@ function needsAPerson(past: KeyPast, consumer: Consumer | undefined): "retire" |
   return consumer?.cooperative === true && past.undisturbed && !lost ? undefined : "retire";
 }
 
+/** As scale.ts has it. */
+const DAY_OF_BROWNOUTS_MS = 7_000;
+
 /** The times that policies and evidence may take, and as much again. */
 function boundOf(model: Model, past: KeyPast): number {
   const rotation = past.rotations.get(past.key.rotationId ?? "")?.rotation;
   if (rotation === undefined) return 0;
-  const { overlapMs, claimMs, rollbackMs, quietMs, gapMargin, youngQuietMs } = rotation.policy;
+  const { claimMs, rollbackMs, quietMs, gapMargin, youngQuietMs } = rotation.policy;
+  const { lengthsMs, announceMs } = rotation.policy.brownout;
+  const brownouts =
+    rotation.policy.onDeadline === "brownout" ? announceMs + 2 * DAY_OF_BROWNOUTS_MS * lengthsMs.length : 0;
+  // The deadline may have been moved. It comes after the heal, and the pauses before it do not.
+  const overlapMs =
+    Math.max(rotation.policy.overlapMs, (rotation.overlapEndsAt ?? 0) - model.time.at) + rotation.pausedMs;
   let gap = 0;
   for (let i = 1; i < past.uses.length; i++) gap = Math.max(gap, (past.uses[i]?.at ?? 0) - (past.uses[i - 1]?.at ?? 0));
   const longest = Math.max(gap, longestOfSources(past));
   return (
-    2 * (20_000 + 2 * model.staleMs + overlapMs + claimMs + rollbackMs + quietMs + youngQuietMs + longest * gapMargin)
+    2 *
+    (20_000 +
+      2 * model.staleMs +
+      overlapMs +
+      claimMs +
+      rollbackMs +
+      2 * (quietMs + youngQuietMs + longest * gapMargin) +
+      brownouts)
   );
 }
 

@@ -1,12 +1,14 @@
 /**
  * What a restore takes back in the model, and what it does not.
  *
- *     taken back   what the database says: keys, versions, rotations, sealed secrets, boots, numbers, the audit log
- *     kept         what was: positions that verifiers may still go by, uses, secrets, hand-outs, what operators asked for
+ *     taken back   what the database says: keys, versions, rotations, sealed secrets, boots, numbers, the audit log, notices
+ *     kept         what was: positions that verifiers may still go by, uses, secrets, hand-outs, what arrived, what operators asked for
  */
 import type { Key, KeyRecord, Version } from "@keyover/core";
 import type { Boot } from "../packages/server/src/store/entities.ts";
+import type { MailCopy } from "./mail.ts";
 import { giveNumber, type KeyPast, type Model, type RotationPast } from "./model.ts";
+import type { RuleState } from "./rules.ts";
 
 interface KeyCopy {
   key: Key;
@@ -22,6 +24,8 @@ export interface ModelCopy {
   boots: Map<string, Boot>;
   feedHeads: Map<string, number>;
   auditEntries: number;
+  mail: MailCopy;
+  rules: RuleState;
 }
 
 export function copyModel(model: Model): ModelCopy {
@@ -41,6 +45,8 @@ export function copyModel(model: Model): ModelCopy {
     boots: new Map([...model.boots].flatMap(([boot, rows]) => rows.slice(-1).map((row) => [boot, row.boot] as const))),
     feedHeads: new Map(model.feedHeads),
     auditEntries: model.auditEntries,
+    mail: model.mail.copy(),
+    rules: model.rules.now,
   };
 }
 
@@ -53,6 +59,8 @@ export function takeBack(model: Model, copy: ModelCopy): void {
   model.owners.clear();
   model.leases.clear();
   const { at } = model.time;
+  model.mail.takeBack(copy.mail, at);
+  model.rules.takeBack(copy.rules, at);
   for (const [id, rows] of model.boots) {
     const was = copy.boots.get(id) ?? { ...(rows.at(-1)?.boot as Boot), closed: true };
     rows.push({ at, boot: was });

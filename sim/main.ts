@@ -7,6 +7,7 @@
  *     npm run sim -- --mutants              is every deliberate bug caught?
  *     npm run sim -- --mutants --only skip-acknowledgements
  *     npm run sim -- --calibration          is the forecast of refused requests true?
+ *     npm run sim -- --year                 a year of hidden consumers, under two policies (sim/year; --seeds: how many of each kind)
  *     … --json                              the last line is for a program
  */
 import { readFileSync } from "node:fs";
@@ -15,6 +16,8 @@ import { parseArgs } from "node:util";
 import { calibrate, calibrationTable } from "./calibration.ts";
 import { runMutants } from "./mutation-gate.ts";
 import { runSeeds, type SeedReport } from "./seeds.ts";
+import { replayYears } from "./year/replay.ts";
+import { breaches, rowsOf, yearTable } from "./year/table.ts";
 
 const { values } = parseArgs({
   options: {
@@ -28,6 +31,7 @@ const { values } = parseArgs({
     only: { type: "string" },
     write: { type: "boolean", default: false },
     calibration: { type: "boolean", default: false },
+    year: { type: "boolean", default: false },
   },
 });
 
@@ -36,6 +40,15 @@ const workers = values.workers === undefined ? undefined : Number(values.workers
 if (values.calibration) {
   const result = calibrate(values.seeds === "20" ? 20_000 : Number(values.seeds), values.seed ?? "calibration");
   console.log(values.json ? JSON.stringify(result) : calibrationTable(result));
+} else if (values.year) {
+  const copies = values.seeds === "20" ? 3 : Number(values.seeds);
+  const years = await replayYears({ seed: values.seed ?? "year", copies, only: values.only?.split(",") });
+  for (const { name, changes, requests } of years) {
+    if (values.json) console.log(JSON.stringify({ name, requests, changes }));
+    else console.log(`${name}: ${changes.length} rotations, ${requests} calls\n\n${yearTable(rowsOf(changes))}\n`);
+    for (const breach of breaches(changes, 3 * 60_000)) console.log(`broken: ${breach}`);
+  }
+  process.exitCode = years.some(({ changes }) => breaches(changes, 3 * 60_000).length > 0) ? 1 : 0;
 } else if (values.mutants) {
   const caught = await runMutants({ workers, only: values.only, json: values.json, write: values.write });
   process.exitCode = caught ? 0 : 1;

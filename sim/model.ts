@@ -10,11 +10,15 @@ import {
   type KeyRecord,
   type Rotation,
   type StalenessPolicy,
+  type VerdictCode,
   type Version,
 } from "@keyover/core";
 import type { Boot } from "../packages/server/src/store/entities.ts";
+import type { UsageRow } from "../packages/server/src/store/store.ts";
 import type { History } from "./history.ts";
+import { MailModel } from "./mail.ts";
 import type { Process } from "./process.ts";
+import { Rules } from "./rules.ts";
 import type { VirtualTime } from "./time.ts";
 
 export class Violation extends Error {
@@ -46,6 +50,13 @@ export interface Use {
   source: string;
   verifier: string;
   accepted: boolean;
+  code: VerdictCode;
+}
+
+/** A row of a report, from its commit on. */
+export interface Reported extends Pick<UsageRow, "version" | "first" | "accepted" | "refused"> {
+  at: number;
+  source: string;
 }
 
 export interface RotationPast {
@@ -54,6 +65,11 @@ export interface RotationPast {
   offeredAt: number | undefined;
   retiredAt: number | undefined;
   rolledBackAt: number | undefined;
+  /** Of the last pause; and how old what it was decided by may have been. */
+  pausedAt?: number | undefined;
+  pauseSlackMs?: number | undefined;
+  /** Of the last retirement, taken back or not. */
+  lastRetiredAt?: number | undefined;
 }
 
 export interface KeyPast {
@@ -79,6 +95,16 @@ export interface KeyPast {
   statusChangedAt: number;
   /** Nothing but evidence ever ended a version of it, and no operator took it from its consumer. */
   undisturbed: boolean;
+  /** When its expiry was last set. */
+  expirySetAt?: number | undefined;
+  /** The expiry that was looked at when a verifier first refused it for that. */
+  expiryChecked?: number | undefined;
+  /** What reports have said of its use. */
+  reported: Reported[];
+  /** When a retirement was last taken back by itself. */
+  autoRolledBackAt?: number | undefined;
+  /** Some of its uses were refused for a while, as was announced. */
+  browned?: boolean | undefined;
 }
 
 /** A boot's row as committed, and when. */
@@ -104,6 +130,10 @@ export class Model {
   readonly owners = new Map<number, Process>();
   readonly leases = new Map<Process, number>();
   readonly feedHeads = new Map<string, number>();
+  readonly mail = new MailModel();
+  readonly rules = new Rules();
+  /** When each process looked for keys whose expiry is due. */
+  readonly rounds = new Map<Process, number[]>();
   /** What operators asked for: deed and subject. */
   readonly asked = new Set<string>();
   readonly staleness: StalenessPolicy;
@@ -116,6 +146,8 @@ export class Model {
   violation: Violation | undefined;
   /** Everything has worked for long enough: there is no excuse any more. */
   settled = false;
+  /** Whether all authorities have worked since then. */
+  steadySince: (since: number) => boolean = () => false;
   readonly counts = { rotations: 0, requests: 0, wronglyRefused: 0, wronglyAccepted: 0, unavailable: 0, lost: 0 };
 
   constructor(time: VirtualTime, history: History, staleness: StalenessPolicy, slowMs: number) {

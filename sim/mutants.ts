@@ -3,6 +3,8 @@
  * process that runs it and nowhere else (hooks.ts). The gate (mutation-gate.ts) runs seeds until the checks notice. The checks know nothing of
  * this list.
  */
+import { controlMutants } from "./control-mutants.ts";
+import { limitMutants } from "./limit-mutants.ts";
 import { restoreMutants } from "./restore-mutants.ts";
 
 export interface Mutant {
@@ -257,7 +259,7 @@ export const mutants: Mutant[] = [
   {
     name: "contain-without-fence",
     file: "core/src/compromise.ts",
-    find: `if (event.fence !== undefined) effects.push({ do: "set-fence", version: rotation.from, fence: event.fence });`,
+    find: `effects.push({ do: "set-fence", version: rotation.from, fence });`,
     replace: "",
     why: "A contained version is not fenced",
   },
@@ -353,5 +355,7 @@ export const mutants: Mutant[] = [
     replace: "",
     why: "What a verifier acknowledged is not on its disk, though its lease is",
   },
+  ...controlMutants,
+  ...limitMutants,
   ...restoreMutants.map((mutant) => ({ ...mutant, ofRestores: true })),
 ];

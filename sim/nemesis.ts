@@ -6,6 +6,7 @@ import type { Consumer } from "./consumer.ts";
 import type { Network } from "./network.ts";
 import type { FaultKind, Options } from "./options.ts";
 import type { Process } from "./process.ts";
+import type { Receiver } from "./receiver.ts";
 import type { DatabaseState } from "./store.ts";
 import type { VirtualTime } from "./time.ts";
 
@@ -18,6 +19,7 @@ export interface Stage {
   authorities: AuthorityNode[];
   servers: ApiServer[];
   consumers: Consumer[];
+  receivers: Receiver[];
   note: (what: string) => void;
   addServer: () => void;
   /** An operator's word that this server is gone, which is true. */
@@ -129,8 +131,8 @@ export class Nemesis {
   }
 
   #hosts(): string[] {
-    const { authorities, servers, consumers } = this.#stage;
-    return [...authorities, ...servers, ...consumers].map(({ machine }) => machine.name);
+    const { authorities, servers, consumers, receivers } = this.#stage;
+    return [...authorities, ...servers, ...consumers, ...receivers].map(({ machine }) => machine.name);
   }
 
   #partition(ways: 1 | 2): void {

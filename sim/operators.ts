@@ -26,7 +26,7 @@ export class Operators {
   }
 
   begin(): void {
-    this.#rotateLater();
+    if (!this.#parts.options.bySchedule) this.#rotateLater();
     this.#deedLater();
   }
 
@@ -88,7 +88,7 @@ export class Operators {
     const { chance } = this.#parts;
     const rotation = past.key.rotationId;
     if (rotation === null) return;
-    if (kind !== "deadline") this.#parts.model.ask(kind, rotation);
+    this.#parts.model.ask(kind, rotation);
     if (kind === "retire" || kind === "rollback") past.undisturbed = false;
     const body = {
       deadline: { byMs: chance.whole(-5_000, 10_000) },

@@ -4,6 +4,7 @@
  */
 import type { RotationPolicyPatch, StalenessPolicy } from "@keyover/core";
 import type { Chance } from "./chance.ts";
+import { type ControlOptions, drawControls, drawLimits, drawRules } from "./control-options.ts";
 import type { Weather } from "./network.ts";
 
 const SECOND = 1_000;
@@ -66,7 +67,7 @@ export interface ConsumerPlan {
   claim: "token" | "self";
 }
 
-export interface Options {
+export interface Options extends ControlOptions {
   authorities: number;
   verifiers: number;
   consumers: ConsumerPlan[];
@@ -111,7 +112,7 @@ export function drawOptions(chance: Chance): Options {
   return {
     authorities: chance.pick([1, 1, 2, 3]),
     verifiers: chance.pick([2, 2, 3, 4]),
-    consumers: Array.from({ length: chance.whole(3, 14) }, () => drawConsumer(chance)),
+    consumers: Array.from({ length: chance.whole(3, 14) }, (_, i) => drawConsumer(chance, i)),
     apis: chance.pick([1, 1, 1, 2]),
     staleness: { leaseMs, onStale, staticMs },
     faultsMs: chance.whole(12, 35) * SECOND,
@@ -140,13 +141,15 @@ export function drawOptions(chance: Chance): Options {
     bellsLost: rough(0.4, 0.1, 1),
     // Last: so that the other seeds stay what they were.
     restores: !calm && chance.happens(0.13) ? chance.pick([1, 1, 2]) : 0,
+    ...drawControls(chance),
   };
 }
 
-function drawConsumer(chance: Chance): ConsumerPlan {
+function drawConsumer(chance: Chance, index: number): ConsumerPlan {
+  const limited = chance.fork("rules").happens(0.35);
   const overlapMinMs = chance.pick([1, 1, 2, 5]) * SECOND;
   const overlapMs = overlapMinMs + chance.pick([1, 2, 4, 10]) * SECOND;
-  return {
+  const plan: ConsumerPlan = {
     kind: chance.happens(0.7) ? "holder" : chance.pick(consumerKinds),
     instances: chance.pick([1, 1, 1, 1, 2, 3, 5]),
     everyMs: chance.pick([600, 900, 1_500, 3_000]),
@@ -164,6 +167,11 @@ function drawConsumer(chance: Chance): ConsumerPlan {
       onDeadline: chance.happens(0.15) ? "retire" : "hold",
       rollbackMs: chance.pick([0, 0, 1, 3]) * SECOND,
       claimMs: overlapMs + chance.pick([0, 20, 60]) * SECOND,
+      ...drawLimits(chance.fork("limits"), overlapMs),
+      ...(limited ? drawRules(chance.fork(`rules ${index}`), overlapMs) : {}),
     },
   };
+  // Some of it moves, and some gives up when it is turned away.
+  const torn = limited && chance.fork(`torn ${index}`).happens(0.3);
+  return torn ? { ...plan, kind: "partly", instances: 3, named: true, narrow: false } : plan;
 }

@@ -62,6 +62,8 @@ export class Restorer {
   /** People at work on an api. */
   readonly #atWork = new Set<string>();
   #over = false;
+  /** There is nobody any more who looks. */
+  #gone = false;
 
   constructor(parts: RestorerParts) {
     this.#parts = parts;
@@ -85,6 +87,10 @@ export class Restorer {
   /** From now on nobody dawdles, and nothing is lost any more. */
   heal(): void {
     this.#over = true;
+  }
+
+  stop(): void {
+    this.#gone = true;
   }
 
   #later(ms: number, run: () => void): void {
@@ -142,6 +148,7 @@ export class Restorer {
   /** A person sees which apis wait, and goes to work on each. */
   #lookAround(): void {
     const { time, watch, chance } = this.#parts;
+    if (this.#gone) return;
     for (const api of watch.waiting()) {
       if (this.#atWork.has(api)) continue;
       this.#atWork.add(api);

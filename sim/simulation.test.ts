@@ -1,7 +1,10 @@
 /** The simulator itself: that it repeats itself, and that it would notice. What it finds in the product is `npm run sim`. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Chance } from "./chance.ts";
 import { mutants } from "./mutants.ts";
+import { scaled } from "./scale.ts";
 import { runSeeds, type SeedReport } from "./seeds.ts";
 
 const PATIENCE_MS = 120_000;
@@ -58,6 +61,13 @@ test(
 test("mutants have names of their own, and change something", () => {
   expect(new Set(mutants.map(({ name }) => name)).size).toBe(mutants.length);
   for (const { name, find, replace } of mutants) expect(find, name).not.toBe(replace);
+});
+
+test("each mutant's text, and each that makes a time shorter, stands just once in its file", () => {
+  for (const { file, find } of [...mutants, ...scaled]) {
+    const text = readFileSync(join(import.meta.dirname, "..", "packages", file), "utf8");
+    expect(text.split(find).length - 1, `${file}: ${find}`).toBe(1);
+  }
 });
 
 test("streams of chance are independent, and the same for the same name", () => {

@@ -9,19 +9,25 @@ import type { Caller } from "./caller.ts";
 import { Cast } from "./cast.ts";
 import { Chance } from "./chance.ts";
 import { checkBooks, checkSealed } from "./check-books.ts";
+import { checkNotices } from "./check-notices.ts";
 import { checkReplicas } from "./check-replicas.ts";
+import { checkLate } from "./check-schedule.ts";
 import { checkSwaps } from "./check-swap.ts";
+import { Controllers } from "./control-deeds.ts";
 import { SimDatabase } from "./database.ts";
 import { History } from "./history.ts";
 import { checkEnds } from "./liveness.ts";
 import { Model, type Violation } from "./model.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Network } from "./network.ts";
+import { NoticeOperators } from "./notice-deeds.ts";
 import { Operators } from "./operators.ts";
 import { drawOptions, type Options } from "./options.ts";
+import { PolicyMakers } from "./policy-deeds.ts";
 import type { Mishap, Process } from "./process.ts";
 import { watchReplicas } from "./replicas.ts";
 import { Restorer } from "./restorer.ts";
+import { connectSockets, type Sending, type Sent } from "./sockets.ts";
 import { START, VirtualTime } from "./time.ts";
 
 export interface Outcome {
@@ -41,11 +47,13 @@ export interface Outcome {
 }
 
 const CALM_MS = 1_500;
+/** Longer than any cadence. */
+const SCHEDULES_MS = 14_000;
 const STORY_LINES = 40;
 const PARTITIONS = ["partition-one-way", "partition-both-ways", "isolate"];
 
 /** Effects that last are few among those that only look, and the more interesting. */
-const REMEMBERED = /^(store\.(commit|record|share|fold)|disk\.save)/;
+const REMEMBERED = /^(store\.(commit|record|share|fold|post)|disk\.save|notice\.send)/;
 
 /** `given` takes the place of what the seed would draw. */
 export function simulate(seed: string, given: Partial<Options> = {}): Promise<Outcome> {
@@ -56,8 +64,8 @@ class Simulation {
   readonly #seed: string;
   readonly #options: Options;
   readonly #chance: Chance;
-  readonly #time = new VirtualTime();
-  readonly #history = new History(() => this.#time.at);
+  readonly #time: VirtualTime;
+  readonly #history: History;
   readonly #model: Model;
   readonly #network: Network;
   readonly #database: SimDatabase;
@@ -66,16 +74,22 @@ class Simulation {
   /** Only then do processes die and falter by themselves. */
   #faulty = false;
   #crashes = 0;
+  #healedAt = 0;
 
   constructor(seed: string, given: Partial<Options>) {
     this.#seed = seed;
     this.#chance = new Chance(seed);
     const options = { ...drawOptions(this.#chance.fork("options")), ...given };
     this.#options = options;
+    const time = new VirtualTime(options.offsetMs);
+    this.#time = time;
+    this.#history = new History(() => time.at);
     const slowMs = options.slowEffects > 0 ? options.slowEffectMs : 0;
     this.#model = new Model(this.#time, this.#history, options.staleness, slowMs);
     this.#network = new Network(this.#time, this.#chance.fork("network"), { ...options.weather });
     this.#database = new SimDatabase(options.authorities, options.bellsLost, () => Math.floor(this.#time.at));
+    connectSockets((sending) => this.#carry(sending));
+    this.#model.steadySince = (since) => this.#isSteady(since);
     watchReplicas((invariant, key, message) => this.#model.fail(invariant, key, message), this.#model.revived);
     this.#cast = new Cast({
       options,
@@ -119,28 +133,97 @@ class Simulation {
     const nemesis = this.#nemesis();
     const restorer = this.#restorer();
     const operators = new Operators({ model, options, chance: this.#chance.fork("operators"), callers });
+    const noticeOperators = this.#noticeOperators();
+    const controllers = this.#controllers();
+    const makers = this.#policyMakers();
     await time.runUntil(time.at + CALM_MS, over);
     this.#faulty = true;
     operators.begin();
+    noticeOperators.begin();
+    controllers.begin();
+    void makers.begin();
     nemesis.begin();
     restorer.begin();
     for (let i = 0; i < options.newKeys; i++) this.#addKeyLater();
     await time.runUntil(time.at + options.faultsMs, over);
     this.#faulty = false;
-    for (const [kind, count] of [...nemesis.counts, ...operators.done, ...restorer.counts])
+    for (const [kind, count] of [
+      ...nemesis.counts,
+      ...operators.done,
+      ...noticeOperators.done,
+      ...controllers.done,
+      ...makers.done,
+      ...restorer.counts,
+    ])
       this.#struck.set(kind, count);
     if (over()) return;
     await checkSealed(model, this.#database.store, this.#cast.masterKey);
     this.#history.note("nemesis", "heals everything");
+    this.#healedAt = time.at;
     nemesis.heal();
     restorer.heal();
     for (const each of this.#cast.processes) each.resume();
     operators.stop();
+    noticeOperators.stop();
+    controllers.stop();
+    makers.stop();
     const { restores } = this.#cast;
-    await checkEnds({ model, time, consumers, operators, restores, caller: callers[0] as Caller });
+    if (options.policyDeeds.length > 0) await this.#schedules(makers);
+    await checkEnds({ model, time, consumers, operators, controllers, restores, caller: callers[0] as Caller });
     if (!over()) await checkReplicas(model, this.#cast.servers);
+    restorer.stop();
+    if (!over()) await this.#deliver();
     if (!over()) await checkBooks(model, this.#database.store, this.#cast.masterKey);
     if (!over()) await this.#swap();
+  }
+
+  /** Days pass until the last notice has come to rest. */
+  async #deliver(): Promise<void> {
+    const { authorities, receivers, processes, call } = this.#cast;
+    if (receivers.length === 0) return;
+    const kept = new Set([...authorities, ...receivers].map(({ machine }) => machine));
+    const others = processes.filter(({ machine }) => !kept.has(machine));
+    const [model, time, store] = [this.#model, this.#time, this.#database.store];
+    const get = (method: string, path: string, body: object = {}) => call(method, path, body);
+    await checkNotices({
+      model,
+      time,
+      store,
+      authorities,
+      receivers,
+      others,
+      call: get,
+      cacheMs: this.#cacheMs,
+      healedAt: this.#healedAt,
+    });
+  }
+
+  /** How old what a process knows of a channel may be: it hears of changes by others, unless it was stopped. */
+  get #cacheMs(): number {
+    const { authorities, staleness, stopAtEffect, faults } = this.#options;
+    if (authorities === 1) return this.#model.lateMs + 500;
+    const stops = stopAtEffect > 0 || faults.includes("stop-authority");
+    return this.#model.lateMs + 2_000 + (stops ? 2.5 * staleness.leaseMs + staleness.staticMs : 0);
+  }
+
+  /** Whether all authorities and their database have worked since then. */
+  #isSteady(since: number): boolean {
+    const { authorities } = this.#cast;
+    const { bellsLost, slowEffects, restores } = this.#options;
+    if (slowEffects > 0 || restores > 0 || (bellsLost > 0 && authorities.length > 1)) return false;
+    if (this.#database.full || this.#database.fullAt > since) return false;
+    return authorities.every(
+      ({ process }) => process?.alive === true && process.stoppedUntil < since && process.startedAt < since,
+    );
+  }
+
+  /** A notice on its way to somebody's program. */
+  async #carry({ process, url, addresses, headers, body, signal }: Sending): Promise<Sent> {
+    this.#cast.receivers.find(({ machine }) => machine.name === url.hostname)?.checkWay(addresses);
+    this.#count("notices sent");
+    const response = await this.#network.fetchOf(process)(url.href, { method: "POST", headers, body, signal });
+    const retryAfter = response.headers.get("retry-after") ?? undefined;
+    return { status: response.status, retryAfter, body: await response.text() };
   }
 
   /** Last: the books are wrong after it. */
@@ -207,10 +290,42 @@ class Simulation {
       authorities: cast.authorities,
       servers: cast.servers,
       consumers: cast.consumers,
+      receivers: cast.receivers,
       note: (what) => this.#history.note("nemesis", what),
       addServer: cast.addServer,
       removeDead: (server) => void cast.removeBoots(server),
     });
+  }
+
+  #noticeOperators(): NoticeOperators {
+    const { callers, receivers } = this.#cast;
+    const [model, options] = [this.#model, this.#options];
+    return new NoticeOperators({ model, options, chance: this.#chance.fork("notice operators"), callers, receivers });
+  }
+
+  /** In good times everything begins that is due, until nothing is attached any more. */
+  async #schedules(makers: PolicyMakers): Promise<void> {
+    const [model, time] = [this.#model, this.#time];
+    const over = () => model.violation !== undefined;
+    await time.runUntil(time.at + SCHEDULES_MS, over);
+    if (!over() && model.restoredAt.length === 0) checkLate(model, this.#healedAt);
+    let done = false;
+    void makers.detachAll().finally(() => {
+      done = true;
+    });
+    for (let i = 0; !done && !over() && i < 600; i++) await time.runUntil(time.at + 100, over);
+  }
+
+  #policyMakers(): PolicyMakers {
+    const [model, options] = [this.#model, this.#options];
+    const callers = this.#cast.administrators;
+    return new PolicyMakers({ model, options, chance: this.#chance.fork("policy makers"), callers });
+  }
+
+  #controllers(): Controllers {
+    const { callers, consumers } = this.#cast;
+    const [model, options] = [this.#model, this.#options];
+    return new Controllers({ model, options, chance: this.#chance.fork("controllers"), callers, consumers });
   }
 
   #restorer(): Restorer {

@@ -2,7 +2,7 @@
  * The database as one authority process sees it: the real store behind effects that take time, in which the process may die, and that
  * may find the disk full. What is committed is noted by the model, whoever committed it and whether or not it lived to hear of it.
  */
-import { type Batch, StorageFullError, type Store } from "../packages/server/src/store/store.ts";
+import { type Batch, type Mail, StorageFullError, type Store } from "../packages/server/src/store/store.ts";
 import type { Chance } from "./chance.ts";
 import type { Process } from "./process.ts";
 
@@ -15,6 +15,11 @@ export interface DatabaseState {
 export interface Witness {
   committed(process: Process, batch: Batch, feed: readonly FedEntry[]): void;
   recorded(process: Process, usage: unknown, outcome: unknown): void;
+  posted(process: Process, mail: Mail): void;
+  /** Nothing of it was written; it may come again, with what was found out before. */
+  notPosted(mail: Mail): void;
+  /** The process has found the keys whose expiry is due. */
+  looked(process: Process): void;
   /** The process holds these parts of the engine's work for so long. */
   shared(process: Process, leaseMs: number, shards: readonly number[]): void;
 }
@@ -22,7 +27,7 @@ export interface Witness {
 type FedEntry = Extract<Awaited<ReturnType<Store["commit"]>>, { ok: true }>["feed"][number];
 type Call = (...given: unknown[]) => unknown;
 
-const WRITES = new Set(["commit", "record", "fold", "prune", "share", "leave"]);
+const WRITES = new Set(["commit", "record", "post", "fold", "prune", "share", "leave"]);
 
 export function storeOf(
   real: Store,
@@ -41,6 +46,17 @@ export function storeOf(
       const outcome: unknown = await real.record(usage as never);
       witness.recorded(process, usage, outcome);
       return outcome;
+    },
+    async post([mail]) {
+      const done = await real.post(mail as Mail);
+      if (done) witness.posted(process, mail as Mail);
+      else witness.notPosted(mail as Mail);
+      return done;
+    },
+    async dueKeys(given) {
+      const found: unknown = await (real.dueKeys as Call)(...given);
+      if (given[0] === "expiry_at") witness.looked(process);
+      return found;
     },
     async share([replica, leaseMs]) {
       const answer = await (real.share as Call)(replica, leaseMs);
@@ -69,7 +85,10 @@ export function storeOf(
         special[name] ??
         ((...given: unknown[]) =>
           process.effect(`store.${name}`, async () => {
-            if (database.full && WRITES.has(name)) throw new StorageFullError("the disk is full; nothing was written");
+            if (database.full && WRITES.has(name)) {
+              if (name === "post") witness.notPosted(given[0] as Mail);
+              throw new StorageFullError("the disk is full; nothing was written");
+            }
             return direct(given);
           }));
       made.set(name, wrapped);

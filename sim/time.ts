@@ -3,7 +3,7 @@
  * (promises, `nextTick`), then the next one runs. Nothing waits for real time, so the same seed gives the same history.
  */
 
-/** The epoch milliseconds at which every simulation begins. */
+/** The epoch milliseconds at which simulations begin, or a little later: eight in the morning, UTC. */
 export const START = 1_800_000_000_000;
 
 export interface Happening {
@@ -15,11 +15,15 @@ export interface Happening {
 
 export class VirtualTime {
   /** True time, epoch milliseconds with fractions. */
-  at: number = START;
+  at: number;
   /** How many events have run. */
   events = 0;
   #order = 0;
   #queue: Happening[] = [];
+
+  constructor(offsetMs = 0) {
+    this.at = START + offsetMs;
+  }
 
   schedule(at: number, run: () => void): Happening {
     const happening = { at: Math.max(at, this.at), order: ++this.#order, run };

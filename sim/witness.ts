@@ -1,11 +1,15 @@
 /** Takes each commit into the model, with the state before it at hand, and has it checked. */
 import { crc32, isAccepted, type Key, type Rotation, type Version } from "@keyover/core";
 import type { Boot } from "../packages/server/src/store/entities.ts";
+import type { NoticeDraft } from "../packages/server/src/store/notice-entities.ts";
 import { SHARDS } from "../packages/server/src/store/schema.ts";
-import type { Batch } from "../packages/server/src/store/store.ts";
+import type { Batch, BootReport, Mail } from "../packages/server/src/store/store.ts";
 import { checkCommit } from "./check-commit.ts";
+import { slackOf } from "./check-end.ts";
+import { checkMail } from "./check-mail.ts";
 import { giveNumber, type KeyPast, type Model, positionOf, type RotationPast } from "./model.ts";
 import type { Process } from "./process.ts";
+import { KEY_TEXT } from "./receiver.ts";
 import type { RestoreWatch } from "./restore-watch.ts";
 import type { Witness } from "./store.ts";
 
@@ -31,6 +35,12 @@ export class CommitWitness implements Witness {
     const model = this.#model;
     model.commits++;
     model.auditEntries += batch.audit.length;
+    for (const { action, details, subjects } of batch.audit)
+      if (KEY_TEXT.test(JSON.stringify(details)))
+        model.fail("I15", subjects[0], `the entry of ${action} holds a key's text`);
+    model.mail.committed(batch, model.time.at);
+    model.rules.committed(batch, model.time.at);
+    this.#raise(process, batch.notices ?? []);
     const before = new Map<KeyPast, Before>();
     const erased: { past: KeyPast; id: string }[] = [];
     for (const write of batch.writes) {
@@ -48,7 +58,7 @@ export class CommitWitness implements Witness {
       if (write.put === "version") this.#version(before, write.value);
       else if (write.put === "rotation") {
         if (model.leases.size > 0 && batch.audit[0]?.actor === "engine") this.#checkOwner(process, write.value);
-        this.#rotation(write.value);
+        this.#rotation(process, write.value);
       } else if (write.put === "sealed" && write.value.keyId !== null)
         model.keys.get(write.value.keyId)?.sealed.set(write.value.id, true);
       else if (write.put === "key") this.#key(write.value);
@@ -81,13 +91,50 @@ export class CommitWitness implements Witness {
 
   recorded(_process: Process, usage: unknown, outcome: unknown): void {
     const model = this.#model;
-    const { boots, reports } = usage as { boots?: Boot[]; reports?: { boot: Boot }[] };
+    const { boots, reports } = usage as { boots?: Boot[]; reports?: BootReport[] };
     const lost = (outcome as { lost?: string[] } | undefined)?.lost ?? [];
     const rows = boots ?? (reports ?? []).map(({ boot }) => boot).filter(({ boot }) => !lost.includes(boot));
     for (const boot of rows) {
       const all = model.boots.get(boot.boot) ?? [];
       if (all.length === 0) model.boots.set(boot.boot, all);
       all.push({ at: model.time.at, boot: { ...boot } });
+    }
+    const taken = (reports ?? []).filter(({ boot }) => !lost.includes(boot.boot)).flatMap((report) => report.rows);
+    for (const { keyId, version, sourceId, first, accepted, refused } of taken)
+      model.keys.get(keyId)?.reported.push({ at: model.time.at, source: sourceId, version, first, accepted, refused });
+  }
+
+  looked(process: Process): void {
+    const { rounds, time } = this.#model;
+    const times = rounds.get(process);
+    if (times === undefined) rounds.set(process, [time.at]);
+    else times.push(time.at);
+  }
+
+  posted(process: Process, mail: Mail): void {
+    const model = this.#model;
+    checkMail(model, mail, slackOf(model, process));
+    model.mail.posted(mail, model.time.at);
+    this.#raise(process, mail.raise ?? []);
+    for (const write of mail.writes ?? []) {
+      if (write.put !== "notice") continue;
+      const { id, state, attempts, events, lastError } = write.value;
+      const said = lastError === null ? "" : `: ${lastError}`;
+      model.history.note(process.name, `posts ${id} ${state}, ${events.length} events, ${attempts} attempts${said}`);
+    }
+  }
+
+  notPosted({ writes = [] }: Mail): void {
+    const { mail, time } = this.#model;
+    for (const write of writes) mail.notPosted.set(write.value.id, time.at);
+  }
+
+  #raise(process: Process, drafts: readonly NoticeDraft[]): void {
+    const { mail, time, history } = this.#model;
+    for (const { draft } of mail.raise(drafts, time.at)) {
+      history.note(process.name, `raises ${draft.event}`, draft.keyId);
+      if (KEY_TEXT.test(JSON.stringify(draft.details)))
+        this.#model.fail("I15", draft.keyId, `${draft.event} holds a key's text`);
     }
   }
 
@@ -147,6 +194,7 @@ export class CommitWitness implements Witness {
       hashes: new Map(),
       numbersTwice: false,
       uses: [],
+      reported: [],
       sealed: new Map(),
       statusChangedAt: at,
       undisturbed: true,
@@ -157,6 +205,7 @@ export class CommitWitness implements Witness {
 
   #key(key: Key): void {
     const past = this.#model.keys.get(key.id) as KeyPast;
+    if (past.key.expiresAt !== key.expiresAt) past.expirySetAt = this.#model.time.at;
     if (past.key.status !== key.status) past.statusChangedAt = this.#model.time.at;
     if (key.status !== "active") past.undisturbed = false;
     past.key = key;
@@ -173,7 +222,7 @@ export class CommitWitness implements Witness {
     if (version.sha256 !== null) this.#model.secrets.set(version.sha256, { key: past, version: version.number });
   }
 
-  #rotation(rotation: Rotation): void {
+  #rotation(process: Process, rotation: Rotation): void {
     const model = this.#model;
     const past = model.keys.get(rotation.keyId);
     if (past === undefined) return;
@@ -186,7 +235,10 @@ export class CommitWitness implements Witness {
     };
     if (rotation.offeredAt !== known.rotation.offeredAt) known.offeredAt = at;
     if (rotation.retiredAt !== known.rotation.retiredAt) known.retiredAt = rotation.retiredAt === null ? undefined : at;
+    known.lastRetiredAt = known.retiredAt ?? known.lastRetiredAt;
     if (rotation.rolledBackAt !== known.rotation.rolledBackAt) known.rolledBackAt = at;
+    if (rotation.paused !== null && known.rotation.paused === null)
+      Object.assign(known, { pausedAt: at, pauseSlackMs: slackOf(model, process) });
     if (rotation.endedAt !== null && known.rotation.endedAt === null && rotation.phase === "completed")
       model.counts.rotations++;
     if (rotation.forced !== null || rotation.fromCompromised || rotation.rolledBackAt !== null)

@@ -1,15 +1,17 @@
 /** A process of its own that runs the seeds that it is sent. Its argument, if any, is the name of a mutant. */
-import { leaveOutDocumentation, plant } from "./hooks.ts";
+import { leaveOutDocumentation, plant, sendOverSimulatedSockets, shortenTimes } from "./hooks.ts";
 import { mutants } from "./mutants.ts";
 import type { SeedReport } from "./seeds.ts";
 
 leaveOutDocumentation();
+sendOverSimulatedSockets();
+const shortened = shortenTimes();
 const [name] = process.argv.slice(2);
 const mutant = mutants.find((each) => each.name === name);
 if (name !== undefined && mutant === undefined) throw new Error(`there is no mutant ${name}`);
 const check = mutant === undefined ? () => {} : plant(mutant);
 const { simulate } = await import("./simulation.ts");
-check();
+for (const checked of [check, ...shortened]) checked();
 
 process.on("message", (seed: string) => void run(seed));
 // Whoever waited for it is gone.

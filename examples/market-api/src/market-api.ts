@@ -8,7 +8,7 @@
  * The api is registered once:
  *
  *     keyover api create market --prefix mkt --scope market:read --scope trade:write --scope account:withdraw
- *     keyover token create --name market-api-1 --role verifier --api market --environment live
+ *     keyover token create market-api-1 --role verifier --api market --environment live
  */
 import { createVerifier } from "@keyover/verifier";
 import { requireKey } from "@keyover/verifier/fastify";

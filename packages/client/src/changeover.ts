@@ -71,7 +71,7 @@ export interface Holds {
 export type ChangeoverEvent =
   | { type: "time" }
   /** Somebody says that a look is worth while. A `hint` (a response header) does not shorten a backing off. */
-  | { type: "told"; by: "hint" | "source" | "caller"; urgent: boolean }
+  | { type: "told"; by: "hint" | "source" | "caller"; urgent: boolean; forGood?: boolean }
   | { type: "refused"; secret: Secret }
   | { type: "answered"; answer: Changeover; holds: Holds }
   | { type: "busy" }
@@ -108,6 +108,8 @@ export interface Model {
   drawn: { tag: string; moment: number } | undefined;
   /** The old version is refused already: no point in waiting for the moment. */
   urgent: boolean;
+  /** And for good. */
+  stranded: boolean;
   obstacle: Obstacle | undefined;
 }
 
@@ -144,8 +146,11 @@ export const initialModel: Model = {
   pollAfterMs: 60_000,
   drawn: undefined,
   urgent: false,
+  stranded: false,
   obstacle: undefined,
 };
+
+const CALM = { urgent: false, stranded: false };
 
 /** The next model; the same object where the event means nothing in this state. */
 export function next(model: Model, event: ChangeoverEvent, now: number, random: RandomBytes): Model {
@@ -173,7 +178,7 @@ export function next(model: Model, event: ChangeoverEvent, now: number, random: 
       return event.type === "accepted" ? { ...model, state: { ...state, at: "replacing" } } : model;
     case "replacing":
       if (event.type !== "replaced") return model;
-      return { ...model, urgent: false, state: { at: state.move.back ? "finishing" : "confirming", move: state.move } };
+      return { ...model, ...CALM, state: { at: state.move.back ? "finishing" : "confirming", move: state.move } };
     case "confirming":
       return event.type === "confirmed" ? { ...model, state: { at: "finishing", move: state.move } } : model;
     case "finishing":
@@ -201,7 +206,9 @@ function afterWaiting(
       return { ...model, state: { at: "returning", refused: event.secret } };
     case "told": {
       const patient = event.by === "hint" && !event.urgent && (state.at === "due" || state.backingOff);
-      return patient ? model : { ...model, urgent: model.urgent || event.urgent, state: { at: "asking" } };
+      if (patient) return model;
+      const [urgent, stranded] = [model.urgent || event.urgent, model.stranded || event.forGood === true];
+      return { ...model, urgent, stranded, state: { at: "asking" } };
     }
     case "time":
       if (now < state.until) return model;
@@ -219,7 +226,7 @@ function afterAnswer(model: Model, { answer, holds }: Answered, now: number, ran
   const { rotation, version, target } = answer;
   if (version === target) {
     if (holds.unconfirmed && rotation !== null) return become(heard, answer, rotation, now, now);
-    return holds.leftovers ? { ...heard, state: { at: "erasing" } } : rest({ ...heard, urgent: false }, now, random);
+    return holds.leftovers ? { ...heard, state: { at: "erasing" } } : rest({ ...heard, ...CALM }, now, random);
   }
   if (rotation === null) return rest({ ...heard, obstacle: "no-rotation" }, now, random);
   if (!holds.target && target < version) return rest({ ...heard, obstacle: "previous-not-held" }, now, random);
@@ -250,7 +257,7 @@ function momentOf(model: Model, answer: Changeover, rotation: RotationView, now:
 function afterLocking(model: Model, move: Move, event: ChangeoverEvent, now: number, random: RandomBytes): Model {
   switch (event.type) {
     case "adopted":
-      return { ...model, urgent: false, state: { at: "asking" } };
+      return { ...model, ...CALM, state: { at: "asking" } };
     case "held":
       return { ...model, state: { at: "saving", move, successor: event.successor } };
     case "absent":

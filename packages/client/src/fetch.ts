@@ -10,7 +10,7 @@
 import { parseRotationHeader, ROTATION_HEADER, type RotationHeader, type World } from "@keyover/core";
 import { bounded, KeyHolderError } from "./failure.ts";
 import type { Holding } from "./holding.ts";
-import { type Refusal, refusalOf } from "./refusal.ts";
+import { isPassing, type Refusal, refusalOf, retryAfterMs } from "./refusal.ts";
 import type { Held, Secret } from "./secret.ts";
 
 const INSTANCE_HEADER = "keyover-instance";
@@ -27,7 +27,7 @@ export interface FetchDeps {
   /** Reads the source again; whatever it finds is in the holding afterwards. */
   reload(): Promise<void>;
   /** Asks the authority and changes over if that is possible. */
-  changeOverNow(tried: readonly Secret[]): Promise<void>;
+  changeOverNow(tried: readonly Secret[], refused: Refused): Promise<void>;
 }
 
 const RETRIES_MAX = 2;
@@ -49,7 +49,15 @@ export function createFetch(deps: FetchDeps): typeof globalThis.fetch {
   };
 }
 
-interface Refused {
+/** What a refusal says of the secret in use. */
+export interface Refused {
+  /** It is refused for good; else for a time, or for this kind of request. */
+  forGood: boolean;
+  /** If there is nowhere to go, asking again is not worth while before. */
+  retryAfterMs: number;
+}
+
+interface RefusedRequest {
   input: Input;
   init: Init;
   first: Held;
@@ -57,12 +65,17 @@ interface Refused {
   refusal: Refusal;
 }
 
-async function lookFurther(deps: FetchDeps, holding: Holding, request: Refused): Promise<Response> {
+async function lookFurther(deps: FetchDeps, holding: Holding, request: RefusedRequest): Promise<Response> {
   const { input, init, first, response } = request;
   const tried: Secret[] = [first.secret];
   let { refusal } = request;
+  let refusedBy = response;
   for (let retry = 0; retry < RETRIES_MAX; retry++) {
-    const other = await bounded(alternative(deps, holding, tried, refusal), LOOK_FURTHER_MS, deps.world.clock);
+    const other = await bounded(
+      alternative(deps, holding, tried, refusal, refusedBy),
+      LOOK_FURTHER_MS,
+      deps.world.clock,
+    );
     if (other === undefined) return response;
     let again: Response;
     try {
@@ -81,6 +94,7 @@ async function lookFurther(deps: FetchDeps, holding: Holding, request: Refused):
     discard(again); // a second refusal tells no more than the first, which the application gets, whole
     tried.push(other.secret);
     refusal = verdict;
+    refusedBy = again;
   }
   return response;
 }
@@ -94,6 +108,8 @@ async function settle(deps: FetchDeps, holding: Holding, used: Held, response: R
   const refusal = await refusalOf(response, deps.world.clock);
   if (refusal === undefined) {
     if (response.status < 400 && holding.accepted(used.secret)) deps.proven();
+  } else if (isPassing(refusal)) {
+    holding.turnedAway(used.secret);
   } else if (refusal !== "unauthorized" && holding.refused(used.secret)) {
     deps.refused(used.secret);
   }
@@ -105,6 +121,7 @@ async function alternative(
   holding: Holding,
   tried: readonly Secret[],
   refusal: Refusal,
+  refusedBy: Response,
 ): Promise<Held | undefined> {
   const untried = (held: Held | undefined) =>
     held !== undefined && !tried.some((secret) => secret.same(held.secret)) ? held : undefined;
@@ -113,7 +130,7 @@ async function alternative(
   await deps.reload();
   const other = untried(holding.current) ?? untried(holding.fallback);
   if (other !== undefined || refusal === "unauthorized") return other;
-  await deps.changeOverNow(tried);
+  await deps.changeOverNow(tried, { forGood: !isPassing(refusal), retryAfterMs: retryAfterMs(refusedBy) });
   return untried(holding.current);
 }
 

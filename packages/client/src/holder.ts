@@ -7,7 +7,7 @@ import { AuthorityCalls, type AuthorityOptions } from "./authority-calls.ts";
 import { type ChangeoverEvent, initialModel, isWaiting, type Model, next, underLock } from "./changeover.ts";
 import type { Disk } from "./disk.ts";
 import { bounded, KeyHolderError, reasonOf } from "./failure.ts";
-import { checkOrigin, createFetch, withKey } from "./fetch.ts";
+import { checkOrigin, createFetch, type Refused, withKey } from "./fetch.ts";
 import { Holding } from "./holding.ts";
 import { createProbe, type ProbeOptions } from "./probe.ts";
 import type { Held, Secret } from "./secret.ts";
@@ -100,7 +100,7 @@ export class Holder {
   #callers: (() => void)[] = [];
   #served: (() => void)[] = [];
   #lookedAt = Number.NEGATIVE_INFINITY;
-  #urgent: { at: number; work: Promise<void> } | undefined;
+  #urgent: { until: number; forGood: boolean; work: Promise<void> } | undefined;
   #reloading: Promise<void> | undefined;
   #lastProblem: KeyHolderState["lastProblem"];
   #stopGlancing = (): void => {};
@@ -123,7 +123,7 @@ export class Holder {
       refused: (secret) => this.#refused(secret),
       proven: () => this.#proven(),
       reload: () => this.#reload(),
-      changeOverNow: (tried) => this.#changeOverNow(tried),
+      changeOverNow: (tried, refused) => this.#changeOverNow(tried, refused),
     });
   }
 
@@ -198,7 +198,7 @@ export class Holder {
       calls: this.#calls,
       holding,
       probe: probe && createProbe(probe, this.#world, this.#instance),
-      urgent: () => this.#model.urgent,
+      stranded: () => this.#model.stranded,
       changed: (reason, rotation) => this.#changed(reason, rotation),
       problem: (code, detail) => this.#problem(code, detail),
       log,
@@ -269,7 +269,7 @@ export class Holder {
   #tell(event: ChangeoverEvent): void {
     const alike = (other: ChangeoverEvent) =>
       other.type === event.type &&
-      (other.type !== "told" || (event.type === "told" && other.by === event.by && other.urgent === event.urgent));
+      (other.type !== "told" || (event.type === "told" && other.by === event.by && sameNeed(other, event)));
     if (!this.#inbox.some(alike)) this.#inbox.push(event); // so it never holds more than a handful
     this.#ring?.();
   }
@@ -306,19 +306,21 @@ export class Holder {
   }
 
   /** Once for all requests that were refused together, and not again for a while if it did not help. */
-  #changeOverNow(tried: readonly Secret[]): Promise<void> {
+  #changeOverNow(tried: readonly Secret[], { forGood, retryAfterMs }: Refused): Promise<void> {
     const { clock } = this.#world;
     const holding = this.#holding;
     if (holding === undefined || this.#closed) return Promise.resolve();
-    if (this.#urgent === undefined || clock.elapsed() - this.#urgent.at > URGENT_GAP_MS) {
+    const { until = Number.NEGATIVE_INFINITY, forGood: asked = false } = this.#urgent ?? {};
+    if (clock.elapsed() > until || (forGood && !asked) || this.#urgent === undefined) {
       const done = new Promise<void>((resolve) => {
         this.#callers.push(resolve);
-        this.#tell({ type: "told", by: "caller", urgent: true });
+        this.#tell({ type: "told", by: "caller", urgent: true, forGood });
       });
       // If another process has the lock, its new secret is what to wait for.
       const settled = done.then(() => (this.#model.state.at === "due" ? holding.otherThan(tried) : undefined));
       const work = Promise.race([settled, holding.otherThan(tried)]);
-      this.#urgent = { at: clock.elapsed(), work: bounded(work, URGENT_MS, clock).then(() => {}) };
+      const gapMs = Math.max(URGENT_GAP_MS, retryAfterMs);
+      this.#urgent = { until: clock.elapsed() + gapMs, forGood, work: bounded(work, URGENT_MS, clock).then(() => {}) };
     }
     return this.#urgent.work;
   }
@@ -370,6 +372,12 @@ function openSource(source: SourceOptions, world: World, host: Host, disk: Disk)
   const { clock, random, log } = world;
   if ("file" in source) return fileSource(source.file, { disk, host, clock, random, log });
   return "env" in source ? envSource(source.env, host) : callbackSource(source, clock, log);
+}
+
+type Told = Extract<ChangeoverEvent, { type: "told" }>;
+
+function sameNeed(a: Told, b: Told): boolean {
+  return a.urgent === b.urgent && a.forGood === b.forGood;
 }
 
 /** What a header and a report can carry. */

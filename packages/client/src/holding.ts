@@ -15,6 +15,8 @@ export class Holding {
   #current: Held;
   #fallback: Held | undefined;
   #trialUntil: number | undefined;
+  /** Refused for a while: no good for what can be sent once only. */
+  #turnedAway: Secret | undefined;
   readonly #clock: Clock;
   #waiting: (() => void)[] = [];
 
@@ -49,7 +51,8 @@ export class Holding {
   /** The secret for a request. */
   choose(replayable: boolean): Held {
     const trial = this.#trialUntil !== undefined && this.#clock.elapsed() < this.#trialUntil;
-    return trial && !replayable && this.#fallback !== undefined ? this.#fallback : this.#current;
+    if (!trial || replayable || this.#fallback === undefined) return this.#current;
+    return this.#turnedAway?.same(this.#fallback.secret) ? this.#current : this.#fallback;
   }
 
   /** A request with this secret was answered well. True if that ended its trial. */
@@ -66,6 +69,11 @@ export class Holding {
     if (!this.#current.secret.same(secret)) return false;
     this.swap(this.#fallback, undefined, false);
     return true;
+  }
+
+  /** A request with this secret was refused, and another may not be: in a brownout, or by a fence. It stays as the way back. */
+  turnedAway(secret: Secret): void {
+    this.#turnedAway = secret;
   }
 
   dropFallback(): void {

@@ -4,10 +4,26 @@ import { bounded } from "./failure.ts";
 import { isRecord } from "./sidecar.ts";
 
 /**
- * `invalid_key`: unknown, or revoked in an emergency. `key_retired`: replaced by a newer version. `unauthorized`: a 401 that says
- * nothing more (a gateway swallowed the body).
+ * `invalid_key`: unknown, or revoked in an emergency. `key_retired`: replaced by a newer version. `key_brownout`: refused for a short time, as
+ * it will be for good. `key_fenced`: refused for this request, while a successor waits. `unauthorized`: a 401 that says nothing more (a gateway
+ * swallowed the body).
  */
-export type Refusal = "invalid_key" | "key_retired" | "unauthorized";
+export type Refusal = (typeof codes)[number] | "unauthorized";
+
+const codes = ["invalid_key", "key_retired", "key_brownout", "key_fenced"] as const;
+
+/** The secret works elsewhere or later: it is time to move on, and the way back stays open. */
+export function isPassing(refusal: Refusal): boolean {
+  return refusal === "key_brownout" || refusal === "key_fenced";
+}
+
+const RETRY_AFTER_MS_MAX = 3_600_000;
+
+/** When a refusal that passes is worth another look at the authority; 0: at once. */
+export function retryAfterMs(response: Response): number {
+  const seconds = /^\d{1,9}$/.exec(response.headers.get("retry-after") ?? "");
+  return seconds === null ? 0 : Math.min(Number(seconds[0]) * 1_000, RETRY_AFTER_MS_MAX);
+}
 
 const PEEK_BYTES_MAX = 16_384;
 const PEEK_MS = 2_000;
@@ -15,7 +31,8 @@ const PEEK_MS = 2_000;
 export async function refusalOf(response: Response, clock: Clock): Promise<Refusal | undefined> {
   if (response.status !== 401 && response.status !== 403) return undefined;
   const code = await problemCode(response, clock);
-  if (code === "invalid_key" || code === "key_retired") return code;
+  const known = codes.find((each) => each === code);
+  if (known !== undefined) return known;
   return code === undefined && response.status === 401 ? "unauthorized" : undefined;
 }
 

@@ -14,8 +14,8 @@ export interface StepsDeps {
   calls: AuthorityCalls;
   holding: Holding;
   probe: Probe | undefined;
-  /** The old version is refused already: a disk that can't be written is no reason to stay. */
-  urgent(): boolean;
+  /** The old version is refused for good: a disk that can't be written is no reason to stay. */
+  stranded(): boolean;
   /** Another secret is current. */
   changed: (reason: ChangeReason, rotation: string | undefined) => void;
   problem: (code: string, detail: string) => void;
@@ -242,7 +242,7 @@ export class Steps {
     try {
       await write();
     } catch (error) {
-      if (!this.#deps.urgent()) throw error;
+      if (!this.#deps.stranded()) throw error;
       const reason = "the successor can't be saved and the old version is refused: going on from memory";
       this.#deps.log("error", "key.not-saved", { reason });
     }

@@ -4,6 +4,13 @@
  */
 import { activateSuccessor, backToOld, goOn, offerAgain, overlap, refuse, restoreOld } from "./moves.ts";
 import type { Decision, Effect, Rotation, RotationEvent } from "./rotation.ts";
+import { atMost, isFenced } from "./rule-fence.ts";
+
+/** Retired, and a rollback could make it accepted again. */
+export function mayComeBack(rotation: Rotation | undefined, version: number): boolean {
+  if (rotation === undefined || rotation.endedAt !== null || rotation.phase !== "retired") return false;
+  return rotation.from === version && !rotation.fromCompromised;
+}
 
 type Compromise = Extract<RotationEvent, { type: "compromise" }>;
 
@@ -54,7 +61,11 @@ function containOld(rotation: Rotation, event: Compromise, now: number): Decisio
   const marked: Rotation = { ...rotation, fromCompromised: true };
   const effects: Effect[] = [{ do: "mark-compromised", version: rotation.from }];
   if (rotation.phase === "retired" || rotation.fromRefusedAt !== null) return { ok: true, next: marked, effects };
-  if (event.fence !== undefined) effects.push({ do: "set-fence", version: rotation.from, fence: event.fence });
+  if (event.fence !== undefined) {
+    const fence =
+      rotation.fenced !== null && isFenced(rotation) ? atMost(event.fence, rotation.fenced.fence) : event.fence;
+    effects.push({ do: "set-fence", version: rotation.from, fence });
+  }
   if (rotation.phase === "planned") {
     return { ok: true, next: { ...marked, startsAt: Math.min(rotation.startsAt, now) }, effects };
   }

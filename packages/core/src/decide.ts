@@ -16,21 +16,34 @@
  *
  * What the world does is an observation: repeated, late or out of place it changes nothing (I13). What a person asks
  * for is a command: out of place it is refused with a code. A pause holds back what time and evidence would bring about; what
- * consumers do goes on. `compromise` overtakes every phase (I11): the leaked version
+ * consumers do goes on. A fence and brownouts are no phases: they may come in `offered` and in `overlapping`, end by themselves, and change
+ * nothing of what a phase waits for (brownout.ts, rule-fence.ts, sub-states.ts). `compromise` overtakes every phase (I11): the leaked version
  * is refused in the same commit, and if that leaves no version a new rotation starts in it.
  *
  * Enforced here: I2 (a claim before `offered` is refused), I3 (gates.ts), I6 (`begin` makes one successor),
  * I8, I10 (`rollback` refuses a compromised version; every path leaves an accepted one), I11.
  * The complete table of phases and events stands in rotation.test.ts.
  */
+import { browned, brownOutNow, brownoutByTime, endBrownouts, POLICY, planIsOver } from "./brownout.ts";
 import { compromise } from "./compromise.ts";
+import { extend, moveDeadline, pause } from "./deadline.ts";
 import type { QuietVerdict } from "./evidence.ts";
 import { claimEndsAt, deadlinePassed, gates, isQuiet } from "./gates.ts";
 import { activateSuccessor, backToOld, endRolledBack, goOn, overlap, refuse, restoreOld, unchanged } from "./moves.ts";
 import type { Decision, Effect, Rotation, RotationEvent, RotationEventType } from "./rotation.ts";
+import { liftFence, putUpFence } from "./rule-fence.ts";
+import { settled } from "./sub-states.ts";
+
+type RefusedUses = Extract<RotationEvent, { type: "refused" }>;
 
 export function decide(rotation: Rotation, event: RotationEvent, now: number): Decision {
   if (rotation.endedAt !== null) return afterTheEnd(rotation, event);
+  const decision = decideAlone(rotation, event, now);
+  return decision.ok ? settled(rotation, decision, now) : decision;
+}
+
+/** Without what a move means for the fence and the brownouts. */
+function decideAlone(rotation: Rotation, event: RotationEvent, now: number): Decision {
   switch (event.type) {
     case "begin":
       return begin(rotation, now);
@@ -40,6 +53,12 @@ export function decide(rotation: Rotation, event: RotationEvent, now: number): D
       return used(rotation, now);
     case "assessed":
       return rotation.paused === null ? assess(rotation, event.evidence, now) : unchanged(rotation);
+    case "fence":
+      return putUpFence(rotation, event.fence, now);
+    case "browned":
+      return browned(rotation, event.refusals, now);
+    case "refused":
+      return refusedUses(rotation, event, now);
     case "claim":
       return claim(rotation, now);
     case "confirm":
@@ -58,6 +77,12 @@ export function decide(rotation: Rotation, event: RotationEvent, now: number): D
       return rollback(rotation, event.reason, now);
     case "cancel":
       return cancel(rotation, now);
+    case "brownout":
+      return brownOutNow(rotation, event.forMs, event.by, now);
+    case "end-brownout":
+      return endBrownouts(rotation, event.by, event.reason, now);
+    case "lift-fence":
+      return liftFence(rotation, event.by, event.reason, now);
     case "compromise":
       return compromise(rotation, event, now);
     case "abandon":
@@ -65,7 +90,16 @@ export function decide(rotation: Rotation, event: RotationEvent, now: number): D
   }
 }
 
-const observations: ReadonlySet<RotationEventType> = new Set(["begin", "acknowledged", "used", "assessed", "abandon"]);
+const observations: ReadonlySet<RotationEventType> = new Set([
+  "begin",
+  "acknowledged",
+  "used",
+  "assessed",
+  "fence",
+  "browned",
+  "refused",
+  "abandon",
+]);
 
 function afterTheEnd(rotation: Rotation, event: RotationEvent): Decision {
   if (observations.has(event.type)) return unchanged(rotation);
@@ -147,9 +181,9 @@ function assess(rotation: Rotation, evidence: QuietVerdict, now: number): Decisi
         return retire(rotation, null, now);
       }
       if (deadlinePassed(rotation, now) && rotation.policy.onDeadline === "retire") {
-        return retire(rotation, { by: "policy", reason: "the overlap's deadline passed", at: now }, now);
+        return retire(rotation, { by: POLICY, reason: "the overlap's deadline passed", at: now }, now);
       }
-      return endClaim(rotation, now);
+      return brownoutByTime(rotation, now) ?? afterBrownouts(rotation, now) ?? endClaim(rotation, now);
     case "retired":
       // While the successor is neither proven nor out of its claim time, its sealed copy may be the only one there is (R04).
       if (rotation.claimEndedAt === null) return endClaim(rotation, now);
@@ -161,6 +195,12 @@ function assess(rotation: Rotation, evidence: QuietVerdict, now: number): Decisi
   }
 }
 
+function afterBrownouts(rotation: Rotation, now: number): Decision | undefined {
+  if (rotation.policy.brownout.after !== "retire" || !deadlinePassed(rotation, now) || !planIsOver(rotation))
+    return undefined;
+  return retire(rotation, { by: POLICY, reason: "the last brownout is over", at: now }, now);
+}
+
 function endClaim(rotation: Rotation, now: number): Decision {
   if (rotation.claimEndedAt !== null || now < claimEndsAt(rotation)) return unchanged(rotation);
   return {
@@ -168,60 +208,6 @@ function endClaim(rotation: Rotation, now: number): Decision {
     next: { ...rotation, claimEndedAt: now },
     effects: [{ do: "erase-sealed", version: rotation.to }],
   };
-}
-
-/** Why there is no deadline to move. */
-function noDeadline(rotation: Rotation): Decision | undefined {
-  if (rotation.phase !== "offered" && rotation.phase !== "overlapping") {
-    return rotation.phase === "planned" || rotation.phase === "propagating"
-      ? refuse("rotation_not_offered", "the overlap begins when the successor is offered")
-      : refuse("already_retired", "the overlap is over");
-  }
-  if (rotation.paused === null) return undefined;
-  return refuse("rotation_paused", "the deadline moves on by the length of the pause; resume the rotation first");
-}
-
-function moveDeadline(rotation: Rotation, overlapEndsAt: number, now: number): Decision {
-  const none = noDeadline(rotation);
-  if (none !== undefined) return none;
-  const earliest = Math.max(now, (rotation.offeredAt as number) + rotation.policy.overlapMinMs);
-  const latest = (rotation.offeredAt as number) + rotation.policy.overlapMaxMs + rotation.pausedMs;
-  if (overlapEndsAt < earliest || overlapEndsAt > latest) {
-    return refuse(
-      "overlap_out_of_range",
-      `the deadline must lie between ${new Date(earliest).toISOString()} (now, or the minimum overlap) and ${new Date(latest).toISOString()} (the policy's longest overlap)`,
-    );
-  }
-  return { ok: true, next: { ...rotation, overlapEndsAt }, effects: [] };
-}
-
-function extend(rotation: Rotation, byMs: number, now: number): Decision {
-  const none = noDeadline(rotation);
-  if (none !== undefined) return none;
-  if (rotation.fromCompromised) {
-    return refuse("version_compromised", "the old version is in wrong hands; only an operator moves this deadline");
-  }
-  const leftMs = rotation.policy.consumerMayExtendMs - rotation.extendedMs;
-  if (byMs <= 0 || byMs > leftMs) {
-    return refuse(
-      "extension_not_allowed",
-      `the policy lets the consumer move this deadline by ${Math.max(0, leftMs)} ms more`,
-    );
-  }
-  const moved = moveDeadline(rotation, (rotation.overlapEndsAt as number) + byMs, now);
-  return moved.ok ? { ...moved, next: { ...moved.next, extendedMs: rotation.extendedMs + byMs } } : moved;
-}
-
-function pause(rotation: Rotation, { by, reason }: { by: string; reason: string }, now: number): Decision {
-  if (rotation.phase === "retired")
-    return refuse("already_retired", "the old version is retired; nothing is held back");
-  if (rotation.phase === "rolled-back")
-    return refuse("already_rolled_back", "this rotation was rolled back; nothing is held back");
-  if (rotation.fromCompromised) {
-    return refuse("version_compromised", "the old version is in wrong hands; its replacement does not wait");
-  }
-  if (rotation.paused !== null) return unchanged(rotation);
-  return { ok: true, next: { ...rotation, paused: { at: now, by, reason } }, effects: [] };
 }
 
 function retireByForce(rotation: Rotation, force: { by: string; reason: string }, now: number): Decision {
@@ -295,6 +281,19 @@ function rollback(rotation: Rotation, reason: string, now: number): Decision {
     next,
     effects: [...restoreOld(rotation), { do: "set-state", version: rotation.to, state: "retiring" }],
   };
+}
+
+/** A retirement that hurts is taken back by itself, where the policy says so and no person has decided otherwise. */
+function refusedUses(rotation: Rotation, { refusals, sources, lastAt }: RefusedUses, now: number): Decision {
+  const rule = rotation.policy.automaticRollback;
+  if (rotation.phase !== "retired" || rule === null) return unchanged(rotation);
+  if (rotation.fromCompromised || rollbackOver(rotation, now)) return unchanged(rotation);
+  if (rotation.forced !== null && rotation.forced.by !== POLICY) return unchanged(rotation);
+  if (refusals < rule.refusals || sources < rule.sources) return unchanged(rotation);
+  if (lastAt !== null && now < lastAt + rule.coolDownMs) return unchanged(rotation);
+  const who = sources === 1 ? "1 source" : `${sources} sources`;
+  const reason = `${refusals} requests of ${who} that had used version ${rotation.from} before were refused since it retired`;
+  return rollback(rotation, reason, now);
 }
 
 function cancel(rotation: Rotation, now: number): Decision {

@@ -308,6 +308,32 @@ describe("whether a version is quiet", () => {
     });
   });
 
+  describe("a source that a brownout or fence has turned away", () => {
+    const refusal = (at: number) => sighting({ version: 1, source: bot, first: at, accepted: 0, refused: 3 });
+    const judged = (uses: SourceUse[], at: number, since: number | null) =>
+      judgeQuiet(1, uses, whole(at), 0, rule, since);
+
+    test("a refused try is a use: silence counts from it, not from the last accepted one", () => {
+      const use = fold([sighting({ first: 0 }), refusal(5 * HOUR)]);
+      expect(judged([use], 28 * HOUR, null)).toMatchObject({ quiet: false, quietAt: 29 * HOUR });
+    });
+
+    test("who fell silent upon it may have been stopped by it, and is waited for twice as long", () => {
+      const use = fold([sighting({ first: 0 }), refusal(5 * HOUR)]);
+      const verdict = judged([use], 52 * HOUR, 5 * HOUR);
+      expect(verdict).toMatchObject({ quiet: false, quietAt: 53 * HOUR, sources: [{ turnedAway: true }] });
+      expect(judged([use], 53 * HOUR, 5 * HOUR)).toMatchObject({ quiet: true });
+    });
+
+    test("not who has moved, was accepted since, or was refused before that began", () => {
+      const moved = fold([sighting({ first: 0 }), refusal(5 * HOUR), sighting({ version: 2, first: 6 * HOUR })]);
+      const again = fold([sighting({ first: 0 }), refusal(5 * HOUR), sighting({ first: 6 * HOUR })]);
+      const before = fold([sighting({ first: 0 }), refusal(4 * HOUR)]);
+      const needed = [moved, again, before].map((use) => judged([use], 7 * HOUR, 5 * HOUR).sources[0]);
+      expect(needed.map((source) => [source?.turnedAway, source?.neededMs])).toEqual(Array(3).fill([false, DAY]));
+    });
+  });
+
   test("the sources that hold it back longest come first", () => {
     const verdict = judgeQuiet(1, [seenAt(1, bot, 5), seenAt(1, job, 9)], whole(10), 0, rule);
     expect(verdict.sources.map((source) => source.source)).toEqual([job, bot]);

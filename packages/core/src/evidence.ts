@@ -172,6 +172,8 @@ export interface QuietSource {
   historyMs: number;
   /** It has not been known for as long as it has to be silent: a longer rhythm could not have shown. */
   young: boolean;
+  /** It was refused last, by a brownout or fence of the rotation itself, and has not moved: it may have given up. */
+  turnedAway: boolean;
   /** It must be silent for this long. */
   neededMs: number;
   /** When this source alone will have been silent for long enough. */
@@ -194,6 +196,8 @@ export interface QuietVerdict {
   sources: QuietSource[];
 }
 
+const TURNED_AWAY_MARGIN = 2;
+
 export interface QuietRule {
   quietMs: number;
   gapMargin: number;
@@ -205,7 +209,8 @@ export interface QuietRule {
  * Is `version` quiet? Each source on its own: it must have been silent, up to the watermark, for the policy's minimum and for
  * its own usual gap times the margin. A refused use counts as a use: somebody still holds this version.
  *
- * `countsFrom` is the earliest time from which silence may count.
+ * `countsFrom` is the earliest time from which silence may count. `refusesSince`: since when the rotation itself has refused some uses of the
+ * version (sub-states.ts). Whoever fell silent upon that may have been stopped by it, and is waited for twice as long.
  */
 export function judgeQuiet(
   version: number,
@@ -213,6 +218,7 @@ export function judgeQuiet(
   mark: Watermark,
   countsFrom: number,
   rule: QuietRule,
+  refusesSince: number | null = null,
 ): QuietVerdict {
   const from = mark.holes.reduce((latest, hole) => Math.max(latest, hole.to), countsFrom);
   const sources: QuietSource[] = [];
@@ -223,7 +229,10 @@ export function judgeQuiet(
     const usual = usualGap(use);
     const historyMs = use.lastSeen - firstSeen(use);
     const atLeastMs = historyMs < rule.youngQuietMs ? Math.max(rule.quietMs, rule.youngQuietMs) : rule.quietMs;
-    const neededMs = Math.max(atLeastMs, usual.lengthMs * rule.gapMargin);
+    const moved = use.lastSeen > seen.last;
+    const turnedAway = refusesSince !== null && !moved && seen.refusedRun.count > 0 && seen.last >= refusesSince;
+    const patience = turnedAway ? TURNED_AWAY_MARGIN : 1;
+    const neededMs = patience * Math.max(atLeastMs, usual.lengthMs * rule.gapMargin);
     const sourceQuietAt = Math.max(seen.last, from) + neededMs;
     quietAt = Math.max(quietAt, sourceQuietAt);
     sources.push({
@@ -233,10 +242,11 @@ export function judgeQuiet(
       usual,
       historyMs,
       young: historyMs < neededMs,
+      turnedAway,
       neededMs,
       quietAt: sourceQuietAt,
       quiet: mark.at >= sourceQuietAt,
-      moved: use.lastSeen > seen.last,
+      moved,
     });
   }
   sources.sort((a, b) => b.quietAt - a.quietAt);

@@ -122,21 +122,25 @@ function forecastSource(
   const pauses = known ? pausesOf(use) : [];
   const watchedMs = known ? use.lastSeen - use.gapsSince : Math.max(0, old.last - onSuccessor.first);
   const unseen = { count: 0, ms: 2 * silentMs, perDay: unseenPerDay(silentMs, pauses, watchedMs) };
-  const longer = pauses.filter(({ ms }) => ms > silentMs);
-  const shorter = pauses.filter(({ ms }) => ms <= silentMs);
-  const sum = (list: readonly Pause[], of: (pause: Pause) => number) =>
-    list.reduce((all, pause) => all + pause.perDay * of(pause), 0);
-  const comesBack = sum([...longer, unseen], () => 1);
-  const comesBackOnOld = sum([...longer, unseen], ({ ms }) => onOldAfter(ms));
-  const vanished = VANISHES_PER_DAY * sum(pauses, ({ ms }) => Math.min(ms, silentMs) / DAY_MS);
-  const renamed = RENAMED_SHARE * sum(shorter, ({ ms }) => 1 - onOldAfter(ms));
+  // In one go: an answer may be about hundreds of sources with hundreds of pauses each.
+  let [comesBack, comesBackOnOld] = [unseen.perDay, unseen.perDay * onOldAfter(unseen.ms)];
+  let [vanished, renamed, longerGaps] = [0, 0, 0];
+  for (const { ms, count, perDay } of pauses) {
+    const onOld = perDay * onOldAfter(ms);
+    vanished += (VANISHES_PER_DAY * perDay * Math.min(ms, silentMs)) / DAY_MS;
+    if (ms > silentMs) {
+      comesBack += perDay;
+      comesBackOnOld += onOld;
+      longerGaps += count;
+    } else renamed += RENAMED_SHARE * (perDay - onOld);
+  }
   const alone = comesBackOnOld / (comesBack + vanished + renamed);
   const chance = moved ? (shared ? 1 : SHARED_SHARE) * alone : alone;
   return {
     source: use.source,
     chance: bounded(chance),
     silentMs,
-    longerGaps: Math.round(longer.reduce((all, { count }) => all + count, 0)),
+    longerGaps: Math.round(longerGaps),
     gaps: Math.round((known ? pauses : pausesOf(use)).reduce((all, { count }) => all + count, 0)),
     historyMs: use.lastSeen - firstSeen(use),
     moved,
@@ -161,14 +165,19 @@ interface Pause {
 function pausesOf(use: SourceUse): Pause[] {
   const { gaps, lastSeen, gapsSince } = use;
   const watchedMs = lastSeen - gapsSince;
-  const pauses = gaps.flatMap((tally) => {
+  const pauses: Pause[] = [];
+  let [silentPart, tallied] = [0, 0];
+  for (const tally of gaps) {
     const memoryMs = lastSeen - (gapSlice(lastSeen) - slicesKept(tally.rung)) * GAP_SLICE_MS;
     const days = Math.max(GAP_FLOOR_MS, Math.min(watchedMs, memoryMs)) / DAY_MS;
-    return lengthsOf(tally).map(({ ms, count }) => ({ ms, count, perDay: count / days }));
-  });
+    for (const { ms, count } of lengthsOf(tally)) {
+      pauses.push({ ms, count, perDay: count / days });
+      silentPart += ((count / days) * ms) / DAY_MS;
+      tallied += count;
+    }
+  }
   // The others are not tallied: what time is left is theirs.
-  const silentPart = pauses.reduce((part, { ms, perDay }) => part + (perDay * ms) / DAY_MS, 0);
-  const count = useCount(use) - 1 - pauses.reduce((sum, pause) => sum + pause.count, 0);
+  const count = useCount(use) - 1 - tallied;
   if (count <= 0 || silentPart >= 1) return pauses;
   const days = Math.max(GAP_FLOOR_MS, lastSeen - firstSeen(use)) / DAY_MS;
   const ms = Math.min(GAP_FLOOR_MS, ((1 - silentPart) * days * DAY_MS) / count);
@@ -178,15 +187,20 @@ function pausesOf(use: SourceUse): Pause[] {
 /** The two longest are known; the rest are taken to lie evenly between the rung's shortest and the second, by their logarithm. */
 function lengthsOf({ rung, count, longestMs, secondMs }: GapTally): { ms: number; count: number }[] {
   const shortest = GAP_RUNGS[rung] as number;
-  const known = [longestMs, secondMs].slice(0, count).map((ms) => ({ ms, count: 1 }));
-  if (count <= 2) return known;
-  const parts = [1 / 6, 3 / 6, 5 / 6].map((part) => shortest * (secondMs / shortest) ** part);
-  return [...known, ...parts.map((ms) => ({ ms, count: (count - 2) / parts.length }))];
+  if (count === 1) return [{ ms: longestMs, count: 1 }];
+  const known = [
+    { ms: longestMs, count: 1 },
+    { ms: secondMs, count: 1 },
+  ];
+  if (count === 2) return known;
+  const sixth = (secondMs / shortest) ** (1 / 6);
+  for (const part of [sixth, sixth ** 3, sixth ** 5]) known.push({ ms: shortest * part, count: (count - 2) / 3 });
+  return known;
 }
 
 /** The longer, the fewer; but of what is too long for its history to have shown the history says nothing. */
 function unseenPerDay(silentMs: number, pauses: readonly Pause[], watchedMs: number): number {
-  const longest = Math.max(UNSEEN.fromMs, ...pauses.map(({ ms }) => ms));
+  const longest = pauses.reduce((most, { ms }) => Math.max(most, ms), UNSEEN.fromMs);
   const couldShow = Math.max(longest, watchedMs / UNSEEN.shownIn);
   const part = Math.min(1, longest / Math.min(Math.max(1, silentMs), couldShow));
   return (UNSEEN.count * part) / (Math.max(GAP_FLOOR_MS, watchedMs + silentMs) / DAY_MS);

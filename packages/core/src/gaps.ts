@@ -45,10 +45,13 @@ export const GAP_SLICE_MS = 20 * DAY_MS;
 const MEMORY_MS = 100 * DAY_MS;
 const MEMORY_LENGTHS = 5;
 
+const SLICES_KEPT = GAP_RUNGS.map((shortest) =>
+  Math.ceil(Math.max(MEMORY_MS, 2 * shortest * MEMORY_LENGTHS) / GAP_SLICE_MS),
+);
+
 /** For how many slices before that of the last sighting a rung's silences are remembered. */
 export function slicesKept(rung: number): number {
-  const longestMs = (GAP_RUNGS[rung] as number) * 2;
-  return Math.ceil(Math.max(MEMORY_MS, longestMs * MEMORY_LENGTHS) / GAP_SLICE_MS);
+  return SLICES_KEPT[rung] as number;
 }
 
 export function gapSlice(at: number): number {
@@ -92,9 +95,7 @@ export interface UsualGap {
 
 export function usualGap(use: SourceUse): UsualGap {
   const remembered = rememberedGaps(use.gaps, use.lastSeen);
-  const [longest = 0, second = 0] = remembered
-    .flatMap(({ longestMs, secondMs }) => [longestMs, secondMs])
-    .sort((a, b) => b - a);
+  const { longest, second } = twoLongest(remembered);
   const of = remembered.reduce((sum, { count }) => sum + count, 0) || Math.max(0, useCount(use) - 1);
   const watchedMs = use.lastSeen - use.gapsSince;
   const couldRecur = (lengthMs: number) => watchedMs >= Math.max(MEMORY_MS, lengthMs * MEMORY_LENGTHS);
@@ -103,6 +104,15 @@ export function usualGap(use: SourceUse): UsualGap {
   if (once !== undefined) return { lengthMs: once, rank: 1, of };
   // What is below the floor is not tallied, and may have happened often.
   return { lengthMs: Math.max(second, Math.min(use.longestGapMs, GAP_FLOOR_MS)), rank: 2, of };
+}
+
+function twoLongest(tallies: readonly GapTally[]): { longest: number; second: number } {
+  let [longest, second] = [0, 0];
+  for (const { longestMs, secondMs } of tallies) {
+    second = Math.max(second, Math.min(longest, longestMs), secondMs);
+    longest = Math.max(longest, longestMs);
+  }
+  return { longest, second };
 }
 
 export function useCount({ versions }: SourceUse): number {

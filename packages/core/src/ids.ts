@@ -20,6 +20,7 @@ export const handlePrefixes = {
   channel: "chn",
   notice: "ntc",
   noticeEvent: "nev",
+  campaign: "cam",
 } as const;
 
 export type HandleKind = keyof typeof handlePrefixes;

@@ -1,6 +1,7 @@
 /**
  * Keys and their versions: the inventory. What a verifier needs of it is a `KeyRecord` (record.ts).
  */
+import type { IdleState } from "./idle.ts";
 import type { RotationPolicyPatch } from "./policy.ts";
 
 export type KeyStatus = "active" | "suspended" | "revoked";
@@ -46,8 +47,14 @@ export interface Key {
   expiryDone?: number | undefined;
   /** When its expiry is to be looked at next; null: never. */
   expiryAt?: number | null | undefined;
+  /** It was announced as unused, or suspended for that; null: it was not. */
+  idle?: IdleState | null | undefined;
+  /** When its use is to be looked at next; null: never. Absent: not calculated yet. */
+  idleAt?: number | null | undefined;
   /** When a rotation of it is to be started; null: never. Absent: not calculated yet. */
   rotateAt?: number | null | undefined;
+  /** When a retirement was last taken back by itself. */
+  autoRolledBackAt?: number | undefined;
   lastRotation?: { endedAt: number /** It was cancelled or rolled back. */; failed: boolean } | undefined;
   createdAt: number;
   createdBy: string;
@@ -63,6 +70,8 @@ export interface Version {
   /** Known or feared to be in wrong hands. No rollback lifts this mark. */
   compromised: boolean;
   fence: Fence | null;
+  /** It is refused until then, in a brownout (brownout.ts). */
+  brownoutUntil?: number | null | undefined;
   /** Narrower than the key's, if the rotation that made it said so; null: all that the key may do. */
   scopes: string[] | null;
   /** Who made the secret. A consumer's own secret has never been here, only its hash. */
@@ -119,5 +128,7 @@ export function changeStatus(key: Key, change: KeyChange, reason: string | null,
   const status = changes[key.status][change];
   if (status === "key_is_revoked" || status === "nothing_to_restore") return { ok: false, code: status };
   if (status === key.status) return { ok: true, next: key, changed: false };
-  return { ok: true, changed: true, next: { ...key, status, statusReason: reason, statusChangedAt: now } };
+  // What was announced for want of use has come to its end, and the silence counts anew.
+  const fresh = { idle: undefined, idleAt: undefined };
+  return { ok: true, changed: true, next: { ...key, ...fresh, status, statusReason: reason, statusChangedAt: now } };
 }

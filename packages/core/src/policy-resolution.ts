@@ -5,21 +5,20 @@
  *     default < api < api and environment < consumer's label < key < what the start of a rotation says
  *
  * On each step an attached policy lies under what the api or key says of itself, and of two attached policies the one attached later
- * lies above. `schedule` and `expiry` are resolved member by member too, so that one policy may give the blackouts and another the age.
+ * lies above. `schedule`, `expiry` and `idle` are resolved member by member too, so that one policy may give the blackouts and another the age.
  */
 import { defaultExpiry, type Expiry } from "./expiry.ts";
+import { defaultIdleness, type Idleness } from "./idle.ts";
 import { defaultRotationPolicy, type RotationPolicy, type RotationPolicyPatch } from "./policy.ts";
 import { defaultSchedule, type Schedule } from "./schedule.ts";
 
 type Patch<T> = { [K in keyof T]?: T[K] | undefined };
 
-/**
- * What a policy may say; all else is inherited. Later slices add members here: `fence` (what the old version may still do), `brownout` (a
- * plan of short refusals), `automaticRollback` (thresholds). Until then they are refused as unknown.
- */
+/** What a policy may say; all else is inherited. `fence`, `brownout` and `automaticRollback` are taken whole. */
 export interface PolicySpec extends RotationPolicyPatch {
   schedule?: Patch<Schedule> | undefined;
   expiry?: Patch<Expiry> | undefined;
+  idle?: Patch<Idleness> | undefined;
   /** Names of the channels by which its notices go out. */
   channels?: string[] | undefined;
 }
@@ -68,6 +67,7 @@ export interface ResolvedPolicy {
   rotation: RotationPolicy;
   schedule: Schedule;
   expiry: Expiry;
+  idle: Idleness;
   channels: string[];
   /** By name: `overlapMs`, `schedule.maxAgeMs`, `expiry.graceMs`. */
   members: Record<string, ResolvedMember>;
@@ -110,6 +110,7 @@ const defaults: Record<string, unknown> = {
   ...whole,
   ...prefixed("schedule", defaultSchedule),
   ...prefixed("expiry", defaultExpiry),
+  ...prefixed("idle", defaultIdleness),
 };
 
 function prefixed(name: string, members: object): Record<string, unknown> {
@@ -118,8 +119,9 @@ function prefixed(name: string, members: object): Record<string, unknown> {
 
 /** The members that a spec gives, by their full names. */
 export function membersOf(spec: PolicySpec): Record<string, unknown> {
-  const { schedule = {}, expiry = {}, ...own } = spec;
-  const all = { ...own, ...prefixed("schedule", schedule), ...prefixed("expiry", expiry) };
+  const { schedule = {}, expiry = {}, idle = {}, ...own } = spec;
+  const groups = { ...prefixed("schedule", schedule), ...prefixed("expiry", expiry), ...prefixed("idle", idle) };
+  const all = { ...own, ...groups };
   return Object.fromEntries(Object.entries(all).filter(([name, value]) => value !== undefined && name in defaults));
 }
 
@@ -145,6 +147,7 @@ export function resolvePolicy(layers: readonly Layer[]): ResolvedPolicy {
     rotation: rotation as unknown as RotationPolicy,
     schedule: values("schedule") as unknown as Schedule,
     expiry: values("expiry") as unknown as Expiry,
+    idle: values("idle") as unknown as Idleness,
     channels: channels as string[],
     members,
   };

@@ -2,6 +2,7 @@
  * What travels to verifiers: the whole of one key, as small as a decision allows. A record replaces an older record of the same
  * key and never a newer one: `seq` is the number of the feed entry that brought it (I5).
  */
+import { nextBrownout } from "./brownout.ts";
 import { endOfKey } from "./expiry.ts";
 import { type Fence, isAccepted, type Key, type KeyStatus, type Version, type VersionState } from "./key.ts";
 import type { Phase, Rotation } from "./rotation.ts";
@@ -12,7 +13,10 @@ export interface VersionRecord {
   /** SHA-256 of the text, base64url. */
   sha256: string;
   compromised: boolean;
+  /** Of a compromised version: an emergency's. Else the policy's, and its holder is told so. */
   fence?: Fence | undefined;
+  /** Refused until then, in a brownout. Epoch milliseconds. */
+  brownoutUntil?: number | undefined;
   /** Only what these grants and the key's both allow; absent: all that the key may do. */
   scopes?: string[] | undefined;
   retiredAt?: number | undefined;
@@ -28,6 +32,8 @@ export interface RotationRecord {
   since?: number | undefined;
   /** The deadline of the overlap, epoch milliseconds. */
   endsAt?: number | undefined;
+  /** The brownout that runs, or is next. Epoch milliseconds. */
+  brownout?: { from: number; until: number } | undefined;
 }
 
 export interface KeyRecord {
@@ -85,6 +91,7 @@ function versionRecord(version: Version): VersionRecord[] {
       sha256: version.sha256,
       compromised: version.compromised,
       ...(version.fence === null ? {} : { fence: version.fence }),
+      ...(version.brownoutUntil == null || !isAccepted(version.state) ? {} : { brownoutUntil: version.brownoutUntil }),
       ...(version.scopes === null ? {} : { scopes: version.scopes }),
       ...(version.retiredAt === null || isAccepted(version.state) ? {} : { retiredAt: version.retiredAt }),
     },
@@ -93,6 +100,7 @@ function versionRecord(version: Version): VersionRecord[] {
 
 function rotationRecord(rotation: Rotation): RotationRecord {
   const since = rotation.rolledBackAt ?? rotation.offeredAt;
+  const brownout = nextBrownout(rotation);
   return {
     id: rotation.id,
     phase: rotation.phase,
@@ -100,5 +108,6 @@ function rotationRecord(rotation: Rotation): RotationRecord {
     to: rotation.to,
     ...(since === null ? {} : { since }),
     ...(rotation.overlapEndsAt === null ? {} : { endsAt: rotation.overlapEndsAt }),
+    ...(brownout === undefined ? {} : { brownout: { from: brownout.from, until: brownout.until } }),
   };
 }

@@ -41,6 +41,15 @@ describe("what the response says", () => {
     expect(rotationHeaders(rotation, 2).map(([name]) => name)).toEqual([ROTATION_HEADER]);
   });
 
+  test("R09: a brownout ahead is said to whoever it concerns, and read back", () => {
+    const ahead = { ...rotation, brownout: { from: 1_768_000_000_000, until: 1_768_000_060_000 } };
+    const [header] = rotationHeaders(ahead, 1);
+    expect(header?.[1]).toMatch(/, ends=@1768435200, brownout=@1768000000$/);
+    expect(parseRotationHeader(header?.[1])).toMatchObject({ brownoutAt: 1_768_000_000_000 });
+    expect(rotationHeaders(ahead, 2)[0]?.[1]).not.toContain("brownout");
+    expect(parseRotationHeader(rotationHeaders(rotation, 1)[0]?.[1])).not.toHaveProperty("brownoutAt");
+  });
+
   test("after a rollback it is the successor's holder who has to move", () => {
     const back: RotationRecord = { id: ID, phase: "rolled-back", from: 1, to: 2, since: 5_000 };
     expect(rotationHeaders(back, 1).map(([name]) => name)).toEqual([ROTATION_HEADER]);

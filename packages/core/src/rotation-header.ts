@@ -1,9 +1,9 @@
 /**
  * `Keyover-Rotation`: what the response to a request tells the holder of a key in rotation. An RFC 9651 dictionary:
  *
- *     Keyover-Rotation: id="rot_…", phase=overlapping, version=1, target=2, ends=@1767225600
+ *     Keyover-Rotation: id="rot_…", phase=overlapping, version=1, target=2, ends=@1767225600, brownout=@1767182400
  *
- * `version` was presented; `target` is the one to be on. They differ for whoever still has to move, and then
+ * `version` was presented; `target` is the one to be on. `brownout`: from then on the presented version is refused for a short time. They differ for whoever still has to move, and then
  * `Deprecation` (RFC 9745), `Sunset` (RFC 8594) and a `Link` go with it.
  */
 import type { RotationRecord } from "./record.ts";
@@ -17,6 +17,8 @@ export interface RotationHeader {
   target: number;
   /** The deadline of the overlap, epoch milliseconds (whole seconds on the wire). */
   endsAt?: number | undefined;
+  /** When the brownout that runs, or is next, begins; the same. */
+  brownoutAt?: number | undefined;
 }
 
 export const ROTATION_HEADER = "keyover-rotation";
@@ -37,6 +39,8 @@ export function rotationHeaders(
   const target = targetVersion(rotation);
   const members = [`id="${rotation.id}"`, `phase=${rotation.phase}`, `version=${version}`, `target=${target}`];
   if (rotation.endsAt !== undefined) members.push(`ends=@${Math.floor(rotation.endsAt / 1000)}`);
+  if (rotation.brownout !== undefined && version === rotation.from)
+    members.push(`brownout=@${Math.floor(rotation.brownout.from / 1000)}`);
   const headers: [string, string][] = [[ROTATION_HEADER, members.join(", ")]];
   if (target === version) return headers;
   if (rotation.since !== undefined) headers.push(["deprecation", `@${Math.floor(rotation.since / 1000)}`]);
@@ -60,8 +64,21 @@ export function parseRotationHeader(value: string | null | undefined): RotationH
   // The id goes into the path of a request: nothing but a handle's characters.
   if (id === undefined || !/^[0-9A-Za-z_-]{1,64}$/.test(id)) return undefined;
   if (phase === undefined || version === undefined || target === undefined) return undefined;
-  const ends = /^@(\d{1,12})$/.exec(members.get("ends") ?? "");
-  return { id, phase, version, target, ...(ends === null ? {} : { endsAt: Number(ends[1]) * 1000 }) };
+  const [endsAt, brownoutAt] = [dateIn(members.get("ends")), dateIn(members.get("brownout"))];
+  return {
+    id,
+    phase,
+    version,
+    target,
+    ...(endsAt === undefined ? {} : { endsAt }),
+    ...(brownoutAt === undefined ? {} : { brownoutAt }),
+  };
+}
+
+/** An RFC 9651 date, in milliseconds. */
+function dateIn(text: string | undefined): number | undefined {
+  const match = /^@(\d{1,12})$/.exec(text ?? "");
+  return match === null ? undefined : Number(match[1]) * 1000;
 }
 
 function versionNumber(text: string | undefined): number | undefined {

@@ -5,11 +5,13 @@
  */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { brownoutTimes, mayBrownOut, nextBrownout, runningBrownout } from "./brownout.ts";
 import { decide } from "./decide.ts";
 import { ACCEPTED_VERSIONS_MAX, isAccepted } from "./key.ts";
 import type { RotationPolicy } from "./policy.ts";
 import { type EventName, eventNamed, evidenceFor, KeyModel, testPolicy } from "./rotation.test-world.ts";
 import type { Decision, Rotation, RotationEvent } from "./rotation.ts";
+import { isFenced } from "./rule-fence.ts";
 
 interface Step {
   waitMs: number;
@@ -30,29 +32,71 @@ const events: fc.Arbitrary<Step["event"]> = fc.oneof(
     weight: 2,
     arbitrary: fc.constantFrom<Step["event"][]>("cancel", "containSuccessor", "stray evidence", "next rotation"),
   },
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom<EventName[]>("fence", "liftFence", "brownout", "endBrownout", "browned", "refused"),
+  },
   { weight: 3, arbitrary: fc.constant("next rotation" as const) },
 );
+/** To the next brownout's beginning or end. */
+const LEAP = -1;
 const waits = fc.oneof(
+  { weight: 1, arbitrary: fc.constant(LEAP) },
   { weight: 3, arbitrary: fc.constantFrom(0, 1, 1, 2, 5) },
   { weight: 1, arbitrary: fc.constantFrom(9, 10, 11, 40, 50, 60, 100, 101, 400) },
 );
 const step: fc.Arbitrary<Step> = fc.record({ waitMs: waits, event: events, dice: fc.nat(200) });
-const steps = fc.array(step, { minLength: 1, maxLength: 40, size: "max" });
+/** Some lives begin so: what follows only upon several steps in their order would else be met too seldom. */
+const openings = (
+  [
+    [],
+    [
+      [5, "begin"],
+      [5, "acknowledged"],
+      [5, "fence"],
+      [5, "used"],
+      [5, "fence"],
+    ],
+    [[5, "begin"], [5, "acknowledged"], [101, "noise"], ...Array<[number, EventName]>(5).fill([LEAP, "noise"])],
+    [
+      [0, "begin"],
+      [0, "pause"],
+    ],
+  ] satisfies [number, EventName][][]
+).map((steps) => steps.map(([waitMs, event]): Step => ({ waitMs, event, dice: 0 })));
+const steps = fc
+  .tuple(fc.constantFrom(...openings), fc.array(step, { minLength: 1, maxLength: 40, size: "max" }))
+  .map(([opening, rest]) => [...opening, ...rest]);
 const policies: fc.Arbitrary<RotationPolicy> = fc.record({
   overlapMinMs: fc.constantFrom(1, 10),
   overlapMs: fc.constantFrom(10, 100),
   quietMs: fc.constant(testPolicy.quietMs),
   gapMargin: fc.constant(1.5),
   youngQuietMs: fc.constant(0),
-  onDeadline: fc.constantFrom("hold", "retire"),
+  onDeadline: fc.constantFrom("hold", "retire", "brownout", "brownout"),
+  brownout: fc.record({
+    zone: fc.constant("UTC"),
+    at: fc.constant("12:00"),
+    lengthsMs: fc.constantFrom([5], [20, 40]),
+    announceMs: fc.constantFrom(0, 50),
+    errorBudget: fc.constantFrom(0, 100, null),
+    after: fc.constantFrom("hold", "retire"),
+  }),
+  fence: fc.constantFrom(null, { from: "offered", afterMs: 0 }, { from: "used", afterMs: 5 }),
   rollbackMs: fc.constantFrom(0, 50),
   claimMs: fc.constantFrom(3, 40, 400),
   claim: fc.constant("token"),
   overlapMaxMs: fc.constantFrom(100, 366 * 86_400_000),
   consumerMayExtendMs: fc.constantFrom(0, 90),
   remindMs: fc.constant([]),
+  automaticRollback: fc.constantFrom(null, { refusals: 5, sources: 2, coolDownMs: 0 }),
 });
 const starts = fc.record({ policy: policies, origin: fc.constantFrom<Rotation["origin"][]>("authority", "consumer") });
+
+function wait(model: KeyModel, { waitMs }: Step): number {
+  if (waitMs !== LEAP) return model.now + waitMs;
+  return Math.max(model.now, ...brownoutTimes(model.rotation));
+}
 
 function eventOf({ event, dice }: Step, model: KeyModel): RotationEvent | undefined {
   const { rotation, now } = model;
@@ -92,7 +136,7 @@ function snapshot(model: KeyModel): Snapshot {
 function live(start: Parameters<typeof startModel>[0], life: Step[], look: (moment: Moment) => void): KeyModel {
   const model = startModel(start);
   for (const each of life) {
-    model.now += each.waitMs;
+    model.now = wait(model, each);
     const event = eventOf(each, model);
     if (event === undefined) {
       if (model.rotation.endedAt !== null) model.startNext();
@@ -120,12 +164,17 @@ class Witness {
   handedOut = false;
   confirmed = false;
   paused = false;
+  /** Of the policy's plan: begun and ended, or missed. */
+  brownouts = 0;
 
   see({ before, decision, event, model }: Moment): void {
     if (!decision.ok) return;
     const { phase } = before.rotation;
     if (event.type === "begin" && before.rotation.origin === "consumer") this.handedOut = true;
     if (event.type === "pause") this.paused = true;
+    const over = (of: Rotation) =>
+      (of.brownouts?.slots ?? []).filter(({ by, endedAt }) => by === "policy" && endedAt !== null);
+    this.brownouts += Math.max(0, over(decision.next).length - over(before.rotation).length);
     if (event.type === "resume" || event.type === "compromise") this.paused = false;
     if (event.type === "acknowledged" && phase === "propagating" && !this.paused) this.offeredAt = model.now;
     // Nobody can have used a secret of ours before it was offered, whatever a report says.
@@ -133,11 +182,16 @@ class Witness {
     if (event.type === "used" && !early) this.used = true;
     if (event.type === "claim") this.handedOut = true;
     if (event.type === "confirm") this.confirmed = true;
-    if (event.type === "rollback") this.rolledBackAt = model.now;
+    if (isRollback(before.rotation, event, decision)) this.rolledBackAt = model.now;
     // A contain or kill after a rollback offers the successor anew.
     const turned = event.type === "compromise" && event.version === "from" && phase === "rolled-back";
     if (turned) this.offeredAt = model.now;
   }
+}
+
+/** By a person, or by the policy after refused uses. */
+function isRollback(before: Rotation, event: RotationEvent, decision: Decision): boolean {
+  return event.type === "rollback" || (event.type === "refused" && decision.ok && decision.next !== before);
 }
 
 function withWitness(look: (moment: Moment, witness: Witness) => void): (moment: Moment) => void {
@@ -172,15 +226,16 @@ function excuse(
     const own = rotation.origin === "consumer" && witness.offeredAt === undefined;
     return !witness.used && (own || !witness.handedOut) ? "cancelled before it was anybody's" : undefined;
   }
-  if (!isOld && event.type === "rollback") {
+  if (!isOld && isRollback(rotation, event, decision)) {
     return witness.used || witness.handedOut || witness.confirmed ? undefined : "rolled back before it was anybody's";
   }
   if (event.type !== "assessed") return undefined;
   if (isOld && after.rotation.forced?.by === "policy") {
     const { overlapEndsAt, policy } = rotation;
-    return policy.onDeadline === "retire" && overlapEndsAt !== null && model.now >= overlapEndsAt
-      ? "policy's deadline"
-      : undefined;
+    if (overlapEndsAt === null || model.now < overlapEndsAt) return undefined;
+    if (policy.onDeadline === "retire") return "policy's deadline";
+    if (policy.onDeadline !== "brownout" || policy.brownout.after !== "retire") return undefined;
+    return witness.brownouts >= policy.brownout.lengthsMs.length ? "policy's brownouts" : undefined;
   }
   if (!event.evidence.quiet || event.evidence.version !== version) return undefined;
   if (!isOld)
@@ -221,6 +276,7 @@ describe("random lives of a key", () => {
       "forced, and recorded",
       "killed",
       "minimum over, successor used, old one quiet",
+      "policy's brownouts",
       "policy's deadline",
       "quiet after a rollback",
       "rolled back before it was anybody's",
@@ -312,22 +368,24 @@ describe("random lives of a key", () => {
   });
 
   test("I10: a rollback brings back the old version, and never a compromised one", () => {
-    let rollbacks = 0;
+    const rollbacks = new Set<string>();
     fc.assert(
       fc.property(starts, steps, (start, life) => {
         live(start, life, ({ before, after, event, decision, model }) => {
           const { from } = before.rotation;
-          if (event.type === "rollback" && model.version(from).compromised) expect(decision.ok).toBe(false);
-          if (event.type !== "rollback" || !decision.ok) return;
-          rollbacks += 1;
+          const rollback = isRollback(before.rotation, event, decision);
+          if (rollback && model.version(from).compromised) expect(decision.ok).toBe(false);
+          if (!rollback || !decision.ok) return;
+          rollbacks.add(`${event.type} ${before.rotation.fenced === null ? "" : "fenced"}`);
           expect(after.accepted).toContain(from);
           expect(model.current).toBe(from);
-          expect(model.version(from)).toMatchObject({ state: "active", compromised: false, fence: null });
+          const whole = { state: "active", compromised: false, fence: null, brownoutUntil: null };
+          expect(model.version(from)).toMatchObject(whole);
         });
       }),
       runs,
     );
-    expect(rollbacks).toBeGreaterThan(0);
+    expect([...rollbacks].sort()).toEqual(["refused ", "refused fenced", "rollback ", "rollback fenced"]);
   });
 
   test("I11: a killed version is never accepted again, and a compromised one that stopped stays stopped", () => {
@@ -367,20 +425,56 @@ describe("random lives of a key", () => {
     );
   });
 
-  test("I11: a fence goes with its version to the end", () => {
+  test("I11: an emergency's fence goes with its version to the end; the policy's is there while the rotation says so", () => {
+    const seen = new Set<string>();
     fc.assert(
       fc.property(starts, steps, (start, life) => {
-        const fenced = new Set<number>();
-        live(start, life, ({ model }) => {
+        const leaked = new Set<number>();
+        live(start, life, ({ model, after }) => {
           for (const [number, version] of model.versions) {
-            if (version.fence !== null) fenced.add(number);
-            expect(fenced.has(number)).toBe(version.fence !== null);
-            if (version.fence !== null) expect(version.compromised).toBe(true);
+            if (version.fence !== null && version.compromised) leaked.add(number);
+            if (leaked.has(number)) expect(version.fence).not.toBeNull();
+            if (version.compromised || !isAccepted(version.state)) continue;
+            const own = number === after.rotation.from && after.rotation.endedAt === null && isFenced(after.rotation);
+            expect(version.fence !== null, `version ${number}`).toBe(own);
+            seen.add(own ? "fenced" : "whole");
           }
         });
       }),
       runs,
     );
+    expect(seen).toEqual(new Set(["fenced", "whole"]));
+  });
+
+  test("R09: an accepted version is browned out just while a brownout of its running rotation runs", () => {
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(starts, steps, (start, life) => {
+        live(start, life, ({ model, after, before, event, decision }) => {
+          const { rotation } = after;
+          const slot = mayBrownOut(rotation) ? runningBrownout(rotation) : undefined;
+          for (const [number, version] of model.versions) {
+            if (!isAccepted(version.state)) continue;
+            expect(version.brownoutUntil, `version ${number}`).toBe(
+              number === rotation.from && slot !== undefined ? slot.until : null,
+            );
+          }
+          if (rotation.endedAt !== null || !mayBrownOut(rotation))
+            expect(nextBrownout(rotation), `after ${event.type}`).toBeUndefined();
+          const begun = (of: Rotation) => (of.brownouts?.slots ?? []).filter(({ begunAt }) => begunAt !== null).length;
+          if (!decision.ok || begun(decision.next) <= begun(before.rotation)) return;
+          const { brownouts, policy } = decision.next;
+          const fresh = brownouts?.slots.find(({ begunAt, endedAt }) => begunAt === model.now && endedAt === null);
+          seen.add(fresh?.by === "policy" ? "planned" : "by hand");
+          expect(fresh?.until).toBeGreaterThan(model.now);
+          if (fresh?.by !== "policy") return;
+          expect(fresh.from - (brownouts?.announcedAt ?? Infinity)).toBeGreaterThanOrEqual(policy.brownout.announceMs);
+          expect(before.rotation.paused).toBeNull();
+        });
+      }),
+      runs,
+    );
+    expect(seen).toEqual(new Set(["planned", "by hand"]));
   });
 
   test("R04: the sealed copy is kept until the successor is proven, its claim time is over, or it is dropped", () => {
@@ -411,8 +505,8 @@ describe("random lives of a key", () => {
           const { paused, phase, endedAt } = before.rotation;
           if (paused === null || endedAt !== null) return;
           expect(["planned", "propagating", "offered", "overlapping"]).toContain(phase);
-          if (event.type !== "assessed" && event.type !== "acknowledged" && event.type !== "begin") return;
-          seen.add(`${event.type} ${phase}`);
+          if (!["assessed", "acknowledged", "begin", "fence", "browned"].includes(event.type)) return;
+          if (event.type !== "fence" && event.type !== "browned") seen.add(`${event.type} ${phase}`);
           if (decision.ok) expect(decision).toEqual({ ok: true, next: before.rotation, effects: [] });
           else expect(decision.code).toBe("rotation_paused");
         });
@@ -482,7 +576,7 @@ describe("repeats, strays and crashes", () => {
         const [plain, crashing] = [startModel(start), startModel(start)];
         let unanswered: RotationEvent[] = [];
         for (const [each, crash] of life) {
-          plain.now += each.waitMs;
+          plain.now = wait(plain, each);
           crashing.now = plain.now;
           if (plain.rotation.endedAt !== null) {
             plain.startNext();
@@ -548,6 +642,12 @@ describe("repeats, strays and crashes", () => {
       "extendOwn",
       "pause",
       "resume",
+      "fence",
+      "browned",
+      "refused",
+      "brownout",
+      "endBrownout",
+      "liftFence",
       "retire",
       "rollback",
       "cancel",

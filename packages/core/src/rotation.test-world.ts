@@ -25,6 +25,9 @@ export const testPolicy: RotationPolicy = {
   overlapMaxMs: 366 * 86_400_000,
   consumerMayExtendMs: 90,
   remindMs: [],
+  brownout: { zone: "UTC", at: "12:00", lengthsMs: [20, 40], announceMs: 50, errorBudget: 3, after: "hold" },
+  fence: null,
+  automaticRollback: null,
 };
 
 type Start = Parameters<typeof planRotation>[0];
@@ -89,6 +92,16 @@ const events = {
     by: "ana",
     reason: "leaked",
   }),
+  fence: () => ({ type: "fence", fence: harmless, notes: [] }),
+  emptyFence: () => ({ type: "fence", fence: {}, notes: ["nothing to limit"] }),
+  browned: () => ({ type: "browned", refusals: 4 }),
+  refused: () => ({ type: "refused", refusals: 5, sources: 2, lastAt: null }),
+  fewRefused: () => ({ type: "refused", refusals: 4, sources: 2, lastAt: null }),
+  refusedByOne: () => ({ type: "refused", refusals: 500, sources: 1, lastAt: null }),
+  refusedAgain: (_rotation, now) => ({ type: "refused", refusals: 500, sources: 5, lastAt: now - 999 }),
+  brownout: () => ({ type: "brownout", forMs: 20, by: "ana", reason: "rehearsal" }),
+  endBrownout: () => ({ type: "end-brownout", by: "ana", reason: "enough" }),
+  liftFence: () => ({ type: "lift-fence", by: "ana", reason: "too narrow" }),
   abandon: () => ({ type: "abandon" }),
 } as const satisfies Record<string, (rotation: Rotation, now: number) => RotationEvent>;
 
@@ -134,7 +147,9 @@ export function spoken(effect: Effect, rotation: Rotation): string {
     case "mark-compromised":
       return `mark ${name}`;
     case "set-fence":
-      return `fence ${name}`;
+      return `${effect.fence === null ? "unfence" : "fence"} ${name}`;
+    case "set-brownout":
+      return effect.until === null ? `${name} accepted` : `${name} out until ${effect.until}`;
     case "erase-sealed":
       return `erase ${name}`;
     case "replace":
@@ -146,13 +161,14 @@ interface ModelVersion {
   state: VersionState;
   compromised: boolean;
   fence: Fence | null;
+  brownoutUntil: number | null;
   sealed: boolean;
 }
 
 /** One key in the server: its versions, its current version and its rotations. Effects are carried out as in a commit. */
 export class KeyModel {
   readonly versions = new Map<number, ModelVersion>([
-    [1, { state: "active", compromised: false, fence: null, sealed: false }],
+    [1, { state: "active", compromised: false, fence: null, brownoutUntil: null, sealed: false }],
   ]);
   /** How often each rotation made a successor. */
   readonly created = new Map<string, number>();
@@ -212,7 +228,8 @@ export class KeyModel {
     if (effect.do === "create-successor") {
       if (this.versions.has(effect.version)) throw new Error(`version ${effect.version} is made a second time`);
       const sealed = start.origin === "authority";
-      this.versions.set(effect.version, { state: "pending", compromised: false, fence: null, sealed });
+      const fresh = { compromised: false, fence: null, brownoutUntil: null };
+      this.versions.set(effect.version, { state: "pending", ...fresh, sealed });
       this.created.set(this.rotation.id, (this.created.get(this.rotation.id) ?? 0) + 1);
       return;
     }
@@ -226,6 +243,7 @@ export class KeyModel {
     if (effect.do === "erase-sealed") version.sealed = false;
     if (effect.do === "mark-compromised") version.compromised = true;
     if (effect.do === "set-fence") version.fence = effect.fence;
+    if (effect.do === "set-brownout") version.brownoutUntil = effect.until;
     if (effect.do === "set-current") this.current = effect.version;
     if (effect.do === "set-state") {
       if (version.state === "destroyed")

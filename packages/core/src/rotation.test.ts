@@ -3,6 +3,7 @@
  * depends on what happened before, a cell has several cases; each starts from a rotation that `decide` itself brought there.
  */
 import { describe, expect, test } from "vitest";
+import type { BrownoutSlot, Brownouts } from "./brownout.ts";
 import { decide } from "./decide.ts";
 import { gates, quietQuestion } from "./gates.ts";
 import {
@@ -19,6 +20,9 @@ import {
 } from "./rotation.test-world.ts";
 import { type Phase, phases, type RefusalCode, type Rotation, type RotationEventType } from "./rotation.ts";
 
+const DAY = 86_400_000;
+const NOON = DAY / 2;
+
 interface Case {
   /** What happened before, where that is not the phase's usual sample. */
   given?: Given;
@@ -34,10 +38,32 @@ type Expected = readonly [Case, ...Case[]];
 
 const byConsumer = planned({ origin: "consumer" });
 const strict = planned({ policy: { ...testPolicy, onDeadline: "retire" } });
+const fenced = planned({
+  policy: { ...testPolicy, fence: { from: "offered", afterMs: 10, without: ["*:withdraw"] } },
+});
+const fencedByUse = planned({
+  policy: { ...testPolicy, fence: { from: "used", afterMs: 10, scopes: ["market:read"] } },
+});
+const browning = planned({ policy: { ...testPolicy, onDeadline: "brownout", claimMs: 10 * DAY } });
+const strictlyBrowning = planned({
+  policy: { ...browning.policy, brownout: { ...testPolicy.brownout, after: "retire" } },
+});
+const undoing = planned({
+  policy: { ...testPolicy, automaticRollback: { refusals: 5, sources: 2, coolDownMs: 1_000 } },
+});
+/** At 12:00 on the first two days. */
+const slots = [NOON, NOON + DAY] as const;
 const toOffered = ["begin", "acknowledged"] as const;
 const toClaimed = [...toOffered, "claim"] as const;
 const toOverlapping = [...toClaimed, "used"] as const;
 const toRetired = [...toOverlapping, 10, "quiet"] as const;
+
+const announced = reach(browning, ...toOverlapping, 100, "noise");
+/** Events go on at this time. */
+const from = ({ rotation }: Sample, at: number, ...steps: (EventName | number)[]): Sample =>
+  reach(rotation, at - START - 1, ...steps);
+const inSlot = from(announced, slots[0], "noise");
+const strictlyInSlot = from(reach(strictlyBrowning, ...toOverlapping, 100, "noise"), slots[0], "noise");
 
 const givens = {
   planned: reach(planned()),
@@ -88,7 +114,52 @@ const givens = {
   "overlapping, strict, paused": reach(strict, ...toOverlapping, "pause"),
   "overlapping, strict, resumed": reach(strict, ...toOverlapping, "pause", 1_000, "resume"),
   "overlapping, extended": reach(planned(), ...toOverlapping, "extendOwn"),
+  "offered, fence rule": reach(fenced, ...toOffered),
+  "offered, fenced": reach(fenced, ...toClaimed, 9, "fence"),
+  "offered, fenced, never claimed": reach(fenced, ...toOffered, 9, "fence"),
+  "offered, fence rule, paused": reach(fenced, ...toOffered, "pause"),
+  "offered, fence rule, contained": reach(fenced, ...toOffered, "contain"),
+  "offered, browning": reach(browning, ...toOffered, 101),
+  "offered, browning, killed": reach(browning, ...toOffered, "kill"),
+  "offered, strictly browning, killed": reach(strictlyBrowning, ...toOffered, "kill"),
+  "offered, in a brownout": reach(planned(), ...toClaimed, "brownout"),
+  "overlapping, fence rule": reach(fencedByUse, ...toOverlapping),
+  "overlapping, fenced": reach(fencedByUse, ...toOverlapping, 9, "fence"),
+  "overlapping, fenced by nothing": reach(fencedByUse, ...toOverlapping, 9, "emptyFence"),
+  "overlapping, fence lifted": reach(fencedByUse, ...toOverlapping, 9, "fence", "liftFence"),
+  "overlapping, fenced, contained": reach(fencedByUse, ...toOverlapping, 9, "fence", "contain"),
+  "overlapping, announced": announced,
+  "overlapping, announced, paused": from(announced, slots[0] - 9, "pause"),
+  "overlapping, in the first brownout": inSlot,
+  "overlapping, after the first brownout": from(inSlot, slots[0] + 20, "noise"),
+  "overlapping, brownouts stopped": from(inSlot, slots[0] + 9, "browned"),
+  "overlapping, in a brownout": reach(planned(), ...toOverlapping, "brownout"),
+  "overlapping, brownouts over": lived(browning, "noise"),
+  "overlapping, strictly, brownouts over": lived(strictlyBrowning, "noise"),
+  "overlapping, strictly, brownouts missed": lived(strictlyBrowning),
+  "overlapping, strictly, brownouts stopped": from(strictlyInSlot, slots[0] + 9, "browned"),
+  "retired, undoing": reach(undoing, ...toRetired),
+  "retired, undoing, by force": reach(undoing, ...toOverlapping, "retire"),
+  "retired, undoing, by the policy": reach(
+    planned({ policy: { ...undoing.policy, onDeadline: "retire" } }),
+    ...toOverlapping,
+    100,
+    "noise",
+  ),
+  "retired, undoing, contained": reach(undoing, ...toOverlapping, "contain", 10, "quiet"),
+  "retired, fenced": reach(fencedByUse, ...toOverlapping, 9, "fence", 10, "quiet"),
+  "rolled-back, fenced before": reach(fencedByUse, ...toOverlapping, 9, "fence", "rollback"),
 } satisfies Record<string, Sample>;
+
+/** After the last brownout's time; `begins`: each began. */
+function lived(start: Rotation, ...begins: EventName[]): Sample {
+  let sample = reach(start, ...toOverlapping, 100, "noise");
+  for (const slot of slots) {
+    if (begins.length > 0) sample = from(sample, slot, "noise");
+    sample = from(sample, slot + 40, "noise");
+  }
+  return sample;
+}
 
 type Given = keyof typeof givens;
 
@@ -100,6 +171,24 @@ const drop = ["to destroyed", "erase to"];
 const replaced = ["mark to", "to retired", "erase to", "from destroyed", "current to", "replace to"];
 const killTo = ["mark to", "to retired", "erase to"];
 
+/** Slots of a plan, as they are kept. */
+const running = (at: number, forMs: number, by: string) => ({
+  from: at,
+  until: at + forMs,
+  by,
+  begunAt: at,
+  endedAt: null,
+});
+const done = (at: number, forMs: number, by: string, after: number) => ({
+  ...running(at, forMs, by),
+  endedAt: at + after,
+});
+
+const waiting = (at: number, forMs: number) => ({ ...running(at, forMs, "policy"), begunAt: null });
+/** As the deadline announced it. */
+const plan = (...slots: BrownoutSlot[]) => ({ brownouts: { announcedAt: START + 105, slots, stopped: null } });
+const inSlotStopped = givens["overlapping, brownouts stopped"].rotation.brownouts as Brownouts;
+
 /** Nothing that the world does changes an ended rotation; whatever a person asks of it is refused. */
 const overEvents = (given: Given): Record<RotationEventType, Expected> => ({
   begin: [{ given, gives: "=" }],
@@ -109,6 +198,12 @@ const overEvents = (given: Given): Record<RotationEventType, Expected> => ({
     { given, gives: "=" },
     { given, event: "quiet", afterMs: 10_000, gives: "=" },
   ],
+  fence: [{ given, gives: "=" }],
+  browned: [{ given, gives: "=" }],
+  refused: [{ given, gives: "=" }],
+  brownout: [{ given, gives: refused("rotation_ended") }],
+  "end-brownout": [{ given, gives: refused("rotation_ended") }],
+  "lift-fence": [{ given, gives: refused("rotation_ended") }],
   claim: [{ given, gives: refused("rotation_ended") }],
   confirm: [{ given, gives: refused("rotation_ended") }],
   extend: [{ given, gives: refused("rotation_ended") }],
@@ -128,6 +223,15 @@ const overEvents = (given: Given): Record<RotationEventType, Expected> => ({
 
 const table: Record<Phase, Record<RotationEventType, Expected>> = {
   planned: {
+    fence: [{ gives: "=" }],
+    browned: [{ gives: "=" }],
+    refused: [{ gives: "=" }],
+    brownout: [{ gives: refused("rotation_not_offered") }],
+    "end-brownout": [{ gives: refused("no_brownout") }],
+    "lift-fence": [
+      { gives: refused("no_fence") },
+      { given: "planned, contained", gives: refused("version_compromised") },
+    ],
     begin: [
       { gives: "propagating", effects: ["create to"] },
       { given: "planned for later", gives: refused("rotation_not_due") },
@@ -186,6 +290,15 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
   },
 
   propagating: {
+    fence: [{ gives: "=" }],
+    browned: [{ gives: "=" }],
+    refused: [{ gives: "=" }],
+    brownout: [{ gives: refused("rotation_not_offered") }],
+    "end-brownout": [{ gives: refused("no_brownout") }],
+    "lift-fence": [
+      { gives: refused("no_fence") },
+      { given: "propagating, contained", gives: refused("version_compromised") },
+    ],
     begin: [{ gives: "=" }],
     acknowledged: [
       { gives: "offered", facts: { offeredAt: START + 1, overlapEndsAt: START + 101, usedAt: null } },
@@ -264,9 +377,66 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
   },
 
   offered: {
+    fence: [
+      { gives: "=" },
+      { given: "offered, fence rule", afterMs: 9, gives: "=" },
+      {
+        given: "offered, fence rule",
+        afterMs: 10,
+        gives: "offered",
+        effects: ["fence from"],
+        facts: { fenced: { at: START + 12, fence: harmless, lifted: null } },
+      },
+      { given: "offered, fenced", afterMs: 50, gives: "=" },
+      { given: "offered, fence rule, paused", afterMs: 50, gives: "=" },
+      { given: "offered, fence rule, contained", afterMs: 50, gives: "=" },
+    ],
+    browned: [
+      { gives: "=" },
+      {
+        given: "offered, in a brownout",
+        gives: "offered",
+        effects: ["from accepted"],
+        facts: { brownouts: { announcedAt: null, slots: [done(START + 4, 20, "ana", 0)], stopped: null } },
+      },
+    ],
+    refused: [{ gives: "=" }],
+    brownout: [
+      {
+        gives: "offered",
+        effects: [`from out until ${START + 22}`],
+        facts: { brownouts: { announcedAt: null, slots: [running(START + 2, 20, "ana")], stopped: null } },
+      },
+      { given: "offered, in a brownout", gives: refused("brownout_running") },
+      { given: "offered, paused", gives: refused("rotation_paused") },
+      { given: "offered, killed", gives: refused("already_retired") },
+      { given: "offered, contained", gives: "offered", effects: [`from out until ${START + 24}`] },
+    ],
+    "end-brownout": [
+      { gives: refused("no_brownout") },
+      { given: "offered, in a brownout", gives: "offered", effects: ["from accepted"] },
+    ],
+    "lift-fence": [
+      { gives: refused("no_fence") },
+      {
+        given: "offered, fenced",
+        gives: "offered",
+        effects: ["unfence from"],
+        facts: {
+          fenced: { at: START + 13, fence: harmless, lifted: { at: START + 13, by: "ana", reason: "too narrow" } },
+        },
+      },
+      { given: "offered, contained", gives: refused("version_compromised") },
+    ],
     begin: [{ gives: "=" }],
     acknowledged: [{ gives: "=" }],
     used: [
+      {
+        given: "offered, in a brownout",
+        gives: "overlapping",
+        effects: ["erase to", ...activate, "from retiring"],
+        facts: { brownouts: { announcedAt: null, slots: [running(START + 4, 20, "ana")], stopped: null } },
+      },
       { given: "offered, claimed", gives: "overlapping", effects: ["erase to", ...activate, "from retiring"] },
       {
         given: "offered, claimed, paused",
@@ -279,6 +449,24 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { given: "offered, claim over", gives: "overlapping", effects: ["erase to", ...activate, "from retiring"] },
     ],
     assessed: [
+      {
+        given: "offered, browning",
+        gives: "offered",
+        facts: {
+          brownouts: {
+            announcedAt: START + 103,
+            slots: [waiting(slots[0], 20), waiting(slots[1], 40)],
+            stopped: null,
+          },
+        },
+      },
+      { given: "offered, browning, killed", afterMs: DAY, gives: "=" },
+      {
+        given: "offered, strictly browning, killed",
+        afterMs: DAY,
+        gives: "retired",
+        effects: activate,
+      },
       { gives: "=" },
       { event: "quiet", afterMs: 50, gives: "=" },
       { afterMs: 399, gives: "=" },
@@ -370,6 +558,12 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { given: "offered, killed", gives: refused("version_compromised") },
     ],
     cancel: [
+      {
+        given: "offered, fenced, never claimed",
+        gives: "cancelled",
+        effects: [...drop, "unfence from"],
+        facts: { fenced: null },
+      },
       { gives: "cancelled", effects: drop },
       { given: "offered, claimed", gives: refused("successor_claimed") },
     ],
@@ -398,6 +592,89 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
   },
 
   overlapping: {
+    fence: [
+      { gives: "=" },
+      { given: "overlapping, fence rule", afterMs: 9, gives: "=" },
+      { given: "overlapping, fence rule", afterMs: 10, gives: "overlapping", effects: ["fence from"] },
+      {
+        given: "overlapping, fence rule",
+        event: "emptyFence",
+        afterMs: 10,
+        gives: "overlapping",
+        facts: { fenced: { at: START + 14, fence: {}, lifted: null } },
+      },
+      { given: "overlapping, fenced", gives: "=" },
+      { given: "overlapping, fence lifted", afterMs: 1_000, gives: "=" },
+    ],
+    browned: [
+      { gives: "=" },
+      {
+        given: "overlapping, in the first brownout",
+        afterMs: 5,
+        gives: "overlapping",
+        effects: ["from accepted"],
+        facts: {
+          brownouts: {
+            announcedAt: START + 105,
+            slots: [done(slots[0], 20, "policy", 5)],
+            stopped: {
+              at: slots[0] + 5,
+              by: "policy",
+              reason: "4 requests of sources that have not used version 2 were refused; the error budget is 3",
+            },
+          },
+        },
+      },
+      { given: "overlapping, announced", gives: "=" },
+    ],
+    refused: [{ gives: "=" }],
+    brownout: [
+      { gives: "overlapping", effects: [`from out until ${START + 24}`] },
+      { given: "overlapping, announced", gives: "overlapping", effects: [`from out until ${START + 125}`] },
+      {
+        given: "overlapping, announced",
+        afterMs: slots[0] - START - 110,
+        gives: refused("brownout_out_of_range"),
+      },
+      { given: "overlapping, in the first brownout", gives: refused("brownout_running") },
+      { given: "overlapping, paused", gives: refused("rotation_paused") },
+      { given: "overlapping, killed before", gives: refused("already_retired") },
+    ],
+    "end-brownout": [
+      { gives: refused("no_brownout") },
+      {
+        given: "overlapping, in the first brownout",
+        afterMs: 7,
+        gives: "overlapping",
+        effects: ["from accepted"],
+        facts: {
+          brownouts: {
+            announcedAt: START + 105,
+            slots: [done(slots[0], 20, "policy", 7)],
+            stopped: { at: slots[0] + 7, by: "ana", reason: "enough" },
+          },
+        },
+      },
+      {
+        given: "overlapping, announced",
+        gives: "overlapping",
+        facts: {
+          brownouts: {
+            announcedAt: START + 105,
+            slots: [],
+            stopped: { at: START + 105, by: "ana", reason: "enough" },
+          },
+        },
+      },
+      { given: "overlapping, brownouts stopped", gives: refused("no_brownout") },
+    ],
+    "lift-fence": [
+      { gives: refused("no_fence") },
+      { given: "overlapping, fenced", gives: "overlapping", effects: ["unfence from"] },
+      { given: "overlapping, fence lifted", gives: refused("no_fence") },
+      { given: "overlapping, fenced by nothing", gives: refused("no_fence") },
+      { given: "overlapping, fenced, contained", gives: refused("version_compromised") },
+    ],
     begin: [{ gives: "=" }],
     acknowledged: [{ gives: "=" }],
     used: [
@@ -410,6 +687,64 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       },
     ],
     assessed: [
+      {
+        given: "overlapping, announced",
+        afterMs: 1_000,
+        gives: "=",
+      },
+      {
+        given: "overlapping, announced",
+        afterMs: slots[0] - START - 105,
+        gives: "overlapping",
+        effects: [`from out until ${slots[0] + 20}`],
+        facts: plan(running(slots[0], 20, "policy"), waiting(slots[1], 40)),
+      },
+      {
+        given: "overlapping, announced",
+        afterMs: slots[0] - START - 105 + 19,
+        gives: "overlapping",
+        effects: [`from out until ${slots[0] + 20}`],
+        facts: plan({ ...running(slots[0], 20, "policy"), begunAt: slots[0] + 19 }, waiting(slots[1], 40)),
+      },
+      {
+        given: "overlapping, announced",
+        afterMs: slots[0] - START - 105 + 20,
+        gives: "overlapping",
+        facts: plan({ ...done(slots[0], 20, "policy", 20), begunAt: null }, waiting(slots[1], 40)),
+      },
+      { given: "overlapping, in the first brownout", afterMs: 19, gives: "=" },
+      {
+        given: "overlapping, in the first brownout",
+        afterMs: 500,
+        gives: "overlapping",
+        effects: ["from accepted"],
+        facts: plan(done(slots[0], 20, "policy", 20), waiting(slots[1], 40)),
+      },
+      {
+        given: "overlapping, in the first brownout",
+        event: "quiet",
+        gives: "retired",
+        effects: ["from retired", "from accepted"],
+        facts: plan(done(slots[0], 20, "policy", 0)),
+      },
+      { given: "overlapping, after the first brownout", afterMs: 1_000, gives: "=" },
+      { given: "overlapping, brownouts stopped", afterMs: 10 * DAY, gives: "=" },
+      { given: "overlapping, brownouts over", afterMs: 10 * DAY, gives: "=" },
+      {
+        given: "overlapping, strictly, brownouts over",
+        gives: "retired",
+        effects: ["from retired"],
+        facts: { forced: { by: "policy", reason: "the last brownout is over", at: slots[1] + 40 } },
+      },
+      { given: "overlapping, strictly, brownouts missed", afterMs: 10 * DAY, gives: "=" },
+      { given: "overlapping, strictly, brownouts stopped", afterMs: 10 * DAY, gives: "=" },
+      {
+        given: "overlapping, in a brownout",
+        afterMs: 20,
+        gives: "overlapping",
+        effects: ["from accepted"],
+        facts: { brownouts: { announcedAt: null, slots: [done(START + 5, 20, "ana", 20)], stopped: null } },
+      },
       { gives: "=" },
       { event: "quiet", gives: "=" },
       { given: "overlapping, minimum over", gives: "=" },
@@ -455,16 +790,45 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { given: "overlapping, confirmed only", gives: "=" },
     ],
     extend: [
+      {
+        given: "overlapping, announced",
+        gives: "overlapping",
+        facts: { brownouts: { announcedAt: null, slots: [], stopped: null } },
+      },
       { gives: "overlapping", facts: { overlapEndsAt: START + 162, extendedMs: 60 } },
       { given: "overlapping, extended", gives: refused("extension_not_allowed") },
       { given: "overlapping, paused", gives: refused("rotation_paused") },
       { given: "overlapping, contained", gives: refused("version_compromised") },
     ],
     "move-deadline": [
+      {
+        given: "overlapping, in the first brownout",
+        afterMs: 3,
+        gives: "overlapping",
+        effects: ["from accepted"],
+        facts: { brownouts: { announcedAt: null, slots: [done(slots[0], 20, "policy", 3)], stopped: null } },
+      },
+      {
+        given: "overlapping, brownouts stopped",
+        gives: "overlapping",
+        facts: { brownouts: { ...inSlotStopped, announcedAt: null, stopped: null } },
+      },
       { gives: "overlapping", facts: { overlapEndsAt: START + 64 } },
       { given: "overlapping, paused", gives: refused("rotation_paused") },
     ],
     pause: [
+      {
+        given: "overlapping, in the first brownout",
+        afterMs: 3,
+        gives: "overlapping",
+        effects: ["from accepted"],
+        facts: { brownouts: { announcedAt: null, slots: [done(slots[0], 20, "policy", 3)], stopped: null } },
+      },
+      {
+        given: "overlapping, brownouts stopped",
+        gives: "overlapping",
+        facts: { brownouts: inSlotStopped },
+      },
       { gives: "overlapping", facts: { paused: { at: START + 4, by: "ana", reason: "wait" } } },
       { given: "overlapping, paused", gives: "=" },
       { given: "overlapping, contained", gives: refused("version_compromised") },
@@ -480,6 +844,14 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       },
     ],
     retire: [
+      {
+        given: "overlapping, in the first brownout",
+        afterMs: 3,
+        gives: "retired",
+        effects: ["from retired", "from accepted"],
+        facts: plan(done(slots[0], 20, "policy", 3)),
+      },
+      { given: "overlapping, fenced", gives: "retired", effects: ["from retired"] },
       { gives: "retired", effects: ["from retired"], facts: { forced: { by: "ana", reason: "late", at: START + 4 } } },
       {
         given: "overlapping, killed before",
@@ -488,6 +860,24 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       },
     ],
     rollback: [
+      {
+        given: "overlapping, in the first brownout",
+        gives: "rolled-back",
+        effects: [...restore, "to retiring", "from accepted"],
+        facts: { brownouts: null },
+      },
+      {
+        given: "overlapping, fenced",
+        gives: "rolled-back",
+        effects: [...restore, "to retiring", "unfence from"],
+        facts: { fenced: null },
+      },
+      {
+        given: "overlapping, fence lifted",
+        gives: "rolled-back",
+        effects: [...restore, "to retiring"],
+        facts: { fenced: null },
+      },
       { gives: "rolled-back", effects: [...restore, "to retiring"], facts: { endedAt: null, overlapEndsAt: null } },
       { given: "overlapping, confirmed only", gives: "rolled-back", effects: [...restore, "to retiring"] },
       { given: "overlapping, contained", gives: refused("version_compromised") },
@@ -498,6 +888,37 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
       { given: "overlapping, confirmed only", gives: refused("successor_in_use") },
     ],
     compromise: [
+      {
+        given: "overlapping, in the first brownout",
+        gives: "retired",
+        effects: ["mark from", "from retired", "from accepted"],
+      },
+      {
+        given: "overlapping, in the first brownout",
+        event: "contain",
+        gives: "overlapping",
+        effects: ["mark from", "fence from"],
+        facts: plan(running(slots[0], 20, "policy"), waiting(slots[1], 40)),
+      },
+      {
+        given: "overlapping, in the first brownout",
+        event: "killSuccessor",
+        gives: "rolled-back",
+        effects: [...killTo, ...restore, "from accepted"],
+      },
+      {
+        given: "overlapping, fenced",
+        event: "killSuccessor",
+        gives: "rolled-back",
+        effects: [...killTo, ...restore, "unfence from"],
+      },
+      {
+        given: "overlapping, fenced",
+        event: "contain",
+        gives: "overlapping",
+        effects: ["mark from", "fence from"],
+        facts: { fenced: null },
+      },
       {
         gives: "retired",
         effects: ["mark from", "from retired"],
@@ -540,6 +961,34 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
   },
 
   retired: {
+    fence: [{ gives: "=" }],
+    browned: [{ gives: "=" }],
+    refused: [
+      { gives: "=" },
+      {
+        given: "retired, undoing",
+        gives: "rolled-back",
+        effects: [...restore, "to retiring"],
+        facts: {
+          rollbackReason: "5 requests of 2 sources that had used version 1 before were refused since it retired",
+        },
+      },
+      { given: "retired, undoing", event: "fewRefused", gives: "=" },
+      { given: "retired, undoing", event: "refusedByOne", gives: "=" },
+      { given: "retired, undoing", event: "refusedAgain", gives: "=" },
+      { given: "retired, undoing", event: "refusedAgain", afterMs: 49, gives: "=" },
+      { given: "retired, undoing", afterMs: 50, gives: "=" },
+      { given: "retired, undoing, by force", gives: "=" },
+      { given: "retired, undoing, by the policy", gives: "rolled-back", effects: [...restore, "to retiring"] },
+      { given: "retired, undoing, contained", gives: "=" },
+    ],
+    brownout: [{ gives: refused("already_retired") }],
+    "end-brownout": [{ gives: refused("no_brownout") }],
+    "lift-fence": [
+      { gives: refused("already_retired") },
+      { given: "retired, fenced", gives: refused("already_retired") },
+      { given: "retired, contained", gives: refused("version_compromised") },
+    ],
     begin: [{ gives: "=" }],
     acknowledged: [{ gives: "=" }],
     used: [{ gives: "=" }, { given: "retired, never claimed", gives: "retired", effects: ["erase to"] }],
@@ -571,6 +1020,12 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
     resume: [{ gives: "=" }],
     retire: [{ gives: refused("already_retired") }],
     rollback: [
+      {
+        given: "retired, fenced",
+        gives: "rolled-back",
+        effects: [...restore, "to retiring", "unfence from"],
+        facts: { fenced: null },
+      },
       { gives: "rolled-back", effects: [...restore, "to retiring"], facts: { retiredAt: null, endedAt: null } },
       { afterMs: 49, gives: "rolled-back", effects: [...restore, "to retiring"] },
       { afterMs: 50, gives: refused("rotation_ended") },
@@ -603,6 +1058,22 @@ const table: Record<Phase, Record<RotationEventType, Expected>> = {
   cancelled: overEvents("cancelled"),
 
   "rolled-back": {
+    fence: [{ gives: "=" }],
+    browned: [{ gives: "=" }],
+    refused: [{ gives: "=" }],
+    brownout: [
+      { gives: refused("already_rolled_back") },
+      { given: "rolled-back, ended", gives: refused("rotation_ended") },
+    ],
+    "end-brownout": [
+      { gives: refused("no_brownout") },
+      { given: "rolled-back, ended", gives: refused("rotation_ended") },
+    ],
+    "lift-fence": [
+      { gives: refused("no_fence") },
+      { given: "rolled-back, fenced before", gives: refused("no_fence") },
+      { given: "rolled-back, ended", gives: refused("rotation_ended") },
+    ],
     begin: [{ gives: "=" }, { given: "rolled-back, ended", gives: "=" }],
     acknowledged: [{ gives: "=" }, { given: "rolled-back, a consumer's own, not offered", gives: "=" }],
     used: [
@@ -693,6 +1164,12 @@ const usual: Record<RotationEventType, EventName> = {
   "move-deadline": "extend",
   pause: "pause",
   resume: "resume",
+  fence: "fence",
+  browned: "browned",
+  refused: "refused",
+  brownout: "brownout",
+  "end-brownout": "endBrownout",
+  "lift-fence": "liftFence",
   retire: "retire",
   rollback: "rollback",
   cancel: "cancel",

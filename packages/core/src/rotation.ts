@@ -1,4 +1,5 @@
 /** A rotation as data: its phases, what can happen to it, what follows. What follows when stands in decide.ts. */
+import type { Brownouts } from "./brownout.ts";
 import type { QuietVerdict } from "./evidence.ts";
 import type { Fence, VersionState } from "./key.ts";
 import { type RotationPolicy, wholePolicy } from "./policy.ts";
@@ -33,6 +34,8 @@ export interface Rotation {
   calendar: Quiet | null;
   reason: string;
   startedBy: string;
+  /** That it is part of, and in which of its waves, from 0. */
+  campaign: { id: string; wave: number } | null;
   /** Who makes the successor's secret. */
   origin: "authority" | "consumer";
   /** The successor may do only this much of what the key may do; null: all of it. */
@@ -55,6 +58,10 @@ export interface Rotation {
   pausedMs: number;
   /** How much later the consumer itself has moved the deadline, in sum. */
   extendedMs: number;
+  /** The old version was limited by the policy's rule. What a contain limits is the version's own affair. */
+  fenced: RuleFence | null;
+  /** Short refusals of the old version, past and to come. */
+  brownouts: Brownouts | null;
   retiredAt: number | null;
   /** Set when a version was retired without the evidence: by a person, by a kill, or by the policy at the deadline. */
   forced: { by: string; reason: string; at: number } | null;
@@ -67,12 +74,26 @@ export interface Rotation {
   endedAt: number | null;
 }
 
+export interface RuleFence {
+  at: number;
+  /** Empty: the rule limits nothing that this version may do. */
+  fence: Fence;
+  /** It is not put on again. */
+  lifted: { at: number; by: string; reason: string } | null;
+}
+
 export type RotationEvent =
   // observations
   | { type: "begin" }
   | { type: "acknowledged" }
   | { type: "used" }
   | { type: "assessed"; evidence: QuietVerdict }
+  /** The policy's rule is due (rule-fence.ts); `notes`: what of it could not be done, and why. */
+  | { type: "fence"; fence: Fence; notes: string[] }
+  /** In the brownout that runs, by sources that have not used the successor. */
+  | { type: "browned"; refusals: number }
+  /** Since the retirement, by sources that had used the old version. `lastAt`: when one of this key's was last taken back by itself. */
+  | { type: "refused"; refusals: number; sources: number; lastAt: number | null }
   // the consumer's
   | { type: "claim" }
   | { type: "confirm" }
@@ -85,6 +106,10 @@ export type RotationEvent =
   | { type: "cancel" }
   | { type: "pause"; by: string; reason: string }
   | { type: "resume" }
+  | { type: "brownout"; forMs: number; by: string; reason: string }
+  /** The one that runs, and what is planned. */
+  | { type: "end-brownout"; by: string; reason: string }
+  | { type: "lift-fence"; by: string; reason: string }
   | { type: "compromise"; version: "from" | "to"; mode: "kill" | "contain"; fence?: Fence; by: string; reason: string }
   /** The key itself ended (revoked, expired for good): nothing is left to rotate. */
   | { type: "abandon" };
@@ -96,7 +121,8 @@ export type Effect =
   | { do: "set-state"; version: number; state: VersionState }
   | { do: "set-current"; version: number }
   | { do: "mark-compromised"; version: number }
-  | { do: "set-fence"; version: number; fence: Fence }
+  | { do: "set-fence"; version: number; fence: Fence | null }
+  | { do: "set-brownout"; version: number; until: number | null }
   /** Forget the sealed copy of the secret. */
   | { do: "erase-sealed"; version: number }
   /** No accepted version is left: replace `version` by a new rotation in the same commit. */
@@ -116,7 +142,11 @@ export type RefusalCode =
   | "extension_not_allowed"
   | "rotation_paused"
   | "contain_needs_old_version"
-  | "no_such_version";
+  | "no_such_version"
+  | "brownout_running"
+  | "brownout_out_of_range"
+  | "no_brownout"
+  | "no_fence";
 
 export type Decision =
   | { ok: true; next: Rotation; effects: Effect[] }
@@ -129,16 +159,18 @@ export function planRotation(
     policySources?: PolicySource[] | undefined;
     calendar?: Quiet | null | undefined;
     scopes?: string[] | null | undefined;
+    campaign?: Rotation["campaign"] | undefined;
     fromCompromised?: boolean | undefined;
     fromRefused?: boolean | undefined;
   },
   now: number,
 ): Rotation {
-  const { startsAt, scopes, fromCompromised, fromRefused, policySources, calendar, ...rest } = start;
+  const { startsAt, scopes, fromCompromised, fromRefused, policySources, calendar, campaign, ...rest } = start;
   return {
     ...rest,
     policySources: policySources ?? [],
     calendar: calendar ?? null,
+    campaign: campaign ?? null,
     phase: "planned",
     createdAt: now,
     // A key whose only version is refused has none that works: its rotation waits for nothing (I8).
@@ -155,6 +187,8 @@ export function planRotation(
     paused: null,
     pausedMs: 0,
     extendedMs: 0,
+    fenced: null,
+    brownouts: null,
     retiredAt: null,
     forced: null,
     // There is no way back to a refused version either.
@@ -168,6 +202,15 @@ export function planRotation(
 
 /** A rotation as an older program may have written it: without what came later. */
 export function wholeRotation(rotation: Rotation): Rotation {
-  const later = { policySources: [], calendar: null, paused: null, pausedMs: 0, extendedMs: 0 };
+  const later = {
+    policySources: [],
+    calendar: null,
+    campaign: null,
+    paused: null,
+    pausedMs: 0,
+    extendedMs: 0,
+    fenced: null,
+    brownouts: null,
+  };
   return { ...later, ...rotation, policy: wholePolicy(rotation.policy) };
 }

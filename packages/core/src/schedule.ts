@@ -251,6 +251,12 @@ export function freeUntil(quiet: Quiet, from: number, until: number): number {
   return first;
 }
 
+/** No blackout or holiday has a part in `[from, until)`. */
+export function isFree(quiet: Quiet, from: number, until: number): boolean {
+  const begun = spansAround(quiet, from).some(({ start, end }) => start <= from && from < end);
+  return !begun && freeUntil(quiet, from, until) === until;
+}
+
 /** What is wrong with a schedule as a whole: it would never let a key rotate. */
 export function scheduleProblem(schedule: Schedule, now: number, cronNext: CronNext): string | undefined {
   if (schedule.cron !== null && cronNext(schedule.cron, now) === null)

@@ -50,6 +50,30 @@ function isWildcard(grant: string): boolean {
   return grant === "*" || grant.endsWith(":*");
 }
 
+const PATTERN = /^[a-z*][a-z0-9_*-]*(:[a-z0-9_*-]+)*$/;
+
+/** Why `pattern` can match no scope, or undefined. */
+export function scopePatternProblem(pattern: string): string | undefined {
+  if (pattern.length <= LENGTH_MAX && PATTERN.test(pattern)) return undefined;
+  return `"${pattern}" is no pattern for scopes; write a scope's name, with * for any part of it, such as *:withdraw`;
+}
+
+/** `*` stands for any text, also for none and for colons. By hand: as a regular expression a row of stars would take for ever to fail. */
+export function matchesPattern(pattern: string, name: string): boolean {
+  const [head = "", ...rest] = pattern.split("*");
+  const tail = rest.pop();
+  if (tail === undefined) return pattern === name;
+  if (!name.startsWith(head)) return false;
+  let at = head.length;
+  // Each part at the first place where it fits: that leaves the most for those that follow.
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return name.length - tail.length >= at && name.endsWith(tail);
+}
+
 /** One grant against one name (or a narrower grant: `market:*` covers `market:trades:*`). */
 function grantCovers(grant: string, name: string): boolean {
   if (grant === "*" || grant === name) return true;

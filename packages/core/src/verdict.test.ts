@@ -75,7 +75,8 @@ const reasons: {
   { code: "suspended", key: { status: "suspended" } },
   { code: "expired", key: { expiresAt: NOW } },
   { code: "network_denied", key: { networks: ["192.0.2.0/24"] } },
-  { code: "network_denied", fence: { networks: ["192.0.2.0/24"] } },
+  { code: "fenced", fence: { networks: ["192.0.2.0/24"] } },
+  { code: "brownout", version: { brownoutUntil: NOW + 1 } },
   { code: "insufficient_scope", key: { scopes: ["account:read"] } },
   { code: "insufficient_scope", version: { scopes: ["account:read"] } },
   { code: "fenced", fence: { scopes: ["market:read"] } },
@@ -116,9 +117,37 @@ describe("environment, expiry, network", () => {
 
   test("a fence around no network lets nobody in, while a key without networks lets everybody in", () => {
     expect(code({ networks: [] }, {}, { network: "203.0.113.9" })).toBe("ok");
-    expect(code({}, { fence: { networks: [] } }, { network: "203.0.113.9" })).toBe("network_denied");
-    expect(code({}, { fence: { networks: [] } }, {})).toBe("network_denied");
+    const leaked = { compromised: true, fence: { networks: [] } };
+    expect(code({}, leaked, { network: "203.0.113.9" })).toBe("network_denied");
+    expect(code({}, leaked, {})).toBe("network_denied");
     expect(code({}, { fence: {} }, { network: "203.0.113.9" })).toBe("ok");
+  });
+});
+
+describe("R08, R09: what a rotation refuses of its old version", () => {
+  const fence = { networks: ["203.0.113.0/24"] };
+
+  test("a clean version outside its fence hears so; of one in wrong hands nobody learns what there is", () => {
+    expect(code({}, { fence }, { network: "192.0.2.1" })).toBe("fenced");
+    expect(code({}, { fence, compromised: true }, { network: "192.0.2.1" })).toBe("network_denied");
+    expect(code({}, { fence }, { network: "203.0.113.9" })).toBe("ok");
+  });
+
+  test("a brownout is over at its time, wherever nobody says so, and at the earliest that it may be", () => {
+    const version = { brownoutUntil: NOW + 500 };
+    expect(code({}, version)).toBe("brownout");
+    expect(code({}, { brownoutUntil: NOW })).toBe("ok");
+    const presented = held({}, version);
+    expect(judgeCode(presented, {}, NOW, NOW + 499)).toBe("brownout");
+    expect(judgeCode(presented, {}, NOW, NOW + 500)).toBe("ok");
+    expect(judge(presented, {}, NOW)).toMatchObject({ valid: false, code: "brownout", retryAfterMs: 500 });
+    expect(judge(presented, {}, NOW + 500)).not.toHaveProperty("retryAfterMs");
+  });
+
+  test("a thief outside the networks of a leaked version does not hear of its brownout", () => {
+    const leaked = { fence, compromised: true, brownoutUntil: NOW + 500 };
+    expect(code({}, leaked, { network: "192.0.2.1" })).toBe("network_denied");
+    expect(code({}, leaked, { network: "203.0.113.9" })).toBe("brownout");
   });
 });
 

@@ -71,12 +71,17 @@ export interface Verdict {
   rotation?: RotationRecord | undefined;
   /** With `retired`: since when. */
   retiredAt?: number | undefined;
+  /** With `brownout`: it ends in so long. */
+  retryAfterMs?: number | undefined;
   /** The verifier is cut off and goes on with what it knows. */
   stale?: boolean | undefined;
 }
 
-/** The code for a known version; `ok` or the first reason to refuse. */
-export function judgeCode(presented: HeldVersion, ask: Ask, now: number): VerdictCode {
+/**
+ * The code for a known version; `ok` or the first reason to refuse. `latest`: what the time may be at most, for a verifier that knows the
+ * authority's only within bounds; a brownout ends rather too early.
+ */
+export function judgeCode(presented: HeldVersion, ask: Ask, now: number, latest: number = now): VerdictCode {
   const { held, version } = presented;
   const { record } = held;
   if (record.status === "revoked") return "revoked";
@@ -87,8 +92,11 @@ export function judgeCode(presented: HeldVersion, ask: Ask, now: number): Verdic
   if (!held.networks.any && !allowsNetwork(held.networks, ask.network)) return "network_denied";
   if (presented.fenceNetworks !== undefined) {
     // A key's empty list means everywhere; a fence around no network (a version never seen anywhere) means nowhere.
-    if (presented.fenceNetworks.any || !allowsNetwork(presented.fenceNetworks, ask.network)) return "network_denied";
+    const inside = !presented.fenceNetworks.any && allowsNetwork(presented.fenceNetworks, ask.network);
+    // A thief learns nothing of the fence; the owner of a clean version learns what to do.
+    if (!inside) return version.compromised ? "network_denied" : "fenced";
   }
+  if (version.brownoutUntil !== undefined && latest < version.brownoutUntil) return "brownout";
   if (ask.scope !== undefined) {
     if (!allowsScopes(presented.scopes, ask.scope)) return "insufficient_scope";
     if (presented.fenceScopes !== undefined && !allowsScopes(presented.fenceScopes, ask.scope)) return "fenced";
@@ -98,14 +106,14 @@ export function judgeCode(presented: HeldVersion, ask: Ask, now: number): Verdic
 
 /** The whole verdict on a known version. */
 export function judge(presented: HeldVersion, ask: Ask, now: number): Verdict {
-  return verdictOf(presented, judgeCode(presented, ask, now));
+  return verdictOf(presented, judgeCode(presented, ask, now), now);
 }
 
 /**
  * What is said of a known version. Of a revoked one, whose holder may be a thief, only what the server's own log needs:
  * no rotation that would end up in a response header, no time, no scopes.
  */
-export function verdictOf(presented: HeldVersion, code: VerdictCode): Verdict {
+export function verdictOf(presented: HeldVersion, code: VerdictCode, now?: number): Verdict {
   const { record } = presented.held;
   const known: Verdict = {
     valid: code === "ok",
@@ -121,7 +129,12 @@ export function verdictOf(presented: HeldVersion, code: VerdictCode): Verdict {
     scopes: presented.grants,
     ...(record.rotation === undefined ? {} : { rotation: record.rotation }),
     ...(code === "retired" ? { retiredAt: presented.version.retiredAt } : {}),
+    ...(code === "brownout" ? { retryAfterMs: leftMs(presented.version, now) } : {}),
   };
+}
+
+function leftMs({ brownoutUntil }: VersionRecord, now: number | undefined): number | undefined {
+  return brownoutUntil === undefined || now === undefined ? undefined : Math.max(0, Math.ceil(brownoutUntil - now));
 }
 
 function allowsNetwork(matcher: NetworkMatcher, address: string | undefined): boolean {

@@ -7,6 +7,9 @@
  *                     engine ──┘◀── fleet (acknowledgements, reports) ◀───────┘
  */
 import { isHandle, makeHandle, type World } from "@keyover/core";
+import { createCampaignDesk } from "./campaigns/campaign-desk.ts";
+import { createCampaignRunner } from "./campaigns/runner.ts";
+import { createOffboarding } from "./custodians/offboarding.ts";
 import { createCustody } from "./custody/custody.ts";
 import type { Secret } from "./custody/secret.ts";
 import { createEngine } from "./engine/engine.ts";
@@ -16,6 +19,7 @@ import { createEvidence } from "./evidence/evidence.ts";
 import { createFleet } from "./feed/fleet.ts";
 import { createHub } from "./feed/hub.ts";
 import { createLogWatch } from "./feed/log-watch.ts";
+import { createLostVerifiers } from "./feed/lost.ts";
 import { gaugesOf } from "./gauges.ts";
 import { createMetrics } from "./http/metrics.ts";
 import type { App, Rooms } from "./http/rooms.ts";
@@ -25,6 +29,8 @@ import { createKeyDesk } from "./keys/key-desk.ts";
 import { createKeys } from "./keys/keys.ts";
 import { createTokens } from "./keys/tokens.ts";
 import { createNotices, type NoticesConfig } from "./notices/notices.ts";
+import { createIdleFacts } from "./policies/idle-facts.ts";
+import { createIdleness } from "./policies/idleness.ts";
 import { createKeyPolicies } from "./policies/key-policies.ts";
 import { createPolicyDesk } from "./policies/policy-desk.ts";
 import { createScheduler } from "./policies/scheduler.ts";
@@ -95,9 +101,15 @@ export async function createAuthority(given: World, store: Store, config: Author
     replica,
     alone: () => shares.replicas().length <= 1,
     onApplied: (apiId) => engine.fleetMoved(apiId),
-    onUse: (sightings) => engine.seen(sightings),
+    onUse(sightings) {
+      engine.seen(sightings);
+      idleness.seen(sightings);
+    },
+    onSign: (api, before, how) => lostVerifiers.over(api, before, how),
   });
-  const evidence = createEvidence(store, async (apiId) => (await fleet.recentView(apiId)).watermark, clock);
+  const watermarkOf = async (apiId: string) => (await fleet.recentView(apiId)).watermark;
+  const evidence = createEvidence(store, watermarkOf, clock);
+  const idleFacts = createIdleFacts({ store, clock, watermarkOf });
   const metrics = createMetrics(gaugesOf({ store, fleet, hub, shares, restorations, clock }));
   const engine = createEngine({
     world,
@@ -115,11 +127,26 @@ export async function createAuthority(given: World, store: Store, config: Author
     return proof === undefined ? undefined : { fence: fenceIn(proof) };
   };
   const count = (what: "sent" | "failed" | "dead", kind: string) => metrics.notices.inc({ what, kind });
-  const notices = createNotices({ world, store, desk, custody, leads, count }, config.notices);
+  const notices = createNotices(
+    { world, store, desk, custody, leads, named: (keys) => policies.channelsOf(keys), count },
+    config.notices,
+  );
+  const lostVerifiers = createLostVerifiers({
+    world,
+    store,
+    leads,
+    restoredAt: (apiId) => restorations.restoredAt(apiId),
+    isHeld: async (apiId) => (await restorations.held(apiId)) !== undefined,
+    onNotices: () => notices.office.wake(),
+  });
   const tokens = createTokens({ world, store, desk, custody });
   const inventory = createInventory({ world, store, desk });
-  const scheduler = createScheduler({ world, store, desk, policies, evidence, shares, restorations });
+  const dutyOfKeys = { world, store, desk, policies, evidence, shares, restorations };
+  const scheduler = createScheduler(dutyOfKeys);
+  const idleness = createIdleness({ ...dutyOfKeys, facts: idleFacts });
+  const campaigns = createCampaignRunner({ ...dutyOfKeys, fleet, onRotation: (id) => engine.wake(id) });
   const reconciler = createReconciler({ world, store, desk, custody, restorations });
+  const campaignDesk = createCampaignDesk({ world, store, desk, restorations, wake: () => campaigns.wake() });
   let ready = false;
   const rooms: Rooms = {
     world,
@@ -129,6 +156,7 @@ export async function createAuthority(given: World, store: Store, config: Author
     desk,
     fleet,
     evidence,
+    idleFacts,
     engine,
     tokens,
     metrics,
@@ -140,6 +168,8 @@ export async function createAuthority(given: World, store: Store, config: Author
     policies: createPolicyDesk({ world, store, desk }),
     keys: createKeys({ world, store, desk, custody }),
     rotations: createRotations({ world, store, desk, custody, evidence }),
+    campaigns: campaignDesk,
+    offboarding: createOffboarding({ world, store, tokens, campaigns: campaignDesk }),
     ready: () => ready,
   };
   const app = await createHttp(rooms, config);
@@ -150,6 +180,7 @@ export async function createAuthority(given: World, store: Store, config: Author
     notices.office.forget(subjects);
     notices.office.wake();
     for (const id of subjects) if (isHandle("rotation", id)) engine.wake(id);
+    if (subjects.some((id) => isHandle("campaign", id))) campaigns.wake();
     void hub.pull(subjects.filter((id) => isHandle("api", id))).catch(noteFailure("feed.pull_failed"));
   });
   const noteFailure = (event: string) => (error: unknown) => world.log("error", event, { error: String(error) });
@@ -172,7 +203,10 @@ export async function createAuthority(given: World, store: Store, config: Author
     restorations,
     reconciler,
     scheduler,
+    idleness,
+    campaigns,
     postOffice: notices.office,
+    lostVerifiers,
     syncClock: () => clock.sync(),
   });
   await shares.renew();
@@ -212,6 +246,7 @@ export async function createAuthority(given: World, store: Store, config: Author
       await unlisten();
       hub.close();
       await app.close();
+      await campaigns.stop();
       await engine.pass();
       await notices.office.close();
       await shares.leave().catch(noteFailure("replica.leave_failed"));

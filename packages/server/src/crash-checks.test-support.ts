@@ -141,7 +141,10 @@ function checkRecord({ status, versions }: KeyRecord): void {
 function checkAudited({ writes, audit }: Batch): void {
   const idOf = (write: Batch["writes"][number]) => {
     if ("remove" in write) return write.id;
-    return write.put === "version" || write.put === "sealed" ? (write.value.keyId ?? write.value.id) : write.value.id;
+    if (write.put === "campaign_item") return write.value.campaignId;
+    if (write.put === "custodian") return write.value.keyId ?? write.value.tokenId ?? write.value.id;
+    const ofKey = write.put === "version" || write.put === "sealed";
+    return ofKey ? (write.value.keyId ?? write.value.id) : write.value.id;
   };
   // A successor's sealed copy goes with a move of its rotation, and that is what the entry names.
   const named = writes.filter((write) => !("remove" in write && write.remove === "sealed"));

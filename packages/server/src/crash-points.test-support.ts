@@ -12,6 +12,8 @@
  * To die at an effect and to be copied at it leave the same wreck. So one run shows all the places where it could have died, and goes on
  * as if nothing had been. Nothing of the old process reaches the new one: no timer, no answer, no memory.
  *
+ * Effects that are under way at the same time may share a transaction (group-commit.ts): nobody can die between them then.
+ *
  * It is the process that dies, not the machine: what was written to a file stays written. So the files are not synced, which makes
  * thousands of deaths quick. Power cuts are not tested here.
  */
@@ -34,7 +36,8 @@ export interface Wreck {
 const READING: ReadonlySet<string> = new Set(
   `get list count audit idempotency changes now ping listen close
    feedHead feedHeads feedFloor feedAfter records recordOfKey recordByHash
-   uses buckets boot boots fleet liveRotations usedSuccessors provenSecrets dueKeys overdue settled`.split(/\s+/),
+   uses lastUses buckets boot boots bootsUntil fleet dueKeys overdue settled
+   liveRotations usedSuccessors campaignTally campaignRefused provenSecrets expiredSecrets`.split(/\s+/),
 );
 
 /** For the processes of one test file, which removes it; on a disk in memory where there is one. */
@@ -58,7 +61,7 @@ export class MortalStore {
   /** All, watched or not. */
   happened = 0;
   #last: Wreck;
-  #effectsAtLast = 0;
+  #transactionsAtLast = 0;
 
   /** `outside` tells the state of the world, `now` its time. */
   constructor(left: Wreck, watching: boolean, outside: () => Buffer, now: () => number) {
@@ -68,22 +71,23 @@ export class MortalStore {
     this.#outside = outside;
     this.#folder = mkdtempSync(join(scratch, "process-"));
     for (const [name, bytes] of left.files) writeFileSync(join(this.#folder, name), bytes);
-    this.#real = openSqliteStore(this.#folder, now, (sqlite) => {
+    const tune: Parameters<typeof openSqliteStore>[2] = (sqlite) => {
       sqlite.pragma("synchronous = OFF");
       const begin = sqlite.transaction.bind(sqlite);
       sqlite.transaction = ((work: () => unknown) => {
         this.transactions += 1;
         return begin(work);
       }) as typeof sqlite.transaction;
-    });
+    };
+    this.#real = openSqliteStore(this.#folder, now, tune, setImmediate);
     this.store = this.#watched(this.#real);
   }
 
   /** What a process would leave that died now. Where nothing has changed since the last wreck, inside and outside, it is that one. */
   wreck(story: string): Wreck {
     const outside = this.#outside();
-    const files = this.#effectsAtLast === this.happened ? this.#last.files : this.#files();
-    this.#effectsAtLast = this.happened;
+    const files = this.#transactionsAtLast === this.transactions ? this.#last.files : this.#files();
+    this.#transactionsAtLast = this.transactions;
     if (sameFiles(files, this.#last.files) && outside.equals(this.#last.outside)) return this.#last;
     this.#last = { story, files, outside };
     return this.#last;

@@ -1,11 +1,12 @@
 /** The scan that the canaries rely on finds what it should, and says nothing of the secret itself. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeKeyText } from "@keyover/core";
 import SqliteDatabase from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { random } from "./authority.test-support.ts";
+import { Secret } from "./custody/secret.ts";
 import { SecretScan } from "./secret-scan.test-support.ts";
 
 let folder: string;
@@ -114,4 +115,16 @@ test("nothing is found where nothing was planted, and how much was looked throug
   expect(scan.findings).toEqual([]);
   expect(scan.scanned.files).toBe(2);
   expect(scan.size).toBe(1);
+});
+
+test("a folder that a unit test removes is looked through for the secrets that the server's code held (e2e/canary-folders.ts)", () => {
+  const left = mkdtempSync(join(tmpdir(), "keyover-left-"));
+  const held = new Secret(makeKeyText("mkt", "live", random)).reveal();
+  writeFileSync(join(left, "admin.token"), held);
+  mkdirSync(join(left, "deeper"));
+  writeFileSync(join(left, "deeper", "rows"), Buffer.from(`x${held}`).toString("base64"));
+  expect(() => rmSync(left, { recursive: true })).toThrow(
+    /^I15: a test has left secrets:\n {2}secret \d+, base64 from offset 1, in .*rows$/,
+  );
+  expect(existsSync(left)).toBe(false);
 });

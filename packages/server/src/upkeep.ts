@@ -3,14 +3,17 @@
  * Each thing by itself: one that fails, or takes long, keeps none of the others from being done.
  */
 import type { World } from "@keyover/core";
+import type { CampaignRunner } from "./campaigns/runner.ts";
 import type { Engine } from "./engine/engine.ts";
 import { fenceIn, type Shares } from "./engine/shares.ts";
 import type { Fleet } from "./feed/fleet.ts";
 import type { Hub } from "./feed/hub.ts";
 import type { LogWatch } from "./feed/log-watch.ts";
+import type { LostVerifiers } from "./feed/lost.ts";
 import type { KeyDesk } from "./keys/key-desk.ts";
 import type { Tokens } from "./keys/tokens.ts";
 import type { PostOffice } from "./notices/post-office.ts";
+import type { Idleness } from "./policies/idleness.ts";
 import type { Scheduler } from "./policies/scheduler.ts";
 import type { Reconciler } from "./restore/reconciliation.ts";
 import type { Restorations } from "./restore/restorations.ts";
@@ -20,7 +23,11 @@ const BEAT_MS = 1_000;
 const RECONCILE_MS = 5_000;
 const SWEEP_MS = 60_000;
 const PATROL_MS = 10_000;
+const LOST_MS = 30_000;
 const DAY_MS = 86_400_000;
+
+/** In one sweep. */
+const SECRETS_MAX = 500;
 
 /** How much is kept: feed entries per api, and days of the rest. */
 const KEEP = { feedEntries: 100_000, idempotencyDays: 2, bucketDays: 7, bootDays: 400, noticeDays: 90 };
@@ -43,7 +50,10 @@ export interface UpkeepDeps {
   restorations: Restorations;
   reconciler: Reconciler;
   scheduler: Scheduler;
+  idleness: Idleness;
+  campaigns: CampaignRunner;
   postOffice: PostOffice;
+  lostVerifiers: LostVerifiers;
   syncClock: () => Promise<void>;
 }
 
@@ -52,21 +62,17 @@ export function createUpkeep({ world, store, desk, hub, tokens, ...deps }: Upkee
 
   /** Secrets that wait for no rotation: first versions and tokens. A successor's end with its rotation. */
   const sweepSealed = async (now: number, fence: Fence | undefined) => {
-    const over = await store.list(
-      "sealed",
-      { equals: { rotation_id: null }, until: [{ column: "expires_at", at: now }] },
-      { limit: 500 },
-    );
+    const over = await store.expiredSecrets(now, SECRETS_MAX);
     if (over.length === 0) return;
     await desk.commit({
       fence,
-      writes: over.map(({ value }) => ({ remove: "sealed" as const, id: value.id })),
-      audit: over.map(({ value }) => ({
+      writes: over.map(({ id }) => ({ remove: "sealed" as const, id })),
+      audit: over.map(({ id, keyId, version }) => ({
         at: now,
         actor: "system",
         action: "secret.expired",
-        subjects: [value.id, ...(value.keyId === null ? [] : [value.keyId])],
-        details: { version: value.version },
+        subjects: [id, ...(keyId === null ? [] : [keyId])],
+        details: { version },
       })),
       feed: [],
     });
@@ -125,7 +131,10 @@ export function createUpkeep({ world, store, desk, hub, tokens, ...deps }: Upkee
     duty("tell", SWEEP_MS, tellOfHeld),
     duty("starts", BEAT_MS, () => deps.scheduler.start()),
     duty("expiries", BEAT_MS, () => deps.scheduler.announce()),
+    duty("idle", BEAT_MS, () => deps.idleness.look()),
+    duty("campaigns", 0, () => deps.campaigns.run()),
     duty("replan", BEAT_MS, () => deps.scheduler.replan()),
+    duty("lost", LOST_MS, () => deps.lostVerifiers.look()),
     duty("patrol", PATROL_MS, () => deps.scheduler.patrol()),
     ...(store.shared ? [duty("poll", 0, () => deps.watch.poll())] : []),
   ];

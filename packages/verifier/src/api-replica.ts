@@ -158,13 +158,13 @@ export class ApiReplica {
     const code = this.#replica.isPlainlyOk(slot, asked) ? "ok" : this.#judge(slot, asked, at);
     this.#sightings.count(this.#replica, slot, ask, at, code === "ok");
     if (code === "ok" && fresh) return this.#replica.okVerdict(slot);
-    const verdict = verdictOf(this.#replica.held(slot), code);
+    const verdict = verdictOf(this.#replica.held(slot), code, this.#clock.earliest(at));
     if (!fresh) verdict.stale = true;
     return Object.freeze(verdict);
   }
 
   #judge(slot: number, asked: Ask, at: number): VerdictCode {
-    return judgeCode(this.#replica.held(slot), asked, this.#clock.earliest(at));
+    return judgeCode(this.#replica.held(slot), asked, this.#clock.earliest(at), this.#clock.latest(at));
   }
 
   /** After `verifyNow` answered undefined. */

@@ -87,6 +87,8 @@ export class AuthorityDouble {
   full = false;
   /** What the next snapshot says at its end. */
   endsAt: number | undefined;
+  /** The next snapshot began at this number: what came later is in it by chance. */
+  beganAt: number | undefined;
   /** The next snapshot ends after so many lines. */
   cutAfter: number | undefined;
   /** Answers every call with this status and code. */
@@ -273,8 +275,10 @@ export class AuthorityDouble {
 
   #snapshot(host: Host): Response {
     const records = [...this.records.values()];
-    const lines = [{ seq: this.seq, now: this.#now(host) }, ...records, { end: this.endsAt ?? records.length }];
+    const head = { seq: this.beganAt ?? this.seq, now: this.#now(host) };
+    const lines = [head, ...records, { end: this.endsAt ?? records.length }];
     this.endsAt = undefined;
+    this.beganAt = undefined;
     const sent = this.cutAfter === undefined ? lines : lines.slice(0, this.cutAfter);
     this.cutAfter = undefined;
     return new Response(sent.map((line) => `${JSON.stringify(line)}\n`).join(""));

@@ -222,6 +222,8 @@ export class Follower {
     this.#heardSeq(head.seq);
     lease.whole(clock.localOf(head.now));
     keeper.snapshotTaken(this.#epoch);
+    // Some were changed while it was sent, and are newer than its head.
+    for (const record of records) keeper.holdsToo(record);
     this.#level = true;
     this.#parts.onLevel();
     this.#acknowledger.moved();

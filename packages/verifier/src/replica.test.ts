@@ -120,6 +120,7 @@ test("the short way says ok only where the long way does, and does say so for a 
     sha256: fc.constant(sha256Text("a")),
     compromised: fc.boolean(),
     fence: maybe(fc.record({ scopes: maybe(scopes), networks: maybe(networks) })),
+    brownoutUntil: fc.constantFrom(...Array<undefined>(10).fill(undefined), 500, 1_500),
     scopes: maybe(scopes),
   });
   const record: fc.Arbitrary<KeyRecord> = fc.record({
@@ -160,8 +161,9 @@ test("the short way says ok only where the long way does, and does say so for a 
         const other = { ...asked, network };
         if (replica.isPlainlyOk(slot, other)) expect(judgeCode(replica.held(slot), other, 1_000)).toBe("ok");
       }
-      const { fence, scopes: own } = one.versions[0] as VersionRecord;
-      const usual = fence === undefined && own === undefined && one.expiresAt === undefined;
+      const { fence, brownoutUntil, scopes: own } = one.versions[0] as VersionRecord;
+      const limited = fence !== undefined || brownoutUntil !== undefined;
+      const usual = !limited && own === undefined && one.expiresAt === undefined;
       if (usual && code === "ok") expect(plain).toBe(true);
     }),
     { numRuns: 3_000 },

@@ -180,7 +180,7 @@ export class TableReplica implements Replica {
     const { record } = held;
     if (record.status !== "active" || !isAccepted(version.state) || record.expiresAt !== undefined) return 0;
     if (fenceNetworks !== undefined || fenceScopes !== undefined) return 0;
-    if (version.scopes !== undefined || list < 0) return 0;
+    if (version.scopes !== undefined || version.brownoutUntil !== undefined || list < 0) return 0;
     let environment = this.#environments.indexOf(record.environment);
     if (environment < 0) environment = this.#environments.push(record.environment) - 1;
     return environment < ENVIRONMENTS_MAX ? (list << 9) | (environment << 1) | 1 : 0;

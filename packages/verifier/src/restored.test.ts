@@ -122,6 +122,18 @@ describe("while the authority reconciles", () => {
     expect(authority.refusedHolds).toEqual({ epoch: "epoch-1", seq: 2, followed: 1 });
   });
 
+  test("and one that came in a snapshot, and was changed while that was sent", async () => {
+    const { authority, clock } = await stage({}, (double) => {
+      double.write(keyRecord("key_2", [version(newText())]));
+      double.beganAt = 1;
+      double.silent = true;
+    });
+    authority.reconciling = { after: 1 };
+    authority.hangUp();
+    await clock.pass(5_000);
+    expect(authority.remembered).toMatchObject([{ seq: 2, records: [{ key: "key_2" }] }]);
+  });
+
   test("but not one that came while nobody knows whose numbers the feed has", async () => {
     const { authority, clock, verifier } = await stage();
     authority.hangUp();

@@ -105,8 +105,8 @@ export function asRecord(value: unknown): KeyRecord | undefined {
 function isVersion(value: unknown): boolean {
   if (!isObject(value) || !isCount(value.number) || typeof value.sha256 !== "string") return false;
   if (typeof value.state !== "string" || !isAbsentOr(isTime, value.retiredAt)) return false;
-  const { fence, scopes } = value;
-  if (!isAbsentOr(isTexts, scopes)) return false;
+  const { fence, scopes, brownoutUntil } = value;
+  if (!isAbsentOr(isTexts, scopes) || !isAbsentOr(isTime, brownoutUntil)) return false;
   if (fence === undefined) return true;
   return isObject(fence) && isAbsentOr(isTexts, fence.scopes) && isAbsentOr(isTexts, fence.networks);
 }
@@ -114,7 +114,11 @@ function isVersion(value: unknown): boolean {
 function isRotation(value: unknown): boolean {
   if (!isObject(value) || typeof value.id !== "string" || typeof value.phase !== "string") return false;
   if (!isCount(value.from) || !isCount(value.to)) return false;
-  return isAbsentOr(isTime, value.since) && isAbsentOr(isTime, value.endsAt);
+  return isAbsentOr(isTime, value.since) && isAbsentOr(isTime, value.endsAt) && isAbsentOr(isSlot, value.brownout);
+}
+
+function isSlot(value: unknown): boolean {
+  return isObject(value) && isTime(value.from) && isTime(value.until);
 }
 
 /** JSON, or undefined. */

@@ -326,6 +326,163 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/campaigns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List campaigns */
+        get: operations["listCampaigns"];
+        put?: never;
+        /**
+         * Rotate many keys in waves
+         * @description With `dryRun` nothing is changed, and 200 answers what would be selected. Each key rotates under its own policy.
+         */
+        post: operations["startCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{campaign}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a campaign and how far it is */
+        get: operations["getCampaign"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{campaign}/abort": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End it; rotations that run go on */
+        post: operations["abortCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{campaign}/continue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on in spite of what holds it, or past the gate that it waits at */
+        post: operations["continueCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{campaign}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The keys of a campaign */
+        get: operations["listCampaignItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{campaign}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start no further key; rotations that run go on */
+        post: operations["pauseCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{campaign}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What has become of a campaign */
+        get: operations["reportCampaign"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{campaign}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a paused campaign go on; one that is held is looked at anew */
+        post: operations["resumeCampaign"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/campaigns/{campaign}/rollback-wave": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take every rotation of a wave back; the campaign is held */
+        post: operations["rollBackWave"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/changeover": {
         parameters: {
             query?: never;
@@ -378,11 +535,17 @@ export interface paths {
         get: operations["getChannel"];
         put?: never;
         post?: never;
-        /** Remove a channel; what still waits for it becomes dead */
+        /**
+         * Remove a channel; what still waits for it becomes dead
+         * @description One that others escalate to, or that policies name, only with `force=true`.
+         */
         delete: operations["removeChannel"];
         options?: never;
         head?: never;
-        /** Change a channel; enable it again, or disable it */
+        /**
+         * Change a channel; enable it again, or disable it
+         * @description One that others escalate to, or that policies name, is disabled or renamed only with `force`.
+         */
         patch: operations["updateChannel"];
         trace?: never;
     };
@@ -474,6 +637,63 @@ export interface paths {
         head?: never;
         /** Change a consumer's name, labels, notes */
         patch: operations["updateConsumer"];
+        trace?: never;
+    };
+    "/v1/custodians/{who}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What somebody could have seen, and what of it still works */
+        get: operations["getCustodian"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/custodians/{who}/offboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke somebody's tokens, and replace what they could have seen
+         * @description The keys are replaced by a campaign. The token that asks is left, whoever it belongs to.
+         */
+        post: operations["offboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/emergencies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Many keys have leaked: refuse them now, or fence them, and change over
+         * @description A campaign of one wave without gates. Every accepted version that was handed out is struck, a hundred keys in a commit; it ends when every verifier refuses them.
+         */
+        post: operations["startEmergency"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/v1/keys": {
@@ -832,6 +1052,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/rotations/{rotation}/brownout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Refuse the old version for a short time, from now on */
+        post: operations["brownOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rotations/{rotation}/brownout/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End the brownout that runs, and those that are planned */
+        post: operations["endBrownout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/rotations/{rotation}/cancel": {
         parameters: {
             query?: never;
@@ -943,6 +1197,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/rotations/{rotation}/fence/lift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the old version do again what it could do before the policy's fence */
+        post: operations["liftFence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/rotations/{rotation}/pause": {
         parameters: {
             query?: never;
@@ -1030,6 +1301,23 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Say whose a token is */
+        patch: operations["updateToken"];
         trace?: never;
     };
     "/v1/tokens/{token}/revoke": {
@@ -1136,6 +1424,39 @@ export interface components {
             }[];
             warnings: string[];
         };
+        AttachedPolicy: {
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            createdBy: string;
+            id: string;
+            policy: string;
+            target: {
+                api: string;
+                /** @constant */
+                kind: "api";
+            } | {
+                api: string;
+                environment: string;
+                /** @constant */
+                kind: "environment";
+            } | {
+                /**
+                 * @description Only keys of this api.
+                 * @default null
+                 */
+                api: string | null;
+                /** @constant */
+                kind: "label";
+                name: string;
+                value: string;
+            } | {
+                key: string;
+                /** @constant */
+                kind: "key";
+            };
+            /** @description What is allowed, and yet worth a second look. */
+            warnings: string[];
+        };
         AuditEntry: {
             action: string;
             actor: string;
@@ -1147,6 +1468,377 @@ export interface components {
             hash: string;
             seq: number;
             subjects: string[];
+        };
+        Campaign: {
+            /** @enum {string} */
+            action: "rotate" | "kill" | "contain";
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            endedAt: number | null;
+            fence: {
+                networks?: string[];
+                scopes?: string[];
+            } | null;
+            id: string;
+            /** @description By what has become of them so far. */
+            keys: {
+                failed: number;
+                "rolled-back": number;
+                skipped: number;
+                started: number;
+                waiting: number;
+            };
+            limits: {
+                failedMax: number;
+                refusedMax: number;
+            };
+            name: string;
+            outcome: ("done" | "aborted") | null;
+            pace: number | null;
+            reason: string;
+            select: components["schemas"]["KeySelection"];
+            /** @description The selection is whole. */
+            selected: boolean;
+            startedBy: string;
+            /** @enum {string} */
+            state: "selecting" | "running" | "paused" | "held" | "ended";
+            takingBack: {
+                by: string;
+                reason: string;
+                wave: number;
+            } | null;
+            /** @description Under way, from 0. */
+            wave: number;
+            waveCount: number;
+            /** @description Why it is paused, held, or was aborted. */
+            why: {
+                /** @description Epoch milliseconds. */
+                at: number;
+                by: string;
+                reason: string;
+            } | null;
+        };
+        CampaignItem: {
+            /** @description Epoch milliseconds. */
+            at: number;
+            key: string;
+            rotation: string | null;
+            /** @enum {string} */
+            state: "waiting" | "started" | "skipped" | "failed" | "rolled-back";
+            wave: number;
+            why: string | null;
+        };
+        CampaignPreview: {
+            apis: {
+                id: string;
+                keys: number;
+                name: string;
+            }[];
+            /** @description The first few, those with most keys first. */
+            consumers: {
+                id: string;
+                keys: number;
+                name: string;
+            }[];
+            consumersTotal: number;
+            /** @constant */
+            dryRun: true;
+            environments: {
+                keys: number;
+                name: string;
+            }[];
+            expired: number;
+            /** @description Of the keys; a campaign passes them over, an emergency does not. */
+            inRotation: number;
+            /** @description Match too, and are never selected. */
+            revoked: number;
+            samples: {
+                api: string;
+                consumer: string;
+                environment: string;
+                key: string;
+                name: string;
+                wave: number;
+            }[];
+            /** @description What `expect` takes. */
+            selection: {
+                keys: number;
+            };
+            suspended: number;
+            /** @description Percents are drawn anew for each campaign: as many, and others. */
+            waves: {
+                keys: number;
+                name: string;
+            }[];
+        };
+        CampaignReport: {
+            /** @enum {string} */
+            action: "rotate" | "kill" | "contain";
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            endedAt: number | null;
+            estimate: {
+                because: string;
+                /** @description At the earliest. */
+                endsAt: number | null;
+            };
+            /** @description The first few. */
+            failed: components["schemas"]["CampaignItem"][];
+            fence: {
+                networks?: string[];
+                scopes?: string[];
+            } | null;
+            id: string;
+            /** @description By what has become of them so far. */
+            keys: {
+                failed: number;
+                "rolled-back": number;
+                skipped: number;
+                started: number;
+                waiting: number;
+            };
+            limits: {
+                failedMax: number;
+                refusedMax: number;
+            };
+            name: string;
+            outcome: ("done" | "aborted") | null;
+            pace: number | null;
+            reason: string;
+            /** @description Of an emergency, once every key is struck. */
+            receipts: {
+                api: string;
+                /** @description Of them have applied it: they refuse what was struck. */
+                applied: number;
+                /** @description When all had. */
+                at: number | null;
+                behind: {
+                    applied: number;
+                    instance: string;
+                }[];
+                /** @description Every strike has this feed number or a lower one. */
+                seq: number;
+                /** @description May answer. */
+                verifiers: number;
+            }[];
+            /** @description Requests with versions that it retired, by sources that had used them before. */
+            refused: number;
+            select: components["schemas"]["KeySelection"];
+            /** @description The selection is whole. */
+            selected: boolean;
+            /** @description The first few. */
+            skipped: components["schemas"]["CampaignItem"][];
+            startedBy: string;
+            /** @enum {string} */
+            state: "selecting" | "running" | "paused" | "held" | "ended";
+            takingBack: {
+                by: string;
+                reason: string;
+                wave: number;
+            } | null;
+            /** @description Up to its end, or to now. */
+            tookMs: number;
+            /** @description What the gate waits for. */
+            waitsFor: string | null;
+            /** @description Under way, from 0. */
+            wave: number;
+            waveCount: number;
+            waves: {
+                gate: {
+                    claimed: number;
+                    offered: number;
+                    retired: number;
+                    soakMs: number;
+                    waitMs: number | null;
+                };
+                items: {
+                    failed: number;
+                    "rolled-back": number;
+                    skipped: number;
+                    started: number;
+                    waiting: number;
+                };
+                name: string;
+                of: {
+                    keys: string[];
+                } | {
+                    percent: number;
+                } | {
+                    environment: string;
+                } | {
+                    consumerLabel: {
+                        name: string;
+                        value: string;
+                    };
+                } | {
+                    /** @constant */
+                    rest: true;
+                };
+                /** @description Those that the campaign began; `broken`: cancelled or rolled back. */
+                rotations: {
+                    broken: number;
+                    claimed: number;
+                    offered: number;
+                    retired: number;
+                    rotations: number;
+                };
+            }[];
+            /** @description Why it is paused, held, or was aborted. */
+            why: {
+                /** @description Epoch milliseconds. */
+                at: number;
+                by: string;
+                reason: string;
+            } | null;
+        };
+        CampaignStanding: {
+            /** @enum {string} */
+            action: "rotate" | "kill" | "contain";
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            endedAt: number | null;
+            estimate: {
+                because: string;
+                /** @description At the earliest. */
+                endsAt: number | null;
+            };
+            fence: {
+                networks?: string[];
+                scopes?: string[];
+            } | null;
+            id: string;
+            /** @description By what has become of them so far. */
+            keys: {
+                failed: number;
+                "rolled-back": number;
+                skipped: number;
+                started: number;
+                waiting: number;
+            };
+            limits: {
+                failedMax: number;
+                refusedMax: number;
+            };
+            name: string;
+            outcome: ("done" | "aborted") | null;
+            pace: number | null;
+            reason: string;
+            /** @description Of an emergency, once every key is struck. */
+            receipts: {
+                api: string;
+                /** @description Of them have applied it: they refuse what was struck. */
+                applied: number;
+                /** @description When all had. */
+                at: number | null;
+                behind: {
+                    applied: number;
+                    instance: string;
+                }[];
+                /** @description Every strike has this feed number or a lower one. */
+                seq: number;
+                /** @description May answer. */
+                verifiers: number;
+            }[];
+            select: components["schemas"]["KeySelection"];
+            /** @description The selection is whole. */
+            selected: boolean;
+            startedBy: string;
+            /** @enum {string} */
+            state: "selecting" | "running" | "paused" | "held" | "ended";
+            takingBack: {
+                by: string;
+                reason: string;
+                wave: number;
+            } | null;
+            /** @description What the gate waits for. */
+            waitsFor: string | null;
+            /** @description Under way, from 0. */
+            wave: number;
+            waveCount: number;
+            waves: {
+                gate: {
+                    claimed: number;
+                    offered: number;
+                    retired: number;
+                    soakMs: number;
+                    waitMs: number | null;
+                };
+                items: {
+                    failed: number;
+                    "rolled-back": number;
+                    skipped: number;
+                    started: number;
+                    waiting: number;
+                };
+                name: string;
+                of: {
+                    keys: string[];
+                } | {
+                    percent: number;
+                } | {
+                    environment: string;
+                } | {
+                    consumerLabel: {
+                        name: string;
+                        value: string;
+                    };
+                } | {
+                    /** @constant */
+                    rest: true;
+                };
+                /** @description Those that the campaign began; `broken`: cancelled or rolled back. */
+                rotations: {
+                    broken: number;
+                    claimed: number;
+                    offered: number;
+                    retired: number;
+                    rotations: number;
+                };
+            }[];
+            /** @description Why it is paused, held, or was aborted. */
+            why: {
+                /** @description Epoch milliseconds. */
+                at: number;
+                by: string;
+                reason: string;
+            } | null;
+        };
+        ChangedChannel: {
+            chat?: string;
+            consumer: string | null;
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            createdBy: string;
+            digestMs: number;
+            disabledAt: number | null;
+            disabledReason: string | null;
+            escalate: {
+                afterMs: number;
+                channel: string;
+            } | null;
+            events: string[];
+            id: string;
+            /** @enum {string} */
+            kind: "webhook" | "email" | "slack" | "telegram" | "pagerduty";
+            name: string;
+            quiet: {
+                from: string;
+                to: string;
+                zone: string;
+            } | null;
+            /** @enum {string} */
+            severity: "info" | "warning" | "urgent";
+            /** @description A webhook's signing secrets in force, the newest first. Two: each delivery is signed with both. */
+            signing: {
+                /** @description Epoch milliseconds. */
+                createdAt: number;
+                retireAt: number | null;
+                version: number;
+            }[];
+            to?: string[];
+            url?: string;
+            /** @description What leads nowhere from now on. */
+            warnings: string[];
         };
         Changeover: {
             environment: string;
@@ -1307,6 +1999,17 @@ export interface components {
             /** @description It was in use when it expired, and is accepted until then. */
             graceUntil: number | null;
             id: string;
+            /** @description It was announced as unused. */
+            idle: {
+                /** @description Epoch milliseconds. */
+                announcedAt: number;
+                revokeAt: number | null;
+                /** @description Epoch milliseconds. */
+                since: number;
+                suspendAt: number | null;
+                /** @description By the policy, because nobody used it; null: it is not, or a person did it. */
+                suspendedAt: number | null;
+            } | null;
             labels: {
                 [key: string]: string;
             };
@@ -1336,10 +2039,34 @@ export interface components {
             expiresAt: number | null;
             id: string;
             name: string;
+            owner: string | null;
             revokedAt: number | null;
             /** @enum {string} */
             role: "admin" | "operator" | "auditor" | "verifier" | "consumer";
             secret: string | null;
+        };
+        CustodianReach: {
+            counts: {
+                done: number;
+                dormant: number;
+                replacing: number;
+                works: number;
+            };
+            secrets: {
+                items: components["schemas"]["ReachedSecret"][];
+                next: string | null;
+            };
+            tokens: components["schemas"]["ReachedToken"][];
+            warnings: string[];
+            who: {
+                consumers: {
+                    id: string;
+                    name: string;
+                }[];
+                /** @enum {string} */
+                kind: "token" | "owner" | "consumer" | "label";
+                text: string;
+            };
         };
         Evidence: {
             /** @description The chance that retiring now would refuse a genuine request; null where nothing is to be retired. */
@@ -1399,6 +2126,8 @@ export interface components {
                     quiet: boolean;
                     quietAt: number;
                     source: components["schemas"]["Source"];
+                    /** @description It was refused last, by a brownout or fence, and has not moved: it is waited for twice as long. */
+                    turnedAway: boolean;
                     /** @description The silence that is usual for it. */
                     usual: {
                         lengthMs: number;
@@ -1513,6 +2242,17 @@ export interface components {
             /** @description It was in use when it expired, and is accepted until then. */
             graceUntil: number | null;
             id: string;
+            /** @description It was announced as unused. */
+            idle: {
+                /** @description Epoch milliseconds. */
+                announcedAt: number;
+                revokeAt: number | null;
+                /** @description Epoch milliseconds. */
+                since: number;
+                suspendAt: number | null;
+                /** @description By the policy, because nobody used it; null: it is not, or a person did it. */
+                suspendedAt: number | null;
+            } | null;
             labels: {
                 [key: string]: string;
             };
@@ -1530,6 +2270,56 @@ export interface components {
             status: "active" | "suspended" | "revoked";
             statusReason: string | null;
         };
+        /** @description All that is said must hold. Revoked keys are never selected. */
+        KeySelection: {
+            /** @description Handles or names. */
+            apis?: string[];
+            /** @description Of the keys' consumers; all must hold. */
+            consumerLabels?: {
+                [key: string]: string;
+            };
+            /** @description Handles. */
+            consumers?: string[];
+            /** @description An accepted version was made before this time. An emergency strikes just those versions. */
+            createdBefore?: number;
+            /** @description Tokens: an accepted version was shown to one of them. An emergency strikes just those versions. */
+            custodians?: string[];
+            environments?: string[];
+            /**
+             * @description All keys; stands alone.
+             * @constant
+             */
+            everything?: true;
+            keyLabels?: {
+                [key: string]: string;
+            };
+            keys?: string[];
+        };
+        /** @description All that is said must hold. Revoked keys are never selected. */
+        KeySelectionInput: {
+            /** @description Handles or names. */
+            apis?: string[];
+            /** @description Of the keys' consumers; all must hold. */
+            consumerLabels?: {
+                [key: string]: string;
+            };
+            /** @description Handles. */
+            consumers?: string[];
+            /** @description An accepted version was made before this time. An emergency strikes just those versions. */
+            createdBefore?: number;
+            /** @description Tokens: an accepted version was shown to one of them. An emergency strikes just those versions. */
+            custodians?: string[];
+            environments?: string[];
+            /**
+             * @description All keys; stands alone.
+             * @constant
+             */
+            everything?: true;
+            keyLabels?: {
+                [key: string]: string;
+            };
+            keys?: string[];
+        };
         KeyWithVersions: {
             api: string;
             consumer: string;
@@ -1542,6 +2332,17 @@ export interface components {
             /** @description It was in use when it expired, and is accepted until then. */
             graceUntil: number | null;
             id: string;
+            /** @description It was announced as unused. */
+            idle: {
+                /** @description Epoch milliseconds. */
+                announcedAt: number;
+                revokeAt: number | null;
+                /** @description Epoch milliseconds. */
+                since: number;
+                suspendAt: number | null;
+                /** @description By the policy, because nobody used it; null: it is not, or a person did it. */
+                suspendedAt: number | null;
+            } | null;
             labels: {
                 [key: string]: string;
             };
@@ -1572,7 +2373,7 @@ export interface components {
              * @description The first of its events.
              * @enum {string}
              */
-            about: "rotation.planned" | "rotation.offered" | "rotation.reminder" | "rotation.deadline" | "rotation.retired" | "rotation.rolled-back" | "rotation.stuck" | "rotation.completed" | "brownout.announced" | "brownout.begun" | "brownout.ended" | "fence.applied" | "fence.lifted" | "key.expiring" | "key.expired" | "key.idle" | "key.suspended" | "key.compromised" | "key.refused-uses" | "campaign.started" | "campaign.held" | "campaign.ended" | "verifier.lost";
+            about: "rotation.planned" | "rotation.offered" | "rotation.reminder" | "rotation.deadline" | "rotation.retired" | "rotation.rolled-back" | "rotation.stuck" | "rotation.completed" | "brownout.announced" | "brownout.begun" | "brownout.ended" | "fence.applied" | "fence.lifted" | "key.expiring" | "key.expired" | "key.idle" | "key.suspended" | "key.revoked" | "key.compromised" | "key.refused-uses" | "campaign.started" | "campaign.held" | "campaign.ended" | "verifier.lost" | "verifier.back";
             acknowledgedAt: number | null;
             acknowledgedBy: string | null;
             attempts: number;
@@ -1590,7 +2391,10 @@ export interface components {
             /** @enum {string} */
             kind: "webhook" | "email" | "slack" | "telegram" | "pagerduty";
             lastAttemptAt: number | null;
+            /** @description A consumer's token sees it without what concerns the authority's network. */
             lastError: string | null;
+            /** @description Of mail: to whom; each recipient of a channel has a notice of its own. Null: not mail, or not sent yet. */
+            recipient: string | null;
             sentAt: number | null;
             /** @enum {string} */
             severity: "info" | "warning" | "urgent";
@@ -1602,7 +2406,7 @@ export interface components {
              * @description The first of its events.
              * @enum {string}
              */
-            about: "rotation.planned" | "rotation.offered" | "rotation.reminder" | "rotation.deadline" | "rotation.retired" | "rotation.rolled-back" | "rotation.stuck" | "rotation.completed" | "brownout.announced" | "brownout.begun" | "brownout.ended" | "fence.applied" | "fence.lifted" | "key.expiring" | "key.expired" | "key.idle" | "key.suspended" | "key.compromised" | "key.refused-uses" | "campaign.started" | "campaign.held" | "campaign.ended" | "verifier.lost";
+            about: "rotation.planned" | "rotation.offered" | "rotation.reminder" | "rotation.deadline" | "rotation.retired" | "rotation.rolled-back" | "rotation.stuck" | "rotation.completed" | "brownout.announced" | "brownout.begun" | "brownout.ended" | "fence.applied" | "fence.lifted" | "key.expiring" | "key.expired" | "key.idle" | "key.suspended" | "key.revoked" | "key.compromised" | "key.refused-uses" | "campaign.started" | "campaign.held" | "campaign.ended" | "verifier.lost" | "verifier.back";
             acknowledgedAt: number | null;
             acknowledgedBy: string | null;
             attempts: number;
@@ -1620,8 +2424,11 @@ export interface components {
             /** @enum {string} */
             kind: "webhook" | "email" | "slack" | "telegram" | "pagerduty";
             lastAttemptAt: number | null;
+            /** @description A consumer's token sees it without what concerns the authority's network. */
             lastError: string | null;
             needsReaction: boolean;
+            /** @description Of mail: to whom; each recipient of a channel has a notice of its own. Null: not mail, or not sent yet. */
+            recipient: string | null;
             sentAt: number | null;
             /** @enum {string} */
             severity: "info" | "warning" | "urgent";
@@ -1629,6 +2436,21 @@ export interface components {
             state: "waiting" | "sent" | "dead";
             subject: string;
             text: string;
+        };
+        Offboarded: {
+            /** @description What replaces the keys; null: there was nothing to replace. */
+            campaign: string | null;
+            keys: number;
+            /** @description Tokens that still work. */
+            left: {
+                token: string;
+                why: string;
+            }[];
+            /** @enum {string} */
+            mode: "rotate" | "kill" | "contain";
+            /** @description Tokens that are refused from now on. */
+            revoked: string[];
+            who: string;
         };
         Policy: {
             /** @description Epoch milliseconds. */
@@ -1708,7 +2530,63 @@ export interface components {
             version?: number;
         };
         PolicySpec: {
-            /** @description Names of channels. Kept, and not used yet: channels choose by themselves what they carry. */
+            /** @description A retirement that hurts is taken back by itself. Null: people are told, and decide. */
+            automaticRollback?: {
+                /**
+                 * @description Not again for the same key within this time.
+                 * @default 2592000000
+                 */
+                coolDownMs: number;
+                /** @description So many refused uses of the retired version, */
+                refusals: number;
+                /**
+                 * @description by so many sources that had used it before, bring it back.
+                 * @default 1
+                 */
+                sources: number;
+            } | null;
+            /** @description With onDeadline: brownout. Short refusals that rehearse the retirement. */
+            brownout?: {
+                /**
+                 * @description What comes after the last.
+                 * @default hold
+                 * @enum {string}
+                 */
+                after: "hold" | "retire";
+                /**
+                 * @description The first begins no sooner than this after it was announced.
+                 * @default 86400000
+                 */
+                announceMs: number;
+                /**
+                 * @description They begin at this time of day, by the wall clock of the zone, on one free day after the other.
+                 * @default 12:00
+                 */
+                at: string;
+                /**
+                 * @description More refusals than this, of sources that have not used the successor, end the plan. Null: none do.
+                 * @default 100
+                 */
+                errorBudget: number | null;
+                /**
+                 * @description One brownout for each.
+                 * @default [
+                 *       60000,
+                 *       60000,
+                 *       60000,
+                 *       300000
+                 *     ]
+                 */
+                lengthsMs: number[];
+                /**
+                 * @default UTC
+                 * @example America/New_York
+                 * @example Europe/Berlin
+                 * @example UTC
+                 */
+                zone: string;
+            };
+            /** @description Names of channels by which notices about its keys go out, beside those that choose these events themselves. */
             channels?: string[];
             /**
              * @description Who may take the successor: the consumer's token, or also the old version itself.
@@ -1725,10 +2603,43 @@ export interface components {
                 /** @description A key that is still in use works on for this long. */
                 graceMs?: number;
             };
+            /** @description What the old version may still do while its successor waits. */
+            fence?: {
+                /**
+                 * @description So long after it the fence goes up.
+                 * @default 0
+                 */
+                afterMs: number;
+                /**
+                 * @description The offer, or the successor's first use.
+                 * @default offered
+                 * @enum {string}
+                 */
+                from: "offered" | "used";
+                /**
+                 * @description Only those that it was accepted from before the rotation.
+                 * @constant
+                 */
+                networks?: "seen";
+                /** @description Of these grants those that the version has. */
+                scopes?: string[];
+                /** @description Not the scopes that match one of these; * stands for any text: *:withdraw. */
+                without?: string[];
+            } | null;
             /** @description And for its own usual gap times this. */
             gapMargin?: number;
+            idle?: {
+                /** @description And announced again so long before it is suspended. */
+                announceMs?: number[];
+                /** @description So long after the suspension, or the last try since, it is revoked. Null: it stays suspended. */
+                revokeAfterMs?: number | null;
+                /** @description So long after the first announcement it is suspended. Null: it is only announced. */
+                suspendAfterMs?: number | null;
+                /** @description A key that is not used for so long is announced as idle. Null: none is. */
+                unusedMs?: number | null;
+            };
             /** @enum {string} */
-            onDeadline?: "hold" | "retire";
+            onDeadline?: "hold" | "retire" | "brownout";
             /** @description The deadline may be moved up to this long after the offer. */
             overlapMaxMs?: number;
             /** @description Both versions are accepted at least this long. */
@@ -1800,7 +2711,63 @@ export interface components {
             youngQuietMs?: number;
         };
         PolicySpecInput: {
-            /** @description Names of channels. Kept, and not used yet: channels choose by themselves what they carry. */
+            /** @description A retirement that hurts is taken back by itself. Null: people are told, and decide. */
+            automaticRollback?: {
+                /**
+                 * @description Not again for the same key within this time.
+                 * @default 2592000000
+                 */
+                coolDownMs: number;
+                /** @description So many refused uses of the retired version, */
+                refusals: number;
+                /**
+                 * @description by so many sources that had used it before, bring it back.
+                 * @default 1
+                 */
+                sources: number;
+            } | null;
+            /** @description With onDeadline: brownout. Short refusals that rehearse the retirement. */
+            brownout?: {
+                /**
+                 * @description What comes after the last.
+                 * @default hold
+                 * @enum {string}
+                 */
+                after: "hold" | "retire";
+                /**
+                 * @description The first begins no sooner than this after it was announced.
+                 * @default 86400000
+                 */
+                announceMs: number;
+                /**
+                 * @description They begin at this time of day, by the wall clock of the zone, on one free day after the other.
+                 * @default 12:00
+                 */
+                at: string;
+                /**
+                 * @description More refusals than this, of sources that have not used the successor, end the plan. Null: none do.
+                 * @default 100
+                 */
+                errorBudget: number | null;
+                /**
+                 * @description One brownout for each.
+                 * @default [
+                 *       60000,
+                 *       60000,
+                 *       60000,
+                 *       300000
+                 *     ]
+                 */
+                lengthsMs: number[];
+                /**
+                 * @default UTC
+                 * @example America/New_York
+                 * @example Europe/Berlin
+                 * @example UTC
+                 */
+                zone: string;
+            };
+            /** @description Names of channels by which notices about its keys go out, beside those that choose these events themselves. */
             channels?: string[];
             /**
              * @description Who may take the successor: the consumer's token, or also the old version itself.
@@ -1817,10 +2784,43 @@ export interface components {
                 /** @description A key that is still in use works on for this long. */
                 graceMs?: number;
             };
+            /** @description What the old version may still do while its successor waits. */
+            fence?: {
+                /**
+                 * @description So long after it the fence goes up.
+                 * @default 0
+                 */
+                afterMs: number;
+                /**
+                 * @description The offer, or the successor's first use.
+                 * @default offered
+                 * @enum {string}
+                 */
+                from: "offered" | "used";
+                /**
+                 * @description Only those that it was accepted from before the rotation.
+                 * @constant
+                 */
+                networks?: "seen";
+                /** @description Of these grants those that the version has. */
+                scopes?: string[];
+                /** @description Not the scopes that match one of these; * stands for any text: *:withdraw. */
+                without?: string[];
+            } | null;
             /** @description And for its own usual gap times this. */
             gapMargin?: number;
+            idle?: {
+                /** @description And announced again so long before it is suspended. */
+                announceMs?: number[];
+                /** @description So long after the suspension, or the last try since, it is revoked. Null: it stays suspended. */
+                revokeAfterMs?: number | null;
+                /** @description So long after the first announcement it is suspended. Null: it is only announced. */
+                suspendAfterMs?: number | null;
+                /** @description A key that is not used for so long is announced as idle. Null: none is. */
+                unusedMs?: number | null;
+            };
             /** @enum {string} */
-            onDeadline?: "hold" | "retire";
+            onDeadline?: "hold" | "retire" | "brownout";
             /** @description The deadline may be moved up to this long after the offer. */
             overlapMaxMs?: number;
             /** @description Both versions are accepted at least this long. */
@@ -1925,6 +2925,35 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        ReachedSecret: {
+            api: string;
+            /** @description Epoch milliseconds. */
+            at: number;
+            consumer: string;
+            environment: string;
+            key: string;
+            name: string;
+            /** @description The rotation that its key is in. */
+            rotation: string | null;
+            /** @enum {string} */
+            state: "works" | "dormant" | "replacing" | "done";
+            /** @description It was shown to this token, which was made with theirs; null: to them. */
+            through: string | null;
+            version: number;
+            ways: ("created" | "claimed" | "handed-in" | "held")[];
+        };
+        ReachedToken: {
+            consumer: string | null;
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            id: string;
+            /** @description It is not theirs, but was made with this token of theirs, and shown to them. */
+            madeWith: string | null;
+            name: string;
+            owner: string | null;
+            role: string;
+            works: boolean;
+        };
         Reconciliation: {
             /** @description The feed's head in the backup; what has a higher number is compared. */
             after: number | null;
@@ -2005,6 +3034,33 @@ export interface components {
         };
         Rotation: {
             api: string;
+            /** @description Short refusals of the old version, past and to come. */
+            brownouts: {
+                /** @description Of the policy's plan. */
+                announcedAt: number | null;
+                slots: {
+                    begunAt: number | null;
+                    /** @description `policy`, or who wanted it at once. */
+                    by: string;
+                    /** @description With begunAt null: it was missed. */
+                    endedAt: number | null;
+                    /** @description Epoch milliseconds. */
+                    from: number;
+                    /** @description Epoch milliseconds. */
+                    until: number;
+                }[];
+                stopped: {
+                    /** @description Epoch milliseconds. */
+                    at: number;
+                    by: string;
+                    reason: string;
+                } | null;
+            } | null;
+            /** @description That it is part of. */
+            campaign: {
+                id: string;
+                wave: number;
+            } | null;
             claimedAt: number | null;
             claimEndedAt: number | null;
             confirmedAt: number | null;
@@ -2013,6 +3069,21 @@ export interface components {
             endedAt: number | null;
             /** @description By the consumer itself, in sum. */
             extendedMs: number;
+            /** @description The old version was limited by the policy's rule. */
+            fenced: {
+                /** @description Epoch milliseconds. */
+                at: number;
+                fence: {
+                    networks?: string[];
+                    scopes?: string[];
+                };
+                lifted: {
+                    /** @description Epoch milliseconds. */
+                    at: number;
+                    by: string;
+                    reason: string;
+                } | null;
+            } | null;
             forced: {
                 /** @description Epoch milliseconds. */
                 at: number;
@@ -2061,6 +3132,62 @@ export interface components {
             usedAt: number | null;
         };
         RotationPolicy: {
+            /** @description A retirement that hurts is taken back by itself. Null: people are told, and decide. */
+            automaticRollback: {
+                /**
+                 * @description Not again for the same key within this time.
+                 * @default 2592000000
+                 */
+                coolDownMs: number;
+                /** @description So many refused uses of the retired version, */
+                refusals: number;
+                /**
+                 * @description by so many sources that had used it before, bring it back.
+                 * @default 1
+                 */
+                sources: number;
+            } | null;
+            /** @description With onDeadline: brownout. Short refusals that rehearse the retirement. */
+            brownout: {
+                /**
+                 * @description What comes after the last.
+                 * @default hold
+                 * @enum {string}
+                 */
+                after: "hold" | "retire";
+                /**
+                 * @description The first begins no sooner than this after it was announced.
+                 * @default 86400000
+                 */
+                announceMs: number;
+                /**
+                 * @description They begin at this time of day, by the wall clock of the zone, on one free day after the other.
+                 * @default 12:00
+                 */
+                at: string;
+                /**
+                 * @description More refusals than this, of sources that have not used the successor, end the plan. Null: none do.
+                 * @default 100
+                 */
+                errorBudget: number | null;
+                /**
+                 * @description One brownout for each.
+                 * @default [
+                 *       60000,
+                 *       60000,
+                 *       60000,
+                 *       300000
+                 *     ]
+                 */
+                lengthsMs: number[];
+                /**
+                 * @default UTC
+                 * @example America/New_York
+                 * @example Europe/Berlin
+                 * @example UTC
+                 */
+                zone: string;
+            };
             /**
              * @description Who may take the successor: the consumer's token, or also the old version itself.
              * @enum {string}
@@ -2070,10 +3197,33 @@ export interface components {
             claimMs: number;
             /** @description How much later the consumer itself may move the deadline, in sum. */
             consumerMayExtendMs: number;
+            /** @description What the old version may still do while its successor waits. */
+            fence: {
+                /**
+                 * @description So long after it the fence goes up.
+                 * @default 0
+                 */
+                afterMs: number;
+                /**
+                 * @description The offer, or the successor's first use.
+                 * @default offered
+                 * @enum {string}
+                 */
+                from: "offered" | "used";
+                /**
+                 * @description Only those that it was accepted from before the rotation.
+                 * @constant
+                 */
+                networks?: "seen";
+                /** @description Of these grants those that the version has. */
+                scopes?: string[];
+                /** @description Not the scopes that match one of these; * stands for any text: *:withdraw. */
+                without?: string[];
+            } | null;
             /** @description And for its own usual gap times this. */
             gapMargin: number;
             /** @enum {string} */
-            onDeadline: "hold" | "retire";
+            onDeadline: "hold" | "retire" | "brownout";
             /** @description The deadline may be moved up to this long after the offer. */
             overlapMaxMs: number;
             /** @description Both versions are accepted at least this long. */
@@ -2090,6 +3240,62 @@ export interface components {
             youngQuietMs: number;
         };
         RotationPolicyPatch: {
+            /** @description A retirement that hurts is taken back by itself. Null: people are told, and decide. */
+            automaticRollback?: {
+                /**
+                 * @description Not again for the same key within this time.
+                 * @default 2592000000
+                 */
+                coolDownMs: number;
+                /** @description So many refused uses of the retired version, */
+                refusals: number;
+                /**
+                 * @description by so many sources that had used it before, bring it back.
+                 * @default 1
+                 */
+                sources: number;
+            } | null;
+            /** @description With onDeadline: brownout. Short refusals that rehearse the retirement. */
+            brownout?: {
+                /**
+                 * @description What comes after the last.
+                 * @default hold
+                 * @enum {string}
+                 */
+                after: "hold" | "retire";
+                /**
+                 * @description The first begins no sooner than this after it was announced.
+                 * @default 86400000
+                 */
+                announceMs: number;
+                /**
+                 * @description They begin at this time of day, by the wall clock of the zone, on one free day after the other.
+                 * @default 12:00
+                 */
+                at: string;
+                /**
+                 * @description More refusals than this, of sources that have not used the successor, end the plan. Null: none do.
+                 * @default 100
+                 */
+                errorBudget: number | null;
+                /**
+                 * @description One brownout for each.
+                 * @default [
+                 *       60000,
+                 *       60000,
+                 *       60000,
+                 *       300000
+                 *     ]
+                 */
+                lengthsMs: number[];
+                /**
+                 * @default UTC
+                 * @example America/New_York
+                 * @example Europe/Berlin
+                 * @example UTC
+                 */
+                zone: string;
+            };
             /**
              * @description Who may take the successor: the consumer's token, or also the old version itself.
              * @enum {string}
@@ -2099,10 +3305,33 @@ export interface components {
             claimMs?: number;
             /** @description How much later the consumer itself may move the deadline, in sum. */
             consumerMayExtendMs?: number;
+            /** @description What the old version may still do while its successor waits. */
+            fence?: {
+                /**
+                 * @description So long after it the fence goes up.
+                 * @default 0
+                 */
+                afterMs: number;
+                /**
+                 * @description The offer, or the successor's first use.
+                 * @default offered
+                 * @enum {string}
+                 */
+                from: "offered" | "used";
+                /**
+                 * @description Only those that it was accepted from before the rotation.
+                 * @constant
+                 */
+                networks?: "seen";
+                /** @description Of these grants those that the version has. */
+                scopes?: string[];
+                /** @description Not the scopes that match one of these; * stands for any text: *:withdraw. */
+                without?: string[];
+            } | null;
             /** @description And for its own usual gap times this. */
             gapMargin?: number;
             /** @enum {string} */
-            onDeadline?: "hold" | "retire";
+            onDeadline?: "hold" | "retire" | "brownout";
             /** @description The deadline may be moved up to this long after the offer. */
             overlapMaxMs?: number;
             /** @description Both versions are accepted at least this long. */
@@ -2119,6 +3348,62 @@ export interface components {
             youngQuietMs?: number;
         };
         RotationPolicyPatchInput: {
+            /** @description A retirement that hurts is taken back by itself. Null: people are told, and decide. */
+            automaticRollback?: {
+                /**
+                 * @description Not again for the same key within this time.
+                 * @default 2592000000
+                 */
+                coolDownMs: number;
+                /** @description So many refused uses of the retired version, */
+                refusals: number;
+                /**
+                 * @description by so many sources that had used it before, bring it back.
+                 * @default 1
+                 */
+                sources: number;
+            } | null;
+            /** @description With onDeadline: brownout. Short refusals that rehearse the retirement. */
+            brownout?: {
+                /**
+                 * @description What comes after the last.
+                 * @default hold
+                 * @enum {string}
+                 */
+                after: "hold" | "retire";
+                /**
+                 * @description The first begins no sooner than this after it was announced.
+                 * @default 86400000
+                 */
+                announceMs: number;
+                /**
+                 * @description They begin at this time of day, by the wall clock of the zone, on one free day after the other.
+                 * @default 12:00
+                 */
+                at: string;
+                /**
+                 * @description More refusals than this, of sources that have not used the successor, end the plan. Null: none do.
+                 * @default 100
+                 */
+                errorBudget: number | null;
+                /**
+                 * @description One brownout for each.
+                 * @default [
+                 *       60000,
+                 *       60000,
+                 *       60000,
+                 *       300000
+                 *     ]
+                 */
+                lengthsMs: number[];
+                /**
+                 * @default UTC
+                 * @example America/New_York
+                 * @example Europe/Berlin
+                 * @example UTC
+                 */
+                zone: string;
+            };
             /**
              * @description Who may take the successor: the consumer's token, or also the old version itself.
              * @enum {string}
@@ -2128,10 +3413,33 @@ export interface components {
             claimMs?: number;
             /** @description How much later the consumer itself may move the deadline, in sum. */
             consumerMayExtendMs?: number;
+            /** @description What the old version may still do while its successor waits. */
+            fence?: {
+                /**
+                 * @description So long after it the fence goes up.
+                 * @default 0
+                 */
+                afterMs: number;
+                /**
+                 * @description The offer, or the successor's first use.
+                 * @default offered
+                 * @enum {string}
+                 */
+                from: "offered" | "used";
+                /**
+                 * @description Only those that it was accepted from before the rotation.
+                 * @constant
+                 */
+                networks?: "seen";
+                /** @description Of these grants those that the version has. */
+                scopes?: string[];
+                /** @description Not the scopes that match one of these; * stands for any text: *:withdraw. */
+                without?: string[];
+            } | null;
             /** @description And for its own usual gap times this. */
             gapMargin?: number;
             /** @enum {string} */
-            onDeadline?: "hold" | "retire";
+            onDeadline?: "hold" | "retire" | "brownout";
             /** @description The deadline may be moved up to this long after the offer. */
             overlapMaxMs?: number;
             /** @description Both versions are accepted at least this long. */
@@ -2172,6 +3480,7 @@ export interface components {
             expiresAt: number | null;
             id: string;
             name: string;
+            owner: string | null;
             revokedAt: number | null;
             /** @enum {string} */
             role: "admin" | "operator" | "auditor" | "verifier" | "consumer";
@@ -2208,7 +3517,16 @@ export interface components {
             key?: string;
             /** @description Epoch milliseconds. */
             retiredAt?: number;
+            /** @description With `brownout`: it ends in so long. */
+            retryAfterMs?: number;
             rotation?: {
+                /** @description The one that runs, or is next. */
+                brownout?: {
+                    /** @description Epoch milliseconds. */
+                    from: number;
+                    /** @description Epoch milliseconds. */
+                    until: number;
+                };
                 /** @description Epoch milliseconds. */
                 endsAt?: number;
                 from: number;
@@ -2237,6 +3555,8 @@ export interface components {
         };
         Version: {
             activatedAt: number | null;
+            /** @description It is refused until then, in a brownout. */
+            brownoutUntil: number | null;
             compromised: boolean;
             /** @description Epoch milliseconds. */
             createdAt: number;
@@ -3326,6 +4646,613 @@ export interface operations {
             };
         };
     };
+    listCampaigns: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                limit?: number;
+                state?: "selecting" | "running" | "paused" | "held" | "ended";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Campaign"][];
+                        next: string | null;
+                    };
+                };
+            };
+        };
+    };
+    startCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @default rotate
+                     * @enum {string}
+                     */
+                    action?: "rotate" | "kill" | "contain";
+                    /**
+                     * @description Change nothing; count what would be selected.
+                     * @default false
+                     */
+                    dryRun?: boolean;
+                    /** @description Refused if more keys are selected than this: the number that a dry run has shown. */
+                    expect?: {
+                        keys: number;
+                    };
+                    /** @description With contain. */
+                    fence?: {
+                        networks?: string[];
+                        scopes?: string[];
+                    };
+                    /** @description Of each wave that says nothing else. */
+                    gate?: {
+                        /** @description Claimed, used or confirmed by the consumer. Default 0. */
+                        claimed?: number;
+                        /** @description Share of its rotations whose successor is offered. Default 1. */
+                        offered?: number;
+                        /** @description Whose old version has retired. Default 0. */
+                        retired?: number;
+                        /** @description And then so long. Default 0. */
+                        soakMs?: number;
+                        /** @description Held if it has not come to this so long after its last start. Default null: it waits. */
+                        waitMs?: number | null;
+                    };
+                    limits?: {
+                        /** @description Keys that failed or were taken back; more hold the campaign. Default 10. */
+                        failedMax?: number;
+                        /** @description Refused uses of retired versions by sources that had used them. Default 0. */
+                        refusedMax?: number;
+                    };
+                    name: string;
+                    /**
+                     * @description Keys started in a second at most.
+                     * @default null
+                     */
+                    pace?: number | null;
+                    /** @description For the audit log: why. */
+                    reason: string;
+                    select: components["schemas"]["KeySelectionInput"];
+                    /**
+                     * @description What no wave takes comes in a last one.
+                     * @default []
+                     */
+                    waves?: ({
+                        gate?: {
+                            /** @description Claimed, used or confirmed by the consumer. Default 0. */
+                            claimed?: number;
+                            /** @description Share of its rotations whose successor is offered. Default 1. */
+                            offered?: number;
+                            /** @description Whose old version has retired. Default 0. */
+                            retired?: number;
+                            /** @description And then so long. Default 0. */
+                            soakMs?: number;
+                            /** @description Held if it has not come to this so long after its last start. Default null: it waits. */
+                            waitMs?: number | null;
+                        };
+                        /** @description Canaries. */
+                        keys: string[];
+                    } | {
+                        gate?: {
+                            /** @description Claimed, used or confirmed by the consumer. Default 0. */
+                            claimed?: number;
+                            /** @description Share of its rotations whose successor is offered. Default 1. */
+                            offered?: number;
+                            /** @description Whose old version has retired. Default 0. */
+                            retired?: number;
+                            /** @description And then so long. Default 0. */
+                            soakMs?: number;
+                            /** @description Held if it has not come to this so long after its last start. Default null: it waits. */
+                            waitMs?: number | null;
+                        };
+                        /** @description Of all selected keys, cumulative. */
+                        percent: number;
+                    } | {
+                        environment: string;
+                        gate?: {
+                            /** @description Claimed, used or confirmed by the consumer. Default 0. */
+                            claimed?: number;
+                            /** @description Share of its rotations whose successor is offered. Default 1. */
+                            offered?: number;
+                            /** @description Whose old version has retired. Default 0. */
+                            retired?: number;
+                            /** @description And then so long. Default 0. */
+                            soakMs?: number;
+                            /** @description Held if it has not come to this so long after its last start. Default null: it waits. */
+                            waitMs?: number | null;
+                        };
+                    } | {
+                        consumerLabel: {
+                            name: string;
+                            value: string;
+                        };
+                        gate?: {
+                            /** @description Claimed, used or confirmed by the consumer. Default 0. */
+                            claimed?: number;
+                            /** @description Share of its rotations whose successor is offered. Default 1. */
+                            offered?: number;
+                            /** @description Whose old version has retired. Default 0. */
+                            retired?: number;
+                            /** @description And then so long. Default 0. */
+                            soakMs?: number;
+                            /** @description Held if it has not come to this so long after its last start. Default null: it waits. */
+                            waitMs?: number | null;
+                        };
+                    } | {
+                        gate?: {
+                            /** @description Claimed, used or confirmed by the consumer. Default 0. */
+                            claimed?: number;
+                            /** @description Share of its rotations whose successor is offered. Default 1. */
+                            offered?: number;
+                            /** @description Whose old version has retired. Default 0. */
+                            retired?: number;
+                            /** @description And then so long. Default 0. */
+                            soakMs?: number;
+                            /** @description Held if it has not come to this so long after its last start. Default null: it waits. */
+                            waitMs?: number | null;
+                        };
+                        /** @enum {boolean} */
+                        rest: true;
+                    })[];
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CampaignPreview"];
+                };
+            };
+            /** @description Default Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+        };
+    };
+    getCampaign: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                campaign: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CampaignStanding"];
+                };
+            };
+        };
+    };
+    abortCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                campaign: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description For the audit log: why. */
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+        };
+    };
+    continueCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                campaign: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description For the audit log: why. */
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+        };
+    };
+    listCampaignItems: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                limit?: number;
+                state?: "waiting" | "started" | "skipped" | "failed" | "rolled-back";
+                wave?: number;
+            };
+            header?: never;
+            path: {
+                campaign: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["CampaignItem"][];
+                        next: string | null;
+                    };
+                };
+            };
+        };
+    };
+    pauseCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                campaign: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description For the audit log: why. */
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+        };
+    };
+    reportCampaign: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                campaign: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CampaignReport"];
+                };
+            };
+        };
+    };
+    resumeCampaign: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                campaign: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never> | null;
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+        };
+    };
+    rollBackWave: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                campaign: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description For the audit log: why. */
+                    reason: string;
+                    /** @description Otherwise the one under way. */
+                    wave?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
+                };
+            };
+        };
+    };
     getChangeover: {
         parameters: {
             query?: never;
@@ -3450,7 +5377,7 @@ export interface operations {
                         channel: string;
                     } | null;
                     /**
-                     * @description Names of events, `*` standing for any part: `rotation.*`.
+                     * @description Names of events, `*` standing for any part: `rotation.*`. None: only what policies and other channels send here.
                      * @default [
                      *       "*"
                      *     ]
@@ -3549,7 +5476,9 @@ export interface operations {
     };
     removeChannel: {
         parameters: {
-            query?: never;
+            query?: {
+                force?: "true" | "false";
+            };
             header?: {
                 /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
                 "Idempotency-Key"?: string;
@@ -3585,7 +5514,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Channel"];
+                    "application/json": components["schemas"]["ChangedChannel"];
                 };
             };
         };
@@ -3613,8 +5542,13 @@ export interface operations {
                         afterMs: number;
                         channel: string;
                     } | null;
-                    /** @description Names of events, `*` standing for any part: `rotation.*`. */
+                    /** @description Names of events, `*` standing for any part: `rotation.*`. None: only what policies and other channels send here. */
                     events?: string[];
+                    /**
+                     * @description Disable or rename it though channels escalate to it, or policies name it.
+                     * @default false
+                     */
+                    force?: boolean;
                     name?: string;
                     /** @description Only urgent notices come in these hours; the others come together at their end. */
                     quiet?: {
@@ -3657,7 +5591,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Channel"];
+                    "application/json": components["schemas"]["ChangedChannel"];
                 };
             };
         };
@@ -3996,6 +5930,197 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Consumer"];
+                };
+            };
+        };
+    };
+    getCustodian: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                /** @description Only what was shown to their own tokens. */
+                direct?: "true" | "false";
+                limit?: number;
+                state?: "works" | "dormant" | "replacing" | "done";
+            };
+            header?: never;
+            path: {
+                /** @description A token's handle, an owner, a consumer's name or handle, or a label name=value; owner:… says which is meant. */
+                who: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustodianReach"];
+                };
+            };
+        };
+    };
+    offboard: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description A token's handle, an owner, a consumer's name or handle, or a label name=value; owner:… says which is meant. */
+                who: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Only what was shown to their own tokens.
+                     * @default false
+                     */
+                    direct?: boolean;
+                    /**
+                     * @default rotate
+                     * @enum {string}
+                     */
+                    mode?: "rotate" | "kill" | "contain";
+                    /** @description For the audit log: why. */
+                    reason: string;
+                    /**
+                     * @description Revoke also the tokens that they have made for others.
+                     * @default false
+                     */
+                    revokeMade?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Offboarded"];
+                };
+            };
+        };
+    };
+    startEmergency: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Change nothing; count what would be selected.
+                     * @default false
+                     */
+                    dryRun?: boolean;
+                    /** @description Refused if more keys are selected than this: the number that a dry run has shown. */
+                    expect?: {
+                        keys: number;
+                    };
+                    fence?: {
+                        networks?: string[];
+                        scopes?: string[];
+                    };
+                    /**
+                     * @description kill: refused now, everywhere. contain: fenced to where it was always seen, while the consumer changes over.
+                     * @enum {string}
+                     */
+                    mode: "kill" | "contain";
+                    name?: string;
+                    /** @description For the audit log: why. */
+                    reason: string;
+                    select: components["schemas"]["KeySelectionInput"];
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CampaignPreview"];
+                };
+            };
+            /** @description Default Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Campaign"];
                 };
             };
         };
@@ -5016,7 +7141,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PolicyAttachment"];
+                    "application/json": components["schemas"]["AttachedPolicy"];
                 };
             };
         };
@@ -5162,6 +7287,108 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotation"];
+                };
+            };
+        };
+    };
+    brownOut: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                rotation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description So long the old version is refused, from now on. */
+                    forMs: number;
+                    /** @description For the audit log: why. */
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotation"];
+                };
+            };
+        };
+    };
+    endBrownout: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                rotation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description For the audit log: why. */
+                    reason: string;
+                };
+            };
+        };
         responses: {
             /** @description Refused; `code` says why. */
             "4XX": {
@@ -5478,6 +7705,56 @@ export interface operations {
             };
         };
     };
+    liftFence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                rotation: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description For the audit log: why. */
+                    reason: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rotation"];
+                };
+            };
+        };
+    };
     pauseRotation: {
         parameters: {
             query?: never;
@@ -5682,6 +7959,8 @@ export interface operations {
                 /** @description `next` of the page before. */
                 cursor?: string;
                 limit?: number;
+                /** @description In any case of letters. */
+                owner?: string;
                 revoked?: "true" | "false";
                 role?: "admin" | "operator" | "auditor" | "verifier" | "consumer";
             };
@@ -5748,6 +8027,11 @@ export interface operations {
                     /** @default null */
                     expiresAt?: number | null;
                     name: string;
+                    /**
+                     * @description Whose it is: a person's mail address, a team. `keyover offboard` finds it by this.
+                     * @default null
+                     */
+                    owner?: string | null;
                     /** @enum {string} */
                     role: "admin" | "operator" | "auditor" | "verifier" | "consumer";
                 };
@@ -5779,6 +8063,55 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CreatedToken"];
+                };
+            };
+        };
+    };
+    updateToken: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    owner: string | null;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Token"];
                 };
             };
         };

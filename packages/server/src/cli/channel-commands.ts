@@ -7,10 +7,10 @@ import { confirmOrStop } from "./confirm.ts";
 import { everything } from "./connection.ts";
 import { consumerHandle } from "./consumer-commands.ts";
 import { RefusedError, UsageError } from "./exit-codes.ts";
-import type { Io } from "./io.ts";
+import { type Io, remark } from "./io.ts";
 import { duration, type ListOptions, listOptions, present, refuseEmpty, several } from "./options.ts";
 import { readPrivateFile } from "./private-file.ts";
-import { type Column, fields, formatDuration, moment } from "./render.ts";
+import { type Column, clean, fields, formatDuration, moment } from "./render.ts";
 import { keepSecret } from "./secret-file.ts";
 import { shownOnce } from "./shown-once.ts";
 
@@ -67,16 +67,29 @@ export function channelCommands(program: Command, io: Io): void {
     .command("remove")
     .argument("<channel>", NAMED)
     .description("remove a channel; what still waits for it becomes dead")
+    .option("--force", "though channels escalate to it, or policies name it")
     .option("--yes", "do not ask");
-  calls<{ yes?: boolean }, [string]>(remove, io, ["keyover channel remove old-hook"], async (call, named) => {
-    const channel = await channelHandle(call, named);
-    await confirmOrStop(io, call.options.yes, `Nobody will be told through ${named} any more.`);
-    const answer = await call.api.request("delete", "/v1/channels/{channel}", { params: { channel } });
-    show(call, answer, (removed) => `Removed ${removed.name} (${removed.id}).`);
-  });
+  calls<{ yes?: boolean; force?: boolean }, [string]>(
+    remove,
+    io,
+    ["keyover channel remove old-hook"],
+    async (call, named) => {
+      const { yes, force } = call.options;
+      const channel = await channelHandle(call, named);
+      await confirmOrStop(io, yes, `Nobody will be told through ${named} any more.`);
+      const query = { force: force ? ("true" as const) : ("false" as const) };
+      const answer = await call.api.request("delete", "/v1/channels/{channel}", { params: { channel }, query });
+      warn(io, answer);
+      show(call, answer, (removed) => `Removed ${removed.name} (${removed.id}).`);
+    },
+  );
 }
 
 const NAMED = "name or handle";
+
+function warn(io: Io, { warnings }: { warnings: string[] }): void {
+  for (const warning of warnings) remark(io, `warning: ${clean(warning)}, which reaches nobody from now on.`);
+}
 
 function addCommand(group: Command, io: Io): void {
   const add = settingOptions(
@@ -113,7 +126,8 @@ function addCommand(group: Command, io: Io): void {
       };
       const make = () => call.api.request("post", "/v1/channels", { body });
       const answer = await (target.kind === "webhook" ? keepSecret(io, secretFile, make) : make());
-      show(call, answer, (created) => shownOnce(io, channelText(created, call.now), created.secret));
+      const text = await channelText(call, answer);
+      show(call, answer, ({ secret }) => shownOnce(io, text, secret));
     },
   );
 }
@@ -139,9 +153,9 @@ function listCommands(group: Command, io: Io): void {
     ["keyover channel show ops-hook"],
     async (call, named) => {
       const channel = await channelHandle(call, named);
-      show(call, await call.api.request("get", "/v1/channels/{channel}", { params: { channel } }), (answer) =>
-        channelText(answer, call.now),
-      );
+      const answer = await call.api.request("get", "/v1/channels/{channel}", { params: { channel } });
+      const text = await channelText(call, answer);
+      show(call, answer, () => text);
     },
   );
 }
@@ -154,14 +168,15 @@ function updateCommand(group: Command, io: Io): void {
     .option("--no-quiet", "no quiet hours")
     .option("--no-escalate", "to no other channel")
     .option("--enable", "use it again")
-    .option("--disable", "send nothing over it");
+    .option("--disable", "send nothing over it")
+    .option("--force", "disable or rename it though channels escalate to it, or policies name it");
   calls<Omit<SettingOptions, "quiet" | "escalate"> & TargetOptions & UpdateOptions, [string]>(
     update,
     io,
     ["keyover channel update ops-hook --severity warning", "keyover channel update ops-hook --enable"],
     async (call, named) => {
       const { quiet, escalate, ...rest } = call.options;
-      const { name, enable, disable } = rest;
+      const { name, enable, disable, force } = rest;
       if (enable && disable) throw new UsageError("--enable and --disable exclude each other");
       const set = {
         ...(typeof quiet === "string" ? { quiet } : {}),
@@ -175,10 +190,12 @@ function updateCommand(group: Command, io: Io): void {
         ...(escalate === false ? { escalate: null } : {}),
       };
       refuseEmpty(body);
-      const channel = await channelHandle(call, named);
-      show(call, await call.api.request("patch", "/v1/channels/{channel}", { params: { channel }, body }), (answer) =>
-        channelText(answer, call.now),
-      );
+      const params = { channel: await channelHandle(call, named) };
+      const forced = { ...body, force: force === true };
+      const answer = await call.api.request("patch", "/v1/channels/{channel}", { params, body: forced });
+      warn(io, answer);
+      const text = await channelText(call, answer);
+      show(call, answer, () => text);
     },
   );
 }
@@ -189,6 +206,7 @@ interface UpdateOptions {
   escalate?: string | false;
   enable?: boolean;
   disable?: boolean;
+  force?: boolean;
 }
 
 function secretCommand(group: Command, io: Io): void {
@@ -213,20 +231,26 @@ function secretCommand(group: Command, io: Io): void {
         if (keepOld !== undefined) throw new UsageError("--end-old and --keep-old exclude each other");
         const path = "/v1/channels/{channel}/end-old-secret";
         const answer = await call.api.request("post", path, { params: { channel }, body: {} });
-        return show(call, answer, (changed) => channelText(changed, call.now));
+        const text = await channelText(call, answer);
+        return show(call, answer, () => text);
       }
       const body = present({ keepOldMs: keepOld });
       const make = () =>
         call.api.request("post", "/v1/channels/{channel}/rotate-secret", { params: { channel }, body });
       const answer = await keepSecret(io, secretFile, make);
-      show(call, answer, (rotated) => shownOnce(io, channelText(rotated, call.now), rotated.secret));
+      const text = await channelText(call, answer);
+      show(call, answer, ({ secret }) => shownOnce(io, text, secret));
     },
   );
 }
 
 function settingOptions(command: Command): Command {
   return command
-    .option("--event <pattern>", "which events, such as 'rotation.*'; several times (otherwise all)", several)
+    .option(
+      "--event <pattern>",
+      "which events, such as 'rotation.*'; several times (otherwise all); none: only what policies and other channels send it",
+      several,
+    )
     .addOption(new Option("--severity <severity>", "nothing below this").choices(severities))
     .option("--quiet <hours>", "only urgent notices in these hours: 22:00-07:00@Europe/Berlin")
     .option("--digest <duration>", "notices of so long become one message; 0: each is one", duration)
@@ -269,7 +293,7 @@ async function settingsOf(call: Call<SettingOptions>) {
   const { event, severity, quiet, digest, escalate, escalateAfter } = call.options;
   if (escalateAfter !== undefined && escalate === undefined) throw new UsageError("--escalate-after needs --escalate");
   return present({
-    events: event,
+    events: event?.length === 1 && event[0] === "none" ? [] : event,
     severity,
     quiet: quiet === undefined ? undefined : quietOf(quiet),
     digestMs: digest,
@@ -299,6 +323,12 @@ export async function channelHandle(call: Call<object>, named: string): Promise<
   return found.id;
 }
 
+/** By handle. */
+export async function channelNames(call: Call<object>): Promise<Map<string, string>> {
+  const { items } = await everything((query) => call.api.request("get", "/v1/channels", { query }), undefined);
+  return new Map(items.map(({ id, name }) => [id, name]));
+}
+
 const targetText = ({ url, to, chat }: ChannelRow) => url ?? to?.join(", ") ?? chat;
 
 const channelColumns: Column<ChannelRow>[] = [
@@ -307,13 +337,15 @@ const channelColumns: Column<ChannelRow>[] = [
   { title: "KIND", of: (channel) => channel.kind },
   { title: "TO", of: targetText, flexible: true },
   { title: "CONSUMER", of: (channel) => channel.consumer },
-  { title: "EVENTS", of: (channel) => channel.events.join(" "), flexible: true },
+  { title: "EVENTS", of: (channel) => channel.events.join(" ") || "none", flexible: true },
   { title: "FROM", of: (channel) => channel.severity },
   { title: "STATE", of: (channel) => (channel.disabledAt === null ? "on" : "disabled") },
 ];
 
-function channelText(channel: ChannelRow, now: number): string {
+async function channelText(call: Call<object>, channel: ChannelRow): Promise<string> {
+  const { now } = call;
   const { quiet, escalate, signing } = channel;
+  const next = escalate === null ? undefined : ((await channelNames(call)).get(escalate.channel) ?? escalate.channel);
   const secrets = signing.map(
     ({ version, retireAt }) => `${version}${retireAt === null ? "" : ` (until ${moment(retireAt, now)})`}`,
   );
@@ -323,11 +355,14 @@ function channelText(channel: ChannelRow, now: number): string {
     ["kind", channel.kind],
     ["to", targetText(channel)],
     ["consumer", channel.consumer ?? "the operators"],
-    ["events", channel.events.join(", ")],
+    [
+      "events",
+      channel.events.length === 0 ? "only what policies and other channels send it" : channel.events.join(", "),
+    ],
     ["severity", `${channel.severity} and above`],
     ["quiet", quiet === null ? null : `${quiet.from} to ${quiet.to}, ${quiet.zone}`],
     ["digest", channel.digestMs === 0 ? "each by itself" : formatDuration(channel.digestMs)],
-    ["escalates", escalate === null ? null : `to ${escalate.channel} after ${formatDuration(escalate.afterMs)}`],
+    ["escalates", escalate === null ? null : `to ${next} after ${formatDuration(escalate.afterMs)}`],
     ["signing secrets", secrets.join(", ")],
     ["state", channel.disabledAt === null ? "on" : `disabled: ${channel.disabledReason}`],
     ["created", `${moment(channel.createdAt, now)} by ${channel.createdBy}`],

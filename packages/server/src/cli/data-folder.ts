@@ -31,7 +31,12 @@ export async function openDataFolder(
   let store: Store | undefined;
   let keyIsOurs = false;
   try {
-    store = openSqliteStore(folder, () => clock.now());
+    store = openSqliteStore(
+      folder,
+      () => clock.now(),
+      undefined,
+      (run) => void clock.after(0, run),
+    );
     if (known === undefined) await refuseLostKey(store, keyPath);
     keyIsOurs = !existsSync(keyPath);
     const { key } = known ?? loadMasterKey(keyPath, random);

@@ -14,6 +14,7 @@ import {
 import { examineDatabase } from "./doctor-database.ts";
 import { examineFolder } from "./doctor-folder.ts";
 import { examineFleet, examineKeys, examineRotations } from "./doctor-inventory.ts";
+import { examineNotices } from "./doctor-notices.ts";
 import { RefusedError } from "./exit-codes.ts";
 import { causeOf } from "./failures.ts";
 import { bad, type Finding, findingText, good, note } from "./finding.ts";
@@ -91,7 +92,11 @@ async function examineAuthority(options: ConnectionOptions, io: Io): Promise<Fin
   const apis = (await everything((query) => api.request("get", "/v1/apis", { query }), undefined)).items;
   findings.push(await examineAudit(api));
   for (const each of apis) findings.push(...(await examineFleet(api, each, now, io.world.clock)));
-  findings.push(...(await examineRotations(api, now)), ...(await examineKeys(api, now)));
+  findings.push(
+    ...(await examineRotations(api, now)),
+    ...(await examineKeys(api, now)),
+    ...(await examineNotices(api)),
+  );
   return findings;
 }
 

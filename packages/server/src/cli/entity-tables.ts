@@ -1,6 +1,7 @@
 /** How each thing of the API looks: as a row of a table, and alone. */
 import type { AnswerOf, paths } from "@keyover/client/api";
-import { type Column, fields, formatDuration, moment, relative, roughly, table } from "./render.ts";
+import { fenceLimits, limitLines } from "./limits-text.ts";
+import { type Column, fields, formatDuration, formatTime, moment, relative, roughly, table } from "./render.ts";
 
 type Item<T> = T extends { items: (infer I)[] } ? I : never;
 
@@ -23,6 +24,12 @@ function labelText(labels: Record<string, string>): string {
     .join(", ");
 }
 
+const FENCE_FROM = { offered: "the offer", used: "the successor's use" };
+
+function brownoutText({ at, zone, lengthsMs, after }: NonNullable<ApiRow["policy"]["brownout"]>): string {
+  return `brownouts at ${at} ${zone} (${lengthsMs.map(formatDuration).join(" ")}), then ${after}`;
+}
+
 /** A policy, or what one says of its own. */
 function policyText(policy: Partial<ApiRow["policy"]>): string {
   const parts = [
@@ -33,6 +40,9 @@ function policyText(policy: Partial<ApiRow["policy"]>): string {
     policy.youngQuietMs ? `new sources quiet ${formatDuration(policy.youngQuietMs)}` : undefined,
     policy.onDeadline === undefined ? undefined : `at the deadline ${policy.onDeadline}`,
     policy.rollbackMs === undefined ? undefined : `rollback window ${formatDuration(policy.rollbackMs)}`,
+    policy.onDeadline === "brownout" && policy.brownout !== undefined ? brownoutText(policy.brownout) : undefined,
+    policy.fence ? `fence ${formatDuration(policy.fence.afterMs)} after ${FENCE_FROM[policy.fence.from]}` : undefined,
+    policy.automaticRollback ? `back by itself after ${policy.automaticRollback.refusals} refusals` : undefined,
     policy.claimMs === undefined ? undefined : `claimable ${formatDuration(policy.claimMs)}`,
     policy.claim === undefined ? undefined : `claim by ${policy.claim}`,
   ];
@@ -112,9 +122,18 @@ export function keyText(key: KeyRow, now: number): string {
     ["current version", key.currentVersion],
     ["rotation", key.rotation],
     ["rotates by itself", key.rotation === null && key.rotateAt !== null ? moment(key.rotateAt, now) : null],
+    ["idle", idleText(key, now)],
     ["expires", key.expiresAt === null ? "never" : moment(key.expiresAt, now)],
     ["created", `${moment(key.createdAt, now)} by ${key.createdBy}`],
   ]);
+}
+
+function idleText({ idle, status }: KeyRow, now: number): string | null {
+  if (idle === null) return null;
+  const { since, suspendAt, suspendedAt, revokeAt } = idle;
+  const next = suspendedAt === null ? suspendAt : status === "suspended" ? revokeAt : null;
+  const then = suspendedAt === null ? "suspended" : "revoked";
+  return `since ${moment(since, now)}${next === null ? "" : `; ${then} ${moment(next, now)}`}`;
 }
 
 export function versionColumns(now: number): Column<KeyDetail["versions"][number]>[] {
@@ -131,6 +150,17 @@ export function versionColumns(now: number): Column<KeyDetail["versions"][number
     { title: "LAST USED", of: (version) => when(version.lastUsedAt) },
     { title: "HANDLE", of: (version) => version.id },
   ];
+}
+
+/** What each accepted version that is fenced may still do; an empty text where none is. */
+export function fencesText({ versions }: KeyDetail): string {
+  return versions
+    .flatMap(({ number, state, fence }) =>
+      fence === null || state === "retired" || state === "destroyed"
+        ? []
+        : [`Version ${number} is fenced: ${fenceLimits(fence)}.`],
+    )
+    .join("\n");
 }
 
 export function rotationColumns(now: number): Column<RotationRow>[] {
@@ -168,7 +198,7 @@ export function rotationText(rotation: RotationRow, now: number): string {
     ["key", rotation.key],
     [
       "change",
-      `version ${rotation.from} → ${rotation.to}${rotation.fromCompromised ? ` (version ${rotation.from} is compromised)` : ""}`,
+      `version ${rotation.from} → ${rotation.to}${rotation.fromCompromised ? ` (version ${rotation.from} is compromised${refusedText(rotation)})` : ""}`,
     ],
     ["phase", rotation.phase],
     ["reason", rotation.reason],
@@ -179,6 +209,7 @@ export function rotationText(rotation: RotationRow, now: number): string {
   if (rotation.scopes !== null) pairs.push(["successor's scopes", rotation.scopes.join(", ")]);
   const { paused } = rotation;
   if (paused !== null) pairs.push(["paused", `${moment(paused.at, now)} by ${paused.by}: ${paused.reason}`]);
+  pairs.push(...limitLines(rotation, now));
   const sources = rotation.policySources.map(({ kind, name, version }) =>
     kind === "policy" ? `${name} (version ${version})` : `the ${kind} itself`,
   );
@@ -186,6 +217,10 @@ export function rotationText(rotation: RotationRow, now: number): string {
   if (forced !== null) pairs.push(["forced", `by ${forced.by}: ${forced.reason}`]);
   if (rotation.rollbackReason !== null) pairs.push(["rollback reason", rotation.rollbackReason]);
   return fields(pairs);
+}
+
+function refusedText({ fromRefusedAt }: RotationRow): string {
+  return fromRefusedAt === null ? "" : ` and refused since ${formatTime(fromRefusedAt)}`;
 }
 
 export function tokenColumns(now: number): Column<TokenRow>[] {
@@ -199,6 +234,7 @@ export function tokenColumns(now: number): Column<TokenRow>[] {
     { title: "NAME", of: (token) => token.name, flexible: true },
     { title: "ROLE", of: (token) => token.role },
     { title: "STATE", of: state },
+    { title: "OWNER", of: (token) => token.owner, flexible: true },
     { title: "FOR", of: (token) => token.consumer ?? [...token.apis, ...token.environments].join(",") },
     { title: "CREATED", of: (token) => relative(token.createdAt, now) },
   ];

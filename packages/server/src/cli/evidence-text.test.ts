@@ -12,6 +12,7 @@ const source = {
   usual: { lengthMs: 30 * DAY, rank: 1, of: 1 },
   historyMs: 31 * DAY,
   young: true,
+  turnedAway: false,
   neededMs: 45 * DAY,
   quietAt: NOW + 44 * DAY,
   quiet: false,

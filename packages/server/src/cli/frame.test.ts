@@ -13,11 +13,12 @@ const rotation: RotationRow = {
   from: 1,
   to: 2,
   phase: "overlapping",
+  campaign: null,
   policySources: [],
   paused: null,
   pausedMs: 0,
   extendedMs: 0,
-  policy: { ...defaultRotationPolicy, overlapMinMs: 3_600_000, quietMs: 86_400_000 },
+  policy: { ...defaultRotationPolicy, fence: null, overlapMinMs: 3_600_000, quietMs: 86_400_000 },
   reason: "routine",
   startedBy: "tok_1",
   origin: "authority",
@@ -31,6 +32,8 @@ const rotation: RotationRow = {
   usedAt: NOW - 6_900_000,
   overlappingAt: NOW - 6_900_000,
   overlapEndsAt: NOW + 2 * 86_400_000,
+  fenced: null,
+  brownouts: null,
   retiredAt: null,
   forced: null,
   fromCompromised: false,
@@ -47,6 +50,7 @@ const source = (instance: string, quietAt: number, quiet = false) => ({
   usual: { lengthMs: 1_000, rank: 1, of: 5 },
   historyMs: 90_000_000,
   young: false,
+  turnedAway: false,
   neededMs: 86_400_000,
   quietAt,
   quiet,
@@ -137,6 +141,6 @@ describe("the picture of a rotation", () => {
 
   it("in one line says what is missing, not what is done", () =>
     expect(summaryOf(rotation, evidence)).toMatch(
-      /overlapping {2}version 1 25 % {2}version 2 75 % {2}1 open source {2}· version 1 quiet/,
+      /overlapping {2}version 1 25 % {2}version 2 75 % {2}1 source still on version 1 {2}· version 1 quiet/,
     ));
 });

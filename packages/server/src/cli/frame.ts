@@ -1,6 +1,7 @@
 /** One picture of a rotation, for `keyover watch`. Pure: the same answers give the same lines. */
 import { type EvidenceAnswer, type RotationRow, sourceName } from "./entity-tables.ts";
 import { quietText } from "./evidence-text.ts";
+import { limitLines } from "./limits-text.ts";
 import { bar, clean, cut, formatDuration, formatTime, relative, roughly, table, widthOfText } from "./render.ts";
 
 const SOURCES_SHOWN = 8;
@@ -32,7 +33,7 @@ export function summaryOf(rotation: RotationRow, evidence: EvidenceAnswer): stri
     formatTime(evidence.now),
     rotation.phase,
     ...shares,
-    `${open.length} open source${open.length === 1 ? "" : "s"}`,
+    `${open.length} source${open.length === 1 ? "" : "s"} still on version ${evidence.quiet.version}`,
     waitsFor ?? "",
   ].join("  ");
 }
@@ -99,6 +100,7 @@ function waitLines(rotation: RotationRow, evidence: EvidenceAnswer): string[] {
       `Deadline ${relative(rotation.overlapEndsAt, now)}${past ? ` is past; policy: ${rotation.policy.onDeadline}` : `, then ${rotation.policy.onDeadline}`} (${formatTime(rotation.overlapEndsAt)})`,
     );
   }
+  for (const [name, text] of rotation.endedAt === null ? limitLines(rotation, now) : []) lines.push(`${name}: ${text}`);
   if (rotation.fromCompromised) lines.push(`Version ${rotation.from} is compromised; there is no way back to it.`);
   if (now - quiet.watermark > LATE_MS && rotation.endedAt === null) {
     const held = quiet.watermarkHeldBy.map(({ instance }) => clean(instance)).slice(0, 3);

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { calls, show, showList } from "./command-group.ts";
 import { everything } from "./connection.ts";
 import { consumerHandle } from "./consumer-commands.ts";
-import { keyColumns, keyText, rotationText, usageText, versionColumns } from "./entity-tables.ts";
+import { fencesText, keyColumns, keyText, rotationText, usageText, versionColumns } from "./entity-tables.ts";
 import { UsageError } from "./exit-codes.ts";
 import { type Io, widthOf } from "./io.ts";
 import { keyRefusals } from "./key-refusals.ts";
@@ -22,7 +22,7 @@ import {
   several,
   timeOf,
 } from "./options.ts";
-import { formatDuration, table } from "./render.ts";
+import { clean, formatDuration, table } from "./render.ts";
 import { keepSecret } from "./secret-file.ts";
 import { shownOnce } from "./shown-once.ts";
 
@@ -157,11 +157,10 @@ function readKeys(group: Command, io: Io): void {
     ["keyover key show key_…"],
     async (call, key) => {
       const answer = await call.api.request("get", "/v1/keys/{key}", { params: { key } });
-      show(
-        call,
-        answer,
-        () => `${keyText(answer, call.now)}\n\n${table(answer.versions, versionColumns(call.now), widthOf(io))}`,
-      );
+      show(call, answer, () => {
+        const versions = table(answer.versions, versionColumns(call.now), widthOf(io));
+        return [keyText(answer, call.now), versions, fencesText(answer)].filter((part) => part !== "").join("\n\n");
+      });
     },
   );
 
@@ -255,7 +254,13 @@ function rotateKey(group: Command, io: Io): void {
       const startsAt = starts === undefined ? undefined : timeOf(starts, call.now, "--starts");
       const body = present({ reason, startsAt, scopes: scope, sha256, policy: policyOf(call.options) });
       const answer = await call.api.request("post", "/v1/keys/{key}/rotations", { params: { key }, body });
-      show(call, answer, () => `${rotationText(answer, call.now)}\n\nFollow it with: keyover watch ${answer.id}`);
+      const { warnings } = await call.api.request("get", "/v1/keys/{key}/policy", { params: { key } });
+      const more = warnings.map((text) => `warning: ${clean(text)}\n`).join("");
+      show(
+        call,
+        answer,
+        () => `${rotationText(answer, call.now)}\n\n${more}Follow it with: keyover watch ${answer.id}`,
+      );
     },
   );
 }

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { calls, show } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
-import { keyText, rotationText } from "./entity-tables.ts";
+import { fencesText, keyText, rotationText } from "./entity-tables.ts";
 import type { Io } from "./io.ts";
 import { positive, present, several } from "./options.ts";
 import { receipt } from "./receipt.ts";
@@ -105,10 +105,12 @@ function emergency(command: Command, io: Io, mode: "kill" | "contain"): void {
         ...present({ version, fence: Object.keys(fence).length === 0 ? undefined : fence }),
       };
       const answer = await call.api.request("post", "/v1/keys/{key}/emergency", { params: { key }, body });
-      show(
-        call,
-        answer,
-        () => `${rotationText(answer, call.now)}\n\nFollow the change with: keyover watch ${answer.id}`,
+      // Left to itself a fence is what was seen so far, which may be the thief, or nowhere at all: it is shown.
+      const look = mode === "contain" && !call.options.json;
+      const fenced = look ? fencesText(await call.api.request("get", "/v1/keys/{key}", { params: { key } })) : "";
+      const follow = `Follow the change with: keyover watch ${answer.id}`;
+      show(call, answer, () =>
+        [rotationText(answer, call.now), fenced, follow].filter((part) => part !== "").join("\n\n"),
       );
       await receipt(call, answer.api);
     },

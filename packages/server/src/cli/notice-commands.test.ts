@@ -126,3 +126,36 @@ test("the environment of serve: what is half or wrong is refused, without repeat
     expect(() => noticesConfigOf(env)).not.toThrow(/hush/);
   }
 });
+
+test("a channel that others rely on is removed by force, with a warning; one that asks for nothing says so", async () => {
+  const quiet = await rig.run(["channel", "add", "team", "--webhook", receiver.url, "--event", "none"]);
+  expect(quiet.out).toMatch(/events\s+only what policies and other channels send it/);
+  await rig.json("channel", "add", "night", "--webhook", receiver.url, "--escalate", "team");
+  const refused = await rig.run(["channel", "remove", "team", "--yes"]);
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("night escalates to team")]);
+  const disabled = await rig.run(["channel", "update", "team", "--disable", "--force"]);
+  const warning = "warning: night escalates to team, which reaches nobody from now on.";
+  expect([disabled.code, disabled.err]).toEqual([0, expect.stringContaining(warning)]);
+  const sick = await rig.run(["doctor"]);
+  expect([sick.code, sick.out]).toEqual([
+    1,
+    expect.stringContaining("channel night: escalates to team, which is disabled"),
+  ]);
+  await rig.json("channel", "update", "night", "--no-escalate");
+  const gone = await rig.run(["channel", "remove", "team", "--yes"]);
+  expect([gone.code, gone.err]).toEqual([0, ""]);
+});
+
+test("a doctor names the policies whose channels are gone, and the channels that get nothing", async () => {
+  await rig.json("channel", "add", "desk", "--webhook", receiver.url, "--event", "none");
+  expect((await rig.run(["doctor"])).out).toContain("channel desk: gets nothing");
+  const file = join(rig.folder, "desk.yaml");
+  writeFileSync(file, "name: desk\nspec:\n  channels: [desk]\n");
+  expect((await rig.run(["policy", "apply", "-f", file])).code).toBe(0);
+  expect((await rig.run(["doctor"])).out).not.toContain("gets nothing");
+  await rig.json("channel", "remove", "desk", "--yes", "--force");
+  const sick = await rig.run(["doctor"]);
+  expect(sick.out).toContain("policy desk: names the channel desk, and there is no such channel (any more)");
+  const again = await rig.run(["policy", "apply", "-f", file]);
+  expect([again.code, again.err]).toEqual([1, expect.stringContaining("there is no channel desk; there are")]);
+});

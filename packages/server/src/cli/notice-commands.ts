@@ -2,7 +2,7 @@
 import type { AnswerOf, paths } from "@keyover/client/api";
 import { type Command, Option } from "commander";
 import { noticeStates } from "../store/notice-entities.ts";
-import { channelHandle } from "./channel-commands.ts";
+import { channelHandle, channelNames } from "./channel-commands.ts";
 import { type Call, calls, show, showList } from "./command-group.ts";
 import { everything } from "./connection.ts";
 import { UsageError } from "./exit-codes.ts";
@@ -31,14 +31,14 @@ export function noticeCommands(program: Command, io: Io): void {
     io,
     ["keyover notices list --state waiting"],
     async (call) =>
-      showList(call, await listed(call, call.options.state), noticeColumns(call.now), "No notice matches."),
+      showList(call, await listed(call, call.options.state), await noticeColumns(call), "No notice matches."),
   );
 
   calls<ListOptions & { channel?: string }>(
     list("dead", "list notices that could not be sent"),
     io,
     ["keyover notices dead --channel ops-hook"],
-    async (call) => showList(call, await listed(call, "dead"), noticeColumns(call.now), "No notice is dead."),
+    async (call) => showList(call, await listed(call, "dead"), await noticeColumns(call), "No notice is dead."),
   );
 
   calls<object, [string]>(
@@ -89,14 +89,18 @@ export function noticeCommands(program: Command, io: Io): void {
   );
 }
 
-function noticeColumns(now: number): Column<NoticeRow>[] {
+async function noticeColumns(call: Call<object>): Promise<Column<NoticeRow>[]> {
+  const names = await channelNames(call);
+  const { now } = call;
   return [
     { title: "HANDLE", of: (notice) => notice.id },
-    { title: "CHANNEL", of: (notice) => notice.channel },
+    { title: "CHANNEL", of: (notice) => names.get(notice.channel) ?? notice.channel },
+    { title: "TO", of: (notice) => notice.recipient, flexible: true },
     { title: "STATE", of: (notice) => notice.state },
     { title: "SEVERITY", of: (notice) => notice.severity },
     { title: "ABOUT", of: (notice) => (notice.events === 1 ? notice.about : `${notice.about} +${notice.events - 1}`) },
     { title: "CREATED", of: (notice) => relative(notice.createdAt, now) },
+    { title: "DUE", of: (notice) => (notice.dueAt === null ? null : relative(notice.dueAt, now)) },
     { title: "TRIED", of: (notice) => notice.attempts, right: true },
     { title: "REASON", of: (notice) => notice.lastError, flexible: true },
   ];
@@ -106,6 +110,7 @@ function noticeText(notice: NoticeRow, now: number): string {
   return fields([
     ["handle", notice.id],
     ["channel", `${notice.channel} (${notice.kind})`],
+    ["to", notice.recipient],
     ["state", notice.state],
     ["severity", notice.severity],
     ["about", notice.about],

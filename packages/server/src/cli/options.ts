@@ -94,7 +94,7 @@ export interface PolicyOptions {
   quiet?: number | undefined;
   gapMargin?: number | undefined;
   youngQuiet?: number | undefined;
-  onDeadline?: "hold" | "retire" | undefined;
+  onDeadline?: Policy["onDeadline"] | undefined;
   rollbackWindow?: number | undefined;
   claimTime?: number | undefined;
   claim?: "token" | "self" | undefined;
@@ -111,7 +111,13 @@ export function policyOptions(command: Command): Command {
       "policy: a source known for less than this must be silent for this long",
       duration,
     )
-    .addOption(new Option("--on-deadline <what>", "policy: what happens at the deadline").choices(["hold", "retire"]))
+    .addOption(
+      new Option("--on-deadline <what>", "policy: what happens at the deadline").choices([
+        "hold",
+        "retire",
+        "brownout",
+      ]),
+    )
     .option("--rollback-window <duration>", "policy: how long a retirement can be taken back", duration)
     .option("--claim-time <duration>", "policy: how long the successor can be claimed", duration)
     .addOption(

@@ -56,6 +56,16 @@ describe("keyover policy", () => {
     expect(out).toContain("It rotates by itself ");
     expect(out).toContain("the version reaches its maximum age");
     expect(out).toMatch(/Calendar\n.*a rotation begins by itself/);
+    expect(out).toMatch(/schedule\.jitterMs +a tenth of the period/);
+    const narrow = await rig.run(["policy", "explain", key.id], { isTty: true, columns: 80 });
+    expect(narrow.out).toMatch(/quietMs +36h {2}\(policy desk \(version 2\), attached to environment live/);
+    const texts =
+      out
+        .split("Calendar\n")[1]
+        ?.split("\n")
+        .filter((line) => line.startsWith("  2")) ?? [];
+    expect(new Set(texts.map((line) => (/^ +\S+ \([^)]*\) +/.exec(line)?.[0] ?? "").length)).size).toBe(1);
+    expect(texts.length).toBeGreaterThan(3);
     const { rotateAt } = await rig.json<{ rotateAt: number }>("policy", "explain", key.id);
     expect(await good(["key", "show", key.id])).toContain("rotates by itself");
     expect(rotateAt).toBeGreaterThan(1_700_000_000_000);
@@ -75,12 +85,37 @@ describe("keyover policy", () => {
     ])
       expect(await rig.run(["policy", "attach", "desk", ...wrong]), wrong.join(" ")).toMatchObject({ code: 2 });
     expect(await rig.run(["policy", "remove", "desk", "--yes"])).toMatchObject({
-      err: expect.stringContaining("attached to 3 targets"),
+      err: expect.stringContaining("attached in 3 places"),
     });
     const { attachments } = await rig.json<{ attachments: { id: string }[] }>("policy", "show", "desk");
     for (const { id } of attachments) await good(["policy", "detach", id]);
     expect((await rig.run(["policy", "remove", "desk"])).err).toContain("--yes");
     expect(await good(["policy", "remove", "desk", "--yes"])).toContain("desk is removed");
+  });
+
+  test("warns of two policies at one place, of an overlap shorter than a caller's silence, and of one that can't end in time", async () => {
+    const where = ["--api", "market", "--environment", "live", "--consumer", "acme-bot", "--scope", "market:read"];
+    const other: { id: string } = await rig.json("key", "create", ...where);
+    const [now, day] = [Date.now(), 86_400_000];
+    const source = { network: "198.51.100.0/24", client: "billing-job/3", instance: "" };
+    const use = { keyId: other.id, version: 1, sourceId: "s", source, accepted: 1, refused: 0, longestGapMs: 0 };
+    for (const at of [now - 31 * day, now])
+      await rig.store.record({ rows: [{ ...use, first: at, last: at }], reports: [] });
+
+    await good(["policy", "apply", "-f", "-"], "name: first\nspec: { overlapMs: 30d, quietMs: 2d }\n");
+    const slow = "name: second\nspec: { overlapMs: 20d, quietMs: 10d, schedule: { maxAgeMs: 9d } }\n";
+    expect(await good(["policy", "apply", "-f", "-"], slow)).toContain(
+      "warning: quietMs (10 days) is not shorter than the time between two rotations (9 days)",
+    );
+    await good(["policy", "attach", "first", "--key", other.id]);
+    const attached = await good(["policy", "attach", "second", "--key", other.id]);
+    expect(attached).toContain("warning: policy first is attached there too; of what both say (overlapMs, quietMs)");
+    const silent = "198.51.100.0/24 billing-job/3 of key_";
+    expect(attached).toMatch(new RegExp(`warning: ${silent}.*is usually silent for up to 31 days.*overlap of 20 days`));
+    const rotated = await good(["key", "rotate", other.id, "--overlap", "3d"]);
+    expect(rotated).toMatch(/warning: 198\.51\.100\.0\/24 billing-job\/3 is usually silent .*overlap of 3 days/);
+    const { attachments } = await rig.json<{ attachments: { id: string }[] }>("policy", "show", "second");
+    for (const { id } of attachments) await good(["policy", "detach", id]);
   });
 
   test("says of a file that can't be read, or is none, where and why", async () => {

@@ -7,10 +7,11 @@ import { type Call, calls, show, showList } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
 import { everything } from "./connection.ts";
 import { UsageError } from "./exit-codes.ts";
-import type { Io } from "./io.ts";
+import { type Io, widthOf } from "./io.ts";
 import { type ListOptions, listOptions } from "./options.ts";
+import { specLines, valueText } from "./policy-values.ts";
 import { reasonOf } from "./private-file.ts";
-import { clean, fields, formatDuration, moment, relative, table } from "./render.ts";
+import { clean, fields, moment, relative, table, widthOfText } from "./render.ts";
 
 type Answer<P extends keyof paths, M extends "get" | "put" | "post"> = paths[P] extends {
   [K in M]: { responses: { 200: { content: { "application/json": infer T } } } };
@@ -81,7 +82,8 @@ function appliedText({ policy, outcome, dryRun, changes, reach, warnings }: Appl
   const lines = [`${policy.name} (version ${policy.version}): ${(dryRun ? would : did)[outcome]}`];
   for (const { member, before, after } of changes)
     lines.push(`  ${member}: ${valueText(member, before, "not said")} → ${valueText(member, after, "not said")}`);
-  if (reach.length === 0) lines.push("It is attached to nothing yet: keyover policy attach");
+  if (reach.length === 0)
+    lines.push(`It is attached to nothing yet. Say where it holds: keyover policy attach ${policy.name} --api …`);
   for (const { target, keys } of reach)
     lines.push(`  reaches ${keys === 1 ? "1 key" : `${keys} keys`}: ${targetText(target)}`);
   for (const warning of warnings) lines.push(`warning: ${warning}`);
@@ -182,7 +184,12 @@ function attachCommands(group: Command, io: Io): void {
       const body = { target: await targetOf(call) };
       const params = { policy };
       const answer = await call.api.request("post", "/v1/policies/{policy}/attachments", { params, body });
-      show(call, answer, ({ id, target }) => `${policy} holds for ${targetText(target)} (${id})`);
+      show(call, answer, ({ id, target, warnings }) =>
+        [
+          `${policy} holds for ${targetText(target)} (${id})`,
+          ...warnings.map((text) => `warning: ${clean(text)}`),
+        ].join("\n"),
+      );
     },
   );
 
@@ -217,6 +224,9 @@ async function targetOf(call: Call<TargetOptions>): Promise<Target> {
   return environment === undefined ? { kind: "api", api } : { kind: "environment", api, environment };
 }
 
+/** What none means, where it is not nothing. */
+const NOTHING: Record<string, string> = { "schedule.jitterMs": "a tenth of the period, 7d at most" };
+
 function explainCommand(group: Command, io: Io): void {
   const explain = group
     .command("explain")
@@ -224,28 +234,40 @@ function explainCommand(group: Command, io: Io): void {
     .description("which rule gives which value for a key, and what will happen when");
   calls<object, [string]>(explain, io, ["keyover policy explain key_…"], async (call, key) =>
     show(call, await call.api.request("get", "/v1/keys/{key}/policy", { params: { key } }), (answer) =>
-      explainedText(answer, call.now),
+      explainedText(answer, call.now, widthOf(io)),
     ),
   );
 }
 
-function explainedText(answer: Explained, now: number): string {
+function explainedText(answer: Explained, now: number, width: number | undefined): string {
   const rows = answer.members.map(({ member, value, rule, overrode }) => ({
     member,
-    value: valueText(member, value, "none"),
+    value: valueText(member, value, NOTHING[member] ?? "none"),
     rule: rule.text,
     overrode: overrode
       .filter((each) => each.rule.kind !== "default")
-      .map((each) => `${valueText(member, each.value, "none")} (${each.rule.text})`)
+      .map((each) => `${valueText(member, each.value, NOTHING[member] ?? "none")} (${each.rule.text})`)
       .join("; "),
   }));
-  const members = table(rows, [
+  const wide = table(rows, [
     { title: "MEMBER", of: (row) => row.member },
     { title: "VALUE", of: (row) => row.value },
     { title: "FROM", of: (row) => row.rule },
     { title: "INSTEAD OF", of: (row) => row.overrode },
   ]);
-  const calendar = answer.calendar.map(({ at, text }) => `  ${moment(at, now)}  ${clean(text)}`);
+  // A value or a rule that is cut off explains nothing.
+  const fits = width === undefined || wide.split("\n").every((line) => widthOfText(line) <= width);
+  const members = fits
+    ? wide
+    : fields(
+        rows.map(({ member, value, rule, overrode }) => [
+          member,
+          `${value}  (${rule}${overrode === "" ? "" : `; instead of ${overrode}`})`,
+        ]),
+      );
+  const whens = answer.calendar.map(({ at }) => moment(at, now));
+  const longest = Math.max(...whens.map((when) => when.length));
+  const calendar = answer.calendar.map(({ text }, i) => `  ${whens[i]?.padEnd(longest)}  ${clean(text)}`);
   const reasons = answer.reasons.map((reason) => `    ${clean(reason.text)}`);
   const next =
     answer.rotateAt === null
@@ -279,22 +301,4 @@ function targetText(target: Target): string {
     case "key":
       return `key ${target.key}`;
   }
-}
-
-function specLines(spec: object, indent = "  "): string[] {
-  return Object.entries(spec).flatMap(([member, value]) => {
-    const nested = typeof value === "object" && value !== null && !Array.isArray(value) && member !== "cron";
-    if (nested) return [`${indent}${member}`, ...specLines(value as object, `${indent}  `)];
-    return [`${indent}${member}: ${valueText(member, value, "none")}`];
-  });
-}
-
-/** As a file would say it. */
-function valueText(member: string, value: unknown, nothing: string): string {
-  if (value === null || value === undefined) return nothing;
-  if (Array.isArray(value) && value.length === 0) return "none";
-  if (member.endsWith("Ms") && Array.isArray(value))
-    return value.map((each) => formatDuration(Number(each))).join(", ");
-  if (member.endsWith("Ms")) return formatDuration(Number(value));
-  return clean(typeof value === "string" ? value : JSON.stringify(value));
 }

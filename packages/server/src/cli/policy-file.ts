@@ -6,6 +6,7 @@
 import { isAlias, isPair, LineCounter, type Node, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { plainIssues } from "../http/issues.ts";
+import { distanceOf, isNear } from "../http/nearest.ts";
 import { policyFile, policyJsonSchema } from "../http/policy-schemas.ts";
 import { UsageError } from "./exit-codes.ts";
 import { parseDuration } from "./render.ts";
@@ -101,22 +102,8 @@ function meant(key: string, path: readonly PropertyKey[]): string {
   const here = path.filter((step) => typeof step === "string").join(".");
   const near = knownMembers(policyJsonSchema() as SchemaNode)
     .map((known) => ({ ...known, distance: distanceOf(key, known.name), away: known.path.join(".") === here ? 0 : 1 }))
-    .filter(({ distance, name }) => distance <= Math.max(1, Math.floor(name.length / 3)))
+    .filter(({ distance, name }) => isNear(distance, name))
     .sort((a, b) => a.distance + a.away - (b.distance + b.away))[0];
   if (near === undefined) return "";
   return near.away === 0 ? `; did you mean ${near.name}?` : `; did you mean ${[...near.path, near.name].join(".")}?`;
-}
-
-/** Letters to change, leave out or put in, whatever their case; a missing `Ms` costs one. */
-function distanceOf(given: string, known: string): number {
-  const [a, b] = [given.toLowerCase(), known.toLowerCase()];
-  if (`${a}ms` === b) return given.length === 0 ? 9 : 1;
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (const [i, letter] of Array.from(a).entries()) {
-    const next = [i + 1];
-    for (const [j, other] of Array.from(b).entries())
-      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)));
-    row = next;
-  }
-  return row.at(-1) ?? 0;
 }

@@ -1,5 +1,5 @@
 /** `keyover rotation …`: look at a changeover and steer it. */
-import { phases, policyLimits } from "@keyover/core";
+import { phases, policyLimits, ruleLimits } from "@keyover/core";
 import { type Command, Option } from "commander";
 import { type Call, calls, show, showList } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
@@ -9,6 +9,8 @@ import { evidenceText } from "./evidence-text.ts";
 import { UsageError } from "./exit-codes.ts";
 import { type Io, widthOf } from "./io.ts";
 import { duration, type ListOptions, listOptions, present, timeOf } from "./options.ts";
+import { receipt } from "./receipt.ts";
+import { formatDuration } from "./render.ts";
 
 interface FilterOptions extends ListOptions {
   key?: string;
@@ -27,6 +29,10 @@ interface DeadlineOptions {
 interface ReasonOptions {
   reason: string;
   yes?: boolean;
+}
+
+interface BrownoutOptions extends ReasonOptions {
+  for: number;
 }
 
 const ROTATION = "handle, rot_…";
@@ -179,6 +185,7 @@ function steer(group: Command, io: Io): void {
         body: { reason: call.options.reason },
       });
       show(call, answer, () => rotationText(answer, call.now));
+      await receipt(call, answer.api);
     },
   );
 
@@ -201,6 +208,55 @@ function steer(group: Command, io: Io): void {
     ['keyover rotation pause rot_… --reason "the consumer is looking into errors"'],
     async (call, rotation) => {
       const answer = await call.api.request("post", "/v1/rotations/{rotation}/pause", {
+        params: { rotation },
+        body: { reason: call.options.reason },
+      });
+      show(call, answer, () => rotationText(answer, call.now));
+    },
+  );
+
+  calls<BrownoutOptions, [string]>(
+    reasoned(
+      "brownout",
+      "refuse the old version for a short time, from now on: who has not moved finds out",
+    ).requiredOption("--for <duration>", "for so long, 1h at most", duration),
+    io,
+    ['keyover rotation brownout rot_… --for 1m --reason "rehearsal, announced by mail"'],
+    async (call, rotation) => {
+      const { for: forMs, reason } = call.options;
+      const { min, max } = ruleLimits["brownout.lengthsMs"];
+      if (forMs < min || forMs > max)
+        throw new UsageError(
+          `--for takes ${formatDuration(min)} to ${formatDuration(max)}; got ${formatDuration(forMs)}`,
+        );
+      const answer = await call.api.request("post", "/v1/rotations/{rotation}/brownout", {
+        params: { rotation },
+        body: { forMs, reason },
+      });
+      show(call, answer, () => rotationText(answer, call.now));
+      await receipt(call, answer.api);
+    },
+  );
+
+  calls<ReasonOptions, [string]>(
+    reasoned("end-brownout", "end the brownout that runs, and those that are planned"),
+    io,
+    ['keyover rotation end-brownout rot_… --reason "the desk asked for a day"'],
+    async (call, rotation) => {
+      const answer = await call.api.request("post", "/v1/rotations/{rotation}/brownout/end", {
+        params: { rotation },
+        body: { reason: call.options.reason },
+      });
+      show(call, answer, () => rotationText(answer, call.now));
+    },
+  );
+
+  calls<ReasonOptions, [string]>(
+    reasoned("lift-fence", "let the old version do again what it could do before the policy's fence"),
+    io,
+    ['keyover rotation lift-fence rot_… --reason "a payout is due today"'],
+    async (call, rotation) => {
+      const answer = await call.api.request("post", "/v1/rotations/{rotation}/fence/lift", {
         params: { rotation },
         body: { reason: call.options.reason },
       });

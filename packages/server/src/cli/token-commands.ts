@@ -6,6 +6,7 @@ import { confirmOrStop } from "./confirm.ts";
 import { everything } from "./connection.ts";
 import { consumerHandle } from "./consumer-commands.ts";
 import { tokenColumns } from "./entity-tables.ts";
+import { UsageError } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { expiryOf, type ListOptions, listOptions, present, several } from "./options.ts";
 import { fields, moment } from "./render.ts";
@@ -17,6 +18,7 @@ interface CreateOptions {
   api?: string[];
   environment?: string[];
   consumer?: string;
+  owner?: string;
   expires?: string;
   secretFile?: string;
 }
@@ -33,6 +35,7 @@ export function tokenCommands(program: Command, io: Io): void {
     .option("--api <api>", "verifier: an api that it follows, name or handle; several times", several)
     .option("--environment <name>", "verifier: an environment that it follows; several times (otherwise all)", several)
     .option("--consumer <consumer>", "consumer: whose keys, name or handle")
+    .option("--owner <text>", "whose it is: a person's mail address, a team (keyover offboard)")
     .option("--expires <time>", "a time, a duration from now such as 90d, or never")
     .option("--secret-file <file>", "write the token there, mode 0600, instead of showing it");
   calls<CreateOptions, [string]>(
@@ -41,16 +44,16 @@ export function tokenCommands(program: Command, io: Io): void {
     [
       "keyover token create edge-1 --role verifier --api market",
       "keyover token create acme-bot --role consumer --consumer acme-bot --secret-file acme.token",
-      "keyover token create deploys --role operator --expires 90d",
+      "keyover token create deploys --role operator --owner ann@example.com --expires 90d",
     ],
     async (call, name) => {
-      const { role, api, environment, expires, secretFile } = call.options;
+      const { role, api, environment, owner, expires, secretFile } = call.options;
       const consumer =
         call.options.consumer === undefined ? undefined : await consumerHandle(call, call.options.consumer);
       const body = {
         name,
         role,
-        ...present({ apis: api, environments: environment, consumer, expiresAt: expiryOf(expires, call.now) }),
+        ...present({ apis: api, environments: environment, consumer, owner, expiresAt: expiryOf(expires, call.now) }),
       };
       const answer = await keepSecret(io, secretFile, () => call.api.request("post", "/v1/tokens", { body }));
       show(call, answer, (token) => shownOnce(io, tokenText(token, call.now), token.secret));
@@ -61,19 +64,39 @@ export function tokenCommands(program: Command, io: Io): void {
     .command("list")
     .description("list tokens")
     .addOption(roleOption("only of this role"))
+    .option("--owner <text>", "only of this owner, in any case of letters")
     .option("--revoked", "only those that were revoked");
-  calls<ListOptions & { role?: (typeof roles)[number]; revoked?: boolean }>(
+  calls<ListOptions & { role?: (typeof roles)[number]; owner?: string; revoked?: boolean }>(
     listOptions(list),
     io,
-    ["keyover token list --role verifier"],
+    ["keyover token list --role verifier", "keyover token list --owner ann@example.com"],
     async (call) => {
-      const { role, revoked, limit } = call.options;
-      const filter = present({ role, revoked: revoked ? ("true" as const) : undefined });
+      const { role, owner, revoked, limit } = call.options;
+      const filter = present({ role, owner, revoked: revoked ? ("true" as const) : undefined });
       const page = await everything(
         (query) => call.api.request("get", "/v1/tokens", { query: { ...query, ...filter } }),
         limit,
       );
       showList(call, page, tokenColumns(call.now), "No token matches.");
+    },
+  );
+
+  const update = group
+    .command("update")
+    .argument("<token>", "handle, tok_…")
+    .description("say whose a token is")
+    .option("--owner <text>", "a person's mail address, a team")
+    .option("--no-owner", "nobody's");
+  calls<{ owner?: string | boolean }, [string]>(
+    update,
+    io,
+    ["keyover token update tok_… --owner ann@example.com"],
+    async (call, token) => {
+      const { owner } = call.options;
+      if (owner === undefined || owner === true) throw new UsageError("nothing to change: give --owner or --no-owner");
+      const body = { owner: owner === false ? null : owner };
+      const answer = await call.api.request("patch", "/v1/tokens/{token}", { params: { token }, body });
+      show(call, answer, () => tokenText(answer, call.now));
     },
   );
 
@@ -107,6 +130,7 @@ function tokenText(token: Shown, now: number): string {
       token.role === "verifier" ? (token.environments.length === 0 ? "all" : token.environments.join(", ")) : null,
     ],
     ["consumer", token.consumer],
+    ["owner", token.owner],
     ["expires", token.expiresAt === null ? "never" : moment(token.expiresAt, now)],
     ["revoked", token.revokedAt === null ? "no" : moment(token.revokedAt, now)],
     ["created", `${moment(token.createdAt, now)} by ${token.createdBy}`],

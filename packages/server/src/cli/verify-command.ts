@@ -59,7 +59,9 @@ export function verifyCommand(program: Command, io: Io): void {
             ],
             [
               "accepted until",
-              verdict.rotation?.endsAt === undefined ? undefined : moment(verdict.rotation.endsAt, call.now),
+              verdict.valid && verdict.rotation?.endsAt !== undefined
+                ? moment(verdict.rotation.endsAt, call.now)
+                : undefined,
             ],
             ["retired", verdict.retiredAt === undefined ? undefined : formatTime(verdict.retiredAt)],
           ].filter(([, value]) => value !== undefined) as [string, string][],

@@ -175,6 +175,13 @@ describe("the old version asks for its successor itself", () => {
     await keyover.refused("forbidden", "PATCH", `/v1/keys/${key.id}`, selfClaim, own);
     await keyover.ok("POST", `/v1/keys/${key.id}/rotations`, {}, own);
   });
+
+  test("nor plan one for later: while it waits, schedules, campaigns and idleness would pass the key over", async () => {
+    const later = { startsAt: keyover.now() + HOUR };
+    await keyover.refused("forbidden", "POST", `/v1/keys/${key.id}/rotations`, later, { token: holder });
+    const now = { startsAt: keyover.now() };
+    await keyover.ok("POST", `/v1/keys/${key.id}/rotations`, now, { token: holder });
+  });
 });
 
 describe("a key's first secret", () => {

@@ -7,17 +7,28 @@
  *                                                              ▲                                      │
  *                                                              └──────────── again, until nothing changes
  *
- * The agenda is a map from rotation to the time when it is worth looking again. It is rebuilt at start and can be wrong only
+ * The agenda (agenda.ts) says when which rotation is worth looking at again. It is rebuilt at start and can be wrong only
  * by looking too early or, after a bug, half a minute late. Where several processes share a database each has its part of the rotations
  * (shares.ts), and the store takes a commit of the engine only from the process whose part it is.
  */
-import { deadlinePassed, decide, type Rotation, type RotationEvent, type Sighting, type World } from "@keyover/core";
+import {
+  deadlinePassed,
+  decide,
+  type Rotation,
+  type RotationEvent,
+  type Sighting,
+  sleep,
+  type World,
+} from "@keyover/core";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { Fleet } from "../feed/fleet.ts";
 import type { KeyDesk } from "../keys/key-desk.ts";
+import { actionOf, detailsOf } from "../keys/move-told.ts";
 import { accept, type Outcome, refuse } from "../outcome.ts";
 import type { Fence, Store } from "../store/store.ts";
+import { createAgenda } from "./agenda.ts";
 import { type Facts, gatherFacts, nextEvent, nextLook } from "./facts.ts";
+import { createOnTheWay } from "./on-the-way.ts";
 import { standingNotices } from "./reminders.ts";
 import { fenceIn, type Shares } from "./shares.ts";
 
@@ -32,7 +43,10 @@ export interface Engine {
   seen(sightings: readonly Sighting[]): void;
   /** Visits everything that is due. */
   pass(): Promise<void>;
-  /** What passed unseen while bells got lost: rotations of ours that are not on the agenda, successors in use. Every few seconds. */
+  /**
+   * What passed unseen while bells got lost: rotations of ours that are not on the agenda, successors in use. Every few seconds, some hundreds
+   * of them at a time.
+   */
   reconcile(): Promise<void>;
 }
 
@@ -56,15 +70,24 @@ const EVENTS_PER_VISIT_MAX = 8;
 const AFTER_FAILURE_MS = 2_000;
 /** Whether it is still held. */
 const HELD_LOOK_MS = 1_000;
-/** Most of a visit is waiting for the database, where that is another process. */
-const VISITS_AT_ONCE = 8;
+/** Most of a visit is waiting for the database, where that is another process. In a file, what is visited at once is written at once. */
+const VISITS_AT_ONCE = { shared: 8, alone: 32 };
+/** Then other work gets its turn, and whoever was woken meanwhile comes first. */
+const VISITS_IN_A_ROW = 64;
+/** In one round of `reconcile`, in order of id; the next round goes on from there. */
+const RECONCILED_AT_ONCE = 250;
+const LOADED_AT_ONCE = 5_000;
+/** A brownout's error budget, and a retirement that hurts, are looked at so soon after a refused use. */
+const REFUSALS_MS = 1_000;
 /** Versions whose first use is remembered, so that each use after it costs one look-up in memory. */
 const NOTICED_MAX = 500_000;
 
 export function createEngine(deps: EngineDeps): Engine {
   const { world, store, desk, shares } = deps;
-  const agenda = new Map<string, number>();
+  const agenda = createAgenda();
   const noticed = new Set<string>();
+  /** Keys whose rotation will be woken because of refused uses. */
+  const refused = new Set<string>();
   /** Woken while they are being visited: what the visit found out may be old already. */
   const woken = new Set<string>();
   const heldAtDeadline = new Set<string>();
@@ -72,9 +95,16 @@ export function createEngine(deps: EngineDeps): Engine {
   const told = new Map<string, string>();
   let passing: Promise<void> | undefined;
   let scheduled = false;
+  const onTheWay = createOnTheWay({
+    view: (apiId) => deps.fleet.view(apiId),
+    wake: (rotationId) => wake(rotationId),
+    log: world.log,
+  });
+  const reconciled = { rotation: "", sealed: "" };
 
   const forget = (rotationId: string) => {
     agenda.delete(rotationId);
+    onTheWay.gone(rotationId);
     woken.delete(rotationId);
     heldAtDeadline.delete(rotationId);
     told.delete(rotationId);
@@ -98,10 +128,14 @@ export function createEngine(deps: EngineDeps): Engine {
       agenda.set(rotationId, now + HELD_LOOK_MS);
       return false;
     }
-    const facts = await gatherFacts(deps, key, rotation);
+    if (rotation.phase === "propagating") onTheWay.looking(rotation.apiId, rotationId);
+    else onTheWay.gone(rotationId);
+    const facts = await gatherFacts(deps, key, rotation, now);
     const event = nextEvent(rotation, facts, now);
     if (event === undefined) {
-      agenda.set(rotationId, woken.has(rotationId) ? 0 : nextLook(rotation, facts, now, store.shared));
+      if (woken.has(rotationId)) agenda.soon(rotationId);
+      else agenda.set(rotationId, nextLook(rotation, facts, now, store.shared));
+      if (rotation.phase === "propagating") onTheWay.waits(rotation.apiId, rotationId, facts.needs);
       tellIfHeld(rotation, now);
       await tellPeople(rotation, facts, now);
       return false;
@@ -162,10 +196,12 @@ export function createEngine(deps: EngineDeps): Engine {
   const visitDue = async () => {
     for (;;) {
       const now = world.clock.now();
-      const due = [...agenda].filter(([, at]) => at <= now).map(([id]) => id);
+      const due = agenda.take(now, now + AFTER_FAILURE_MS, VISITS_IN_A_ROW);
       if (due.length === 0) return;
-      for (const id of due) agenda.set(id, now + AFTER_FAILURE_MS);
-      await Promise.all(Array.from({ length: VISITS_AT_ONCE }, () => visitAll(due)));
+      const more = due.length === VISITS_IN_A_ROW;
+      const visitors = store.shared ? VISITS_AT_ONCE.shared : VISITS_AT_ONCE.alone;
+      await Promise.all(Array.from({ length: visitors }, () => visitAll(due)));
+      if (more) await sleep(world.clock, 0);
     }
   };
 
@@ -178,7 +214,7 @@ export function createEngine(deps: EngineDeps): Engine {
 
   const wake = (rotationId: string) => {
     if (!shares.holds(rotationId)) return;
-    agenda.set(rotationId, 0);
+    agenda.soon(rotationId);
     woken.add(rotationId);
     if (scheduled) return;
     scheduled = true;
@@ -189,39 +225,59 @@ export function createEngine(deps: EngineDeps): Engine {
     });
   };
 
-  const noticeUse = async (keyId: string, version: number) => {
+  /** The rotation of a key that was used, here or in another process. False: there is no such key. */
+  const wakeOf = async (keyId: string): Promise<boolean> => {
     const key = (await store.get("key", keyId))?.value;
-    if (key === undefined) return;
-    if (key.rotationId !== null) {
-      wake(key.rotationId);
-      if (!shares.holds(key.rotationId)) store.ring(`use ${key.rotationId}`);
-    }
+    if (key === undefined) return false;
+    if (key.rotationId === null) return true;
+    wake(key.rotationId);
+    if (!shares.holds(key.rotationId)) store.ring(`use ${key.rotationId}`);
+    return true;
+  };
+
+  const noticeUse = async (keyId: string, version: number) => {
+    if (!(await wakeOf(keyId))) return;
     await desk.change(keyId, { actor: "engine" }, (change) => {
       change.eraseProvenSecret(version);
       return accept(undefined);
     });
   };
 
+  /** Refusals of one key that come together are looked at once. */
+  const noticeRefusal = (keyId: string) => {
+    if (refused.has(keyId)) return;
+    refused.add(keyId);
+    world.clock.after(REFUSALS_MS, () => {
+      refused.delete(keyId);
+      wakeOf(keyId).catch((error: unknown) =>
+        world.log("warn", "engine.notice_refusal_failed", { key: keyId, error: String(error) }),
+      );
+    });
+  };
+
   return {
     async load() {
-      for (const id of await store.liveRotations()) if (shares.holds(id)) agenda.set(id, 0);
+      for (let after = ""; ; ) {
+        const ids = await store.liveRotations(after, LOADED_AT_ONCE);
+        for (const id of ids) if (shares.holds(id)) agenda.set(id, 0);
+        if (ids.length < LOADED_AT_ONCE) return;
+        after = ids.at(-1) ?? "";
+      }
     },
     async reconcile() {
-      for (const id of await store.liveRotations()) if (!agenda.has(id)) wake(id);
-      for (const id of await store.usedSuccessors()) wake(id);
-      for (const { keyId, version } of await store.provenSecrets()) await noticeUse(keyId, version);
+      const ids = await store.liveRotations(reconciled.rotation, RECONCILED_AT_ONCE);
+      reconciled.rotation = ids.length < RECONCILED_AT_ONCE ? "" : (ids.at(-1) ?? "");
+      for (const id of ids) if (!agenda.has(id)) wake(id);
+      for (const id of await store.usedSuccessors(ids)) wake(id);
+      const { found, next } = await store.provenSecrets(reconciled.sealed, RECONCILED_AT_ONCE);
+      reconciled.sealed = next ?? "";
+      for (const { keyId, version } of found) await noticeUse(keyId, version);
     },
     wake,
-    fleetMoved(apiId) {
-      store
-        .list("rotation", { equals: { ended: false, api_id: apiId, phase: "propagating" } }, { limit: 100_000 })
-        .then((waiting) => {
-          for (const { value } of waiting) wake(value.id);
-        })
-        .catch((error: unknown) => world.log("error", "engine.fleet_moved_failed", { error: String(error) }));
-    },
+    fleetMoved: (apiId) => onTheWay.moved(apiId),
     seen(sightings) {
-      for (const { key, version, accepted } of sightings) {
+      for (const { key, version, accepted, refused: turnedAway } of sightings) {
+        if (turnedAway > 0) noticeRefusal(key);
         const use = `${key} ${version}`;
         if (accepted === 0 || noticed.has(use)) continue;
         if (noticed.size >= NOTICED_MAX) noticed.clear();
@@ -249,15 +305,10 @@ function observe(
       return refuse("conflict", "the rotation has ended meanwhile");
     const decision = decide(rotation, event, change.now);
     if (!decision.ok) return refuse(decision.code, decision.detail);
-    if (decision.next !== rotation)
-      change.take(decision.next, decision.effects, actionOf(rotation, decision.next, event));
+    if (decision.next === rotation) return accept(rotation);
+    const details = detailsOf(rotation, decision.next, event);
+    change.take(decision.next, decision.effects, actionOf(rotation, decision.next, event), details);
+    if (event.type === "refused") change.key = { ...change.key, autoRolledBackAt: change.now };
     return accept(decision.next);
   });
-}
-
-/** The audit action: the phase that was entered, or what happened within one. */
-export function actionOf(before: Rotation, after: Rotation, event: RotationEvent): string {
-  if (before.phase !== after.phase) return `rotation.${after.phase}`;
-  if (before.endedAt === null && after.endedAt !== null) return "rotation.ended";
-  return `rotation.${event.type}`;
 }

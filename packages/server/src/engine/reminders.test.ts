@@ -77,16 +77,62 @@ describe("stuck (L2)", () => {
   test("held at the deadline: what is not met, and which source is not silent", () => {
     const source = { network: "203.0.113.0/24", client: "bot", instance: "" };
     const usual = { lengthMs: 0, rank: 1, of: 0 } as const;
-    const known = { historyMs: 0, young: true, neededMs: DAY, usual, longestGapMs: 0 };
+    const known = { historyMs: 0, young: true, turnedAway: false, neededMs: DAY, usual, longestGapMs: 0 };
     const loud = { source, lastSeen: AT, quietAt: AT, quiet: false, moved: false, ...known };
     const of = rotation({ phase: "overlapping", usedAt: AT });
     const seen = { ...facts, quiet: { ...quiet, sources: [loud] } };
-    const [stuck] = standingNotices(of, "con_1", seen, AT + 14 * DAY);
-    expect(stuck?.details).toMatchObject({
-      why: "deadline",
-      waitsFor: ["silence of the old version (203.0.113.0/24 bot)"],
-      since: AT + 14 * DAY,
+    for (const [event, now] of [
+      ["rotation.deadline", AT + 14 * DAY],
+      ["rotation.deadline", AT + 15 * DAY - 1],
+      ["rotation.stuck", AT + 15 * DAY],
+    ] as const) {
+      const [notice] = standingNotices(of, "con_1", seen, now);
+      expect(notice).toMatchObject({
+        event,
+        details: {
+          why: "deadline",
+          waitsFor: ["silence of the old version (203.0.113.0/24 bot)"],
+          since: AT + 14 * DAY,
+        },
+      });
+    }
+  });
+
+  test("while brownouts are to come nothing is stuck; after them, or where they were stopped, it is", () => {
+    const slot = { from: AT + 15 * DAY, until: AT + 15 * DAY + 60_000, by: "policy", begunAt: null, endedAt: null };
+    const stopped = { at: AT + 15 * DAY, by: "policy", reason: "too many" };
+    const at = (brownouts: Rotation["brownouts"], now: number) => told(rotation({ brownouts }), now);
+    const plan = { announcedAt: AT + 14 * DAY, slots: [slot], stopped: null };
+    expect(at(plan, AT + 17 * DAY)).toEqual([]);
+    const over = { ...plan, slots: [{ ...slot, begunAt: slot.from, endedAt: slot.until }] };
+    expect(at(over, slot.until)).toEqual([`rotation.deadline deadline ${slot.until}`]);
+    expect(at(over, slot.until + DAY)).toEqual([`rotation.stuck deadline ${slot.until}`]);
+    const off = { ...plan, slots: [], stopped };
+    expect(at(off, stopped.at)).toEqual([`rotation.deadline deadline ${stopped.at}`]);
+    const [notice] = standingNotices(rotation({ brownouts: off }), "con_1", facts, stopped.at);
+    expect(notice?.details).toMatchObject({ brownouts: "too many" });
+  });
+});
+
+describe("R10: a retired version that is still tried", () => {
+  const source = { network: "203.0.113.0/24", client: "bot", instance: "" };
+  const refused = (known: number) => {
+    const seen = [{ source, refused: known, since: AT, last: AT, known: true }];
+    const sources = [...seen, { source, refused: 7, since: AT, last: AT, known: false }];
+    return { ...facts, refused: { total: known + 7, known, sources: known === 0 ? sources.slice(1) : sources } };
+  };
+  const of = rotation({ phase: "retired", retiredAt: AT });
+
+  test("is told of when it is tried by somebody who had used it, and when it has grown tenfold", () => {
+    const times = [0, 1, 9, 10, 99, 100].map((known) => told(of, AT + 1, refused(known))[0]);
+    const step = (magnitude: number) => `key.refused-uses ${AT} ${magnitude}`;
+    expect(times).toEqual([undefined, step(0), step(0), step(1), step(1), step(2)]);
+    expect(standingNotices(of, "con_1", refused(41), AT)[0]?.details).toMatchObject({
+      count: 41,
+      sources: 1,
+      since: AT,
     });
+    expect(told(rotation({ phase: "overlapping", usedAt: AT }), AT + 1, refused(5))).toEqual([]);
   });
 });
 
@@ -98,6 +144,6 @@ test("the engine looks again when there is something to tell", () => {
     looks.push((AT + 14 * DAY - next) / HOUR);
     now = next;
   }
-  expect(looks).toEqual([7 * 24, 3 * 24, 24, 1]);
+  expect(looks).toEqual([7 * 24, 3 * 24, 24, 1, -24]);
   expect(nextStandingNotice(rotation({ phase: "propagating" }), AT)).toBe(AT + 300_000);
 });

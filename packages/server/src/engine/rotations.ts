@@ -11,6 +11,7 @@ import {
   type Rotation,
   type RotationEvent,
   type RotationPolicyPatch,
+  type SourceUse,
   type World,
 } from "@keyover/core";
 import type { Custody } from "../custody/custody.ts";
@@ -19,10 +20,10 @@ import type { Evidence } from "../evidence/evidence.ts";
 import type { KeyChange } from "../keys/change.ts";
 import type { Command, KeyDesk } from "../keys/key-desk.ts";
 import { scopesProblem } from "../keys/keys.ts";
+import { actionOf } from "../keys/move-told.ts";
 import { accept, type Outcome, refuse } from "../outcome.ts";
 import type { Sealed } from "../store/entities.ts";
-import type { Held, Store } from "../store/store.ts";
-import { actionOf } from "./engine.ts";
+import { type Held, put, type Store } from "../store/store.ts";
 
 export interface StartRotation {
   reason: string;
@@ -46,7 +47,18 @@ export interface Emergency {
 /** An operator's or a consumer's command to a running rotation. */
 export type RotationCommand = Extract<
   RotationEvent,
-  { type: "move-deadline" | "retire" | "rollback" | "cancel" | "pause" | "resume" }
+  {
+    type:
+      | "move-deadline"
+      | "retire"
+      | "rollback"
+      | "cancel"
+      | "pause"
+      | "resume"
+      | "brownout"
+      | "end-brownout"
+      | "lift-fence";
+  }
 >;
 
 export interface Claimed {
@@ -94,11 +106,13 @@ export function createRotations(deps: RotationsDeps): Rotations {
       const decision = decide(found.value, event, deps.world.clock.now());
       return decision.ok ? accept(decision.next) : refuse(decision.code, decision.detail);
     }
-    return desk.change(found.value.keyId, command, (change) => {
+    return desk.change(found.value.keyId, command, async (change) => {
       if (change.rotation?.id !== rotationId) return refuse("rotation_ended", `rotation ${rotationId} has ended`);
       if (!isSound(change, holder))
         return refuse("claim_not_allowed", "the version that asks is not accepted any more");
-      return takeDecision(change, change.rotation, event);
+      const taken = takeDecision(change, change.rotation, event);
+      if (taken.ok && event.type === "claim") await noteCustodian(store, change, taken.value, holder);
+      return taken;
     });
   };
 
@@ -161,6 +175,12 @@ function isSound(change: KeyChange, holder: Holder | undefined): boolean {
   if (holder?.version === undefined) return true;
   const version = change.version(holder.version);
   return change.key.status === "active" && version !== undefined && isAccepted(version.state) && !version.compromised;
+}
+
+/** Who takes the successor could have kept it. It may be taken several times, by several. */
+async function noteCustodian(store: Store, change: KeyChange, { to }: Rotation, holder: Holder | undefined) {
+  const custodian = change.custodian(to, "claimed", holder?.version);
+  if ((await store.get("custodian", custodian.id)) === undefined) change.also(put("custodian", custodian));
 }
 
 async function sealedOf(store: Store, rotation: Rotation): Promise<Held<Sealed> | undefined> {
@@ -250,7 +270,7 @@ function targetOf(change: KeyChange, emergency: Emergency) {
  * Of a restored database nobody knows yet whether what was planned has begun, and handed out a successor: the one that is made now belongs
  * to another rotation, so that a holder of the first is not taken for a holder of the second.
  */
-function dropPlanned(change: KeyChange, version: number, reason: string): void {
+export function dropPlanned(change: KeyChange, version: number, reason: string): void {
   const { rotation } = change;
   if (rotation?.phase !== "planned" || rotation.from !== version) return;
   const cancelled = decide(rotation, { type: "cancel" }, change.now);
@@ -282,7 +302,7 @@ export function strike(
     );
   }
   change.note("key.compromised", { version, mode, reason });
-  change.carryOut([{ do: "mark-compromised", version }], undefined);
+  change.carryOut([{ do: "mark-compromised", version }], undefined, reason);
   if (mode === "kill") change.carryOut([{ do: "set-state", version, state: "retired" }], undefined);
   else change.setFence(version, fence);
   return accept(change.startRotation({ from: version, reason, compromised: mode }));
@@ -292,6 +312,10 @@ export function strike(
 async function networksOf({ store, evidence }: RotationsDeps, keyId: string, emergency: Emergency): Promise<string[]> {
   const key = (await store.get("key", keyId))?.value;
   const version = emergency.version ?? key?.currentVersion ?? 0;
-  const uses = (await evidence.uses(keyId)).filter((use) => (use.versions[version]?.accepted ?? 0) > 0);
-  return [...new Set(uses.map((use) => use.source.network))].filter((network) => network.includes("/"));
+  return seenFrom(await evidence.uses(keyId), version);
+}
+
+export function seenFrom(uses: readonly SourceUse[], version: number): string[] {
+  const accepted = uses.filter((use) => (use.versions[version]?.accepted ?? 0) > 0);
+  return [...new Set(accepted.map((use) => use.source.network))].filter((network) => network.includes("/"));
 }

@@ -10,6 +10,7 @@ import {
   type Refused,
   type Rotation,
   refusedSince,
+  refusesSince,
   type SourceUse,
   type Watermark,
 } from "@keyover/core";
@@ -17,10 +18,8 @@ import { isExpired } from "../store/entities.ts";
 import { BUCKET_MS, type Store, type UsageBucket } from "../store/store.ts";
 
 export interface Evidence {
-  /** On the version that this rotation wants to retire: the old one, or after a rollback the successor. */
-  quiet(key: Key, rotation: Rotation): Promise<QuietVerdict>;
-  /** True once an accepted use of this rotation's successor has been reported. */
-  used(rotation: Rotation): Promise<boolean>;
+  /** What the next step of a rotation may wait for, by one look. */
+  signs(key: Key, rotation: Rotation): Promise<Signs>;
   /** All that an answer shows of a rotation, by one look. */
   standing(key: Key, rotation: Rotation): Promise<Standing>;
   /** Requests by version in the `windowMs` up to now. */
@@ -28,6 +27,14 @@ export interface Evidence {
   /** The same in steps of `stepMs`, the oldest first; those without a request are left out. */
   sharesInSteps(keyId: string, windowMs: number, stepMs: number): Promise<ShareStep[]>;
   uses(keyId: string): Promise<SourceUse[]>;
+}
+
+export interface Signs {
+  /** An accepted use of the successor has been reported. */
+  used: boolean;
+  /** Of the version that this rotation wants to retire: the old one, or after a rollback the successor. */
+  quiet: QuietVerdict;
+  uses: readonly SourceUse[];
 }
 
 export interface Standing {
@@ -64,13 +71,17 @@ export function createEvidence(
     const question = quietQuestion(rotation) ?? { version: rotation.from, countsFrom: 0 };
     // A key that is suspended or has expired says nothing by its silence; the time starts again once it is accepted.
     const countsFrom = Math.max(question.countsFrom, key.statusChangedAt);
-    const verdict = judgeQuiet(question.version, uses, mark, countsFrom, rotation.policy);
+    const refused = question.version === rotation.from ? refusesSince(rotation) : null;
+    const verdict = judgeQuiet(question.version, uses, mark, countsFrom, rotation.policy, refused);
     const accepted = key.status === "active" && !isExpired(key, clock.now());
     // A gap times a margin is no whole number, and the API's times are.
     return { ...verdict, quiet: verdict.quiet && accepted, quietAt: Math.ceil(verdict.quietAt) };
   };
   return {
-    quiet: async (key, rotation) => judge(key, rotation, await look(key)),
+    async signs(key, rotation) {
+      const seen = await look(key);
+      return { used: isUsed(rotation, seen.uses), quiet: judge(key, rotation, seen), uses: seen.uses };
+    },
     async standing(key, rotation) {
       const seen = await look(key);
       const { from, retiredAt } = rotation;
@@ -80,13 +91,6 @@ export function createEvidence(
         forecast: forecastOf(rotation, seen.uses, seen.mark),
         refused: retiredAt === null ? undefined : refusedSince(seen.uses, from, retiredAt),
       };
-    },
-    async used({ keyId, to, origin, offeredAt, createdAt }) {
-      // Nobody can have used it earlier. After a restore the number may have belonged to another secret, whose uses come late; and a
-      // rotation that was offered in another life of the database began anew here when it was taken up again.
-      const since = origin === "consumer" ? createdAt : Math.max(createdAt, offeredAt ?? Number.POSITIVE_INFINITY);
-      const seen = (await store.uses(keyId)).flatMap(({ versions }) => versions[to] ?? []);
-      return seen.some(({ accepted, last }) => accepted > 0 && last >= since);
     },
     async shares(keyId, windowMs) {
       const now = clock.now();
@@ -105,6 +109,14 @@ export function createEvidence(
     },
     uses: (keyId) => store.uses(keyId),
   };
+}
+
+function isUsed({ to, origin, offeredAt, createdAt }: Rotation, uses: readonly SourceUse[]): boolean {
+  // Nobody can have used it earlier. After a restore the number may have belonged to another secret, whose uses come late; and a
+  // rotation that was offered in another life of the database began anew here when it was taken up again.
+  const since = origin === "consumer" ? createdAt : Math.max(createdAt, offeredAt ?? Number.POSITIVE_INFINITY);
+  const seen = uses.flatMap(({ versions }) => versions[to] ?? []);
+  return seen.some(({ accepted, last }) => accepted > 0 && last >= since);
 }
 
 function forecastOf(rotation: Rotation, uses: readonly SourceUse[], mark: Watermark): Forecast | undefined {

@@ -66,7 +66,7 @@ export interface Fleet {
   /** As the database has it, if it is this speaker's. */
   boot(apiId: string, boot: string, speaker: Speaker): Promise<FleetMember | undefined>;
   /** An operator's word that this boot is gone for good. False if there is no such boot, or it has ended. */
-  remove(apiId: string, boot: string): Promise<boolean>;
+  remove(api: Api, boot: string): Promise<boolean>;
   /** Uses that the authority itself has seen; resolves when they are durable. */
   sight(sightings: Sighting[]): Promise<void>;
   /** Read from the store after this call: knows every boot that may lack an entry that the caller has seen. */
@@ -84,6 +84,8 @@ export interface FleetDeps extends ReportQueueDeps {
   replica: string;
   /** True while no other process needs to know what this one is told. */
   alone: () => boolean;
+  /** A boot is heard of, or has ended; `before`: its row until now. */
+  onSign: (api: Api, before: Boot, how: "heard" | "restarted" | "removed" | "closed") => void;
   /** Called when all boots that this process hosts, or those of another, have applied more of an api's feed. */
   onApplied: (apiId: string) => void;
 }
@@ -270,6 +272,7 @@ export function createFleet(deps: FleetDeps): Fleet {
       return undefined;
     }
     member.row = { value: boot, rev: rev + 1 };
+    deps.onSign(api, value, boot.closed ? "closed" : "heard");
     if (boot.closed) {
       hosted.delete(boot.boot);
       moved(api.id);
@@ -307,7 +310,9 @@ export function createFleet(deps: FleetDeps): Fleet {
       const replaced: string[] = [];
       for (const old of [...live.map(({ value }) => value), ...holes].filter(isReplaced)) {
         const row = await store.boot(old.boot);
-        if (row !== undefined && (await end(row, { replacedAt: now }))) replaced.push(old.boot);
+        if (row === undefined || !(await end(row, { replacedAt: now }))) continue;
+        replaced.push(old.boot);
+        deps.onSign(api, row.value, "restarted");
       }
       if (replaced.length > 0) moved(api.id);
       log("info", "verifier.registered", { api: api.id, boot: boot.boot, instance: boot.instance, replaced });
@@ -349,10 +354,12 @@ export function createFleet(deps: FleetDeps): Fleet {
       }
     },
 
-    async remove(apiId, boot) {
+    async remove(api, boot) {
       const row = await store.boot(boot);
-      if (row === undefined || row.value.apiId !== apiId || !(await end(row, { removedAt: clock.now() }))) return false;
-      moved(apiId);
+      if (row === undefined || row.value.apiId !== api.id || !(await end(row, { removedAt: clock.now() })))
+        return false;
+      moved(api.id);
+      deps.onSign(api, row.value, "removed");
       return true;
     },
 

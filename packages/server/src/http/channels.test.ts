@@ -9,7 +9,8 @@ let receiver: Receiver;
 beforeEach(async () => {
   receiver = await Receiver.start();
   const bases = { telegram: `http://127.0.0.1:${receiver.port}` };
-  keyover = await TestAuthority.start({ notices: { allowedPrivate: ["127.0.0.0/8"], bases } });
+  const resolve = async () => ["10.9.8.7"];
+  keyover = await TestAuthority.start({ notices: { allowedPrivate: ["127.0.0.0/8"], bases, resolve } });
 });
 afterEach(async () => {
   await keyover.close();
@@ -105,7 +106,6 @@ describe("a channel", () => {
     ["a token with a path in it", "invalid_request", { target: { kind: "telegram", chat: "1", token: "1:a/../b" } }],
     ["another kind", "invalid_request", { target: { kind: "fax", number: "1" } }],
     ["a misspelt event", "invalid_request", { events: ["rotation.ofered"] }],
-    ["no event", "invalid_request", { events: [] }],
     ["a zone that does not exist", "invalid_request", { quiet: { zone: "Mars/Olympus", from: "22:00", to: "07:00" } }],
     ["a time that does not exist", "invalid_request", { quiet: { zone: "UTC", from: "24:00", to: "07:00" } }],
     ["quiet hours of no length", "invalid_request", { quiet: { zone: "UTC", from: "22:00", to: "22:00" } }],
@@ -159,6 +159,49 @@ describe("a channel", () => {
   });
 });
 
+describe("a channel that others rely on", () => {
+  const scene = async () => {
+    const last = await add({ name: "last" });
+    const escalate = { channel: last.id, afterMs: 3_600_000 };
+    const night = await add({ name: "night", escalate });
+    await add({ name: "day", escalate });
+    await keyover.ok("PUT", "/v1/policies/desk", { spec: { channels: ["last"] } });
+    return { last, night, path: `/v1/channels/${last.id}` };
+  };
+
+  test("is removed, disabled or renamed only by force, and that is said", async () => {
+    const { path } = await scene();
+    const both = { channels: ["day", "night"], policies: ["desk"] };
+    const gone = await keyover.refused("channel_in_use", "DELETE", path);
+    expect(gone).toMatchObject({ ...both, detail: expect.stringContaining("day, night escalate to last; desk is a") });
+    expect(await keyover.refused("channel_in_use", "PATCH", path, { enabled: false })).toMatchObject(both);
+    const renamed = await keyover.refused("channel_in_use", "PATCH", path, { name: "very-last" });
+    expect(renamed.detail).toMatch(/^desk is a policy that names last\. /);
+    expect((await keyover.ok("GET", path)).disabledAt).toBe(null);
+    expect(await keyover.ok("PATCH", path, { severity: "warning", name: "last" })).toMatchObject({ warnings: [] });
+
+    const forced = await keyover.ok("PATCH", path, { enabled: false, force: true });
+    expect(forced.warnings).toEqual(["day, night escalate to last", "desk is a policy that names last"]);
+    expect(await keyover.ok("PATCH", path, { enabled: false })).toMatchObject({ warnings: [] });
+    expect(await keyover.ok("DELETE", `${path}?force=true`)).toMatchObject({ name: "last", warnings: forced.warnings });
+    const { items } = await keyover.ok("GET", `/v1/audit?subject=${forced.id}`);
+    const removed = items.find(({ action }: { action: string }) => action === "channel.removed");
+    expect(removed.details.though).toEqual(forced.warnings);
+  });
+
+  test("that is disabled because its target is gone is told of in the log", async () => {
+    await scene();
+    receiver.answer = (_heard, response) => void response.writeHead(410).end();
+    const key = await keyover.key({ api: await keyover.api(), consumer: await keyover.consumer() });
+    await keyover.ok("POST", `/v1/keys/${key.id}/suspend`, { reason: "look" });
+    await settled("dead", 3);
+    const told = keyover.lines.filter(
+      (each) => each.includes('"channel.disabled"') && each.includes("escalate to last"),
+    );
+    expect(told).toHaveLength(1);
+  });
+});
+
 describe("a consumer's token", () => {
   test("sees its own channels and notices, acknowledges its own, and nothing of others", async () => {
     const [mine, other] = [await keyover.consumer(), await keyover.consumer()];
@@ -186,6 +229,39 @@ describe("a consumer's token", () => {
     expect(shown.subject).toContain("is suspended");
     const done = await keyover.ok("POST", `/v1/notices/${items[0].id}/acknowledge`, {}, { token });
     expect(done.acknowledgedBy).toMatch(/^tok_/);
+  });
+
+  test("learns that its notice failed, and nothing of what lies behind", async () => {
+    const mine = await keyover.consumer();
+    const token = await keyover.token("consumer", { consumer: mine.id });
+    const inside = { kind: "webhook", url: "https://acme.example/hook" };
+    await add({ name: "inside", consumer: mine.id, target: inside });
+    await add({ name: "babbling", consumer: mine.id });
+    receiver.answer = (_heard, response) => void response.writeHead(500).end("no route to db.internal");
+    const key = await keyover.key({ api: await keyover.api(), consumer: mine });
+    await keyover.ok("POST", `/v1/keys/${key.id}/suspend`, { reason: "look" });
+    await vi.waitFor(async () => {
+      await keyover.clock.advance(50);
+      const { items } = await keyover.ok("GET", "/v1/notices");
+      expect(items.map(({ lastError }: { lastError: string }) => lastError).sort()).toEqual([
+        "acme.example leads to 10.9.8.7, which is not public",
+        "answered 500: no route to db.internal",
+      ]);
+    });
+    const { items } = await keyover.ok("GET", "/v1/notices", undefined, { token });
+    expect(items.map(({ lastError }: { lastError: string }) => lastError).sort()).toEqual([
+      "answered 500",
+      "notices may not be sent to this target",
+    ]);
+    for (const { id } of items) {
+      const one = await keyover.call("GET", `/v1/notices/${id}`, undefined, { token });
+      const done = await keyover.call("POST", `/v1/notices/${id}/acknowledge`, {}, { token, idempotencyKey: id });
+      const again = await keyover.call("POST", `/v1/notices/${id}/acknowledge`, {}, { token, idempotencyKey: id });
+      for (const { text } of [one, done, again]) {
+        expect(text).toContain('"lastError":"');
+        expect(text).not.toMatch(/10\.9|internal/);
+      }
+    }
   });
 });
 

@@ -69,6 +69,7 @@ export const keyRecord = z
           sha256: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
           compromised: z.boolean(),
           fence: z.object({ scopes: texts(200, 100).optional(), networks: texts(500, 50).optional() }).optional(),
+          brownoutUntil: moment.int().optional(),
           scopes: texts(200, 100).optional(),
           retiredAt: moment.int().optional(),
         }),
@@ -82,6 +83,7 @@ export const keyRecord = z
         to: version,
         since: moment.int().optional(),
         endsAt: moment.int().optional(),
+        brownout: z.object({ from: moment.int(), until: moment.int() }).optional(),
       })
       .optional(),
   })

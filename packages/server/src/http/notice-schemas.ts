@@ -1,7 +1,7 @@
 /** The shapes of channels and notices. */
 import { z } from "zod";
 import { channelKinds, noticeEvents, noticeStates, severities } from "../store/notice-entities.ts";
-import { handle, name, time } from "./schema-parts.ts";
+import { duration, handle, name, time } from "./schema-parts.ts";
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -42,23 +42,19 @@ const quiet = z
 const escalate = z
   .strictObject({
     channel: handle,
-    afterMs: z
-      .int()
-      .min(MINUTE_MS)
-      .max(30 * DAY_MS),
+    afterMs: duration({ min: MINUTE_MS, max: 30 * DAY_MS }),
   })
   .nullable()
   .describe("Where an event that needs a reaction goes when nobody has acknowledged it for so long.");
 const events = z
   .array(z.string().min(1).max(50))
-  .min(1)
   .max(50)
-  .describe("Names of events, `*` standing for any part: `rotation.*`.");
-const digestMs = z
-  .int()
-  .min(0)
-  .max(7 * DAY_MS)
-  .describe("Notices of so long become one message; 0: each is one.");
+  .describe(
+    "Names of events, `*` standing for any part: `rotation.*`. None: only what policies and other channels send here.",
+  );
+const digestMs = duration({ min: 0, max: 7 * DAY_MS }).describe(
+  "Notices of so long become one message; 0: each is one.",
+);
 const severity = z.enum(severities).describe("Nothing below this.");
 
 export const newChannel = z.strictObject({
@@ -84,6 +80,10 @@ export const channelPatch = z.strictObject({
   digestMs: digestMs.optional(),
   escalate: escalate.optional(),
   enabled: z.boolean().optional(),
+  force: z
+    .boolean()
+    .default(false)
+    .describe("Disable or rename it though channels escalate to it, or policies name it."),
 });
 
 export const channel = z
@@ -114,14 +114,15 @@ export const createdChannel = channel
   .extend({ secret: z.string().nullable().describe("A webhook's signing secret (whsec_…), shown here only.") })
   .meta({ id: "CreatedChannel" });
 
+export const changedChannel = channel
+  .extend({ warnings: z.array(z.string()).describe("What leads nowhere from now on.") })
+  .meta({ id: "ChangedChannel" });
+
 export const KEEP_OLD_MS: number = 7 * DAY_MS;
 
 export const rotateSecret = z
   .strictObject({
-    keepOldMs: z
-      .int()
-      .min(0)
-      .max(90 * DAY_MS)
+    keepOldMs: duration({ min: 0, max: 90 * DAY_MS })
       .optional()
       .describe("For so long deliveries are signed with the old secret too; otherwise 7 days."),
   })
@@ -142,6 +143,12 @@ export const notice = z
     id: handle.describe("Stays the same however often it is sent; the `webhook-id` of a webhook."),
     channel: handle,
     kind: z.enum(channelKinds),
+    recipient: z
+      .string()
+      .nullable()
+      .describe(
+        "Of mail: to whom; each recipient of a channel has a notice of its own. Null: not mail, or not sent yet.",
+      ),
     state: z.enum(noticeStates),
     severity: z.enum(severities),
     about: z.enum(noticeEvents).describe("The first of its events."),
@@ -150,7 +157,10 @@ export const notice = z
     dueAt: time.nullable().describe("When it is sent, or tried again."),
     attempts: z.int(),
     lastAttemptAt: time.nullable(),
-    lastError: z.string().nullable(),
+    lastError: z
+      .string()
+      .nullable()
+      .describe("A consumer's token sees it without what concerns the authority's network."),
     sentAt: time.nullable(),
     acknowledgedAt: time.nullable(),
     acknowledgedBy: z.string().nullable(),

@@ -2,18 +2,11 @@
  * The shapes of policies. `policyFile` is what a file for `keyover policy apply` says; docs/policy.schema.json is made from it. A name of a member
  * that ends in `Ms` holds milliseconds; in a file it may be written as `14d`.
  */
-import { dayOf, expiryLimits, isZone, minutesOf, scheduleLimits, weekdays } from "@keyover/core";
+import { dayOf, expiryLimits, idleLimits, minutesOf, scheduleLimits, weekdays } from "@keyover/core";
 import { z } from "zod";
 import { cronProblem } from "../policies/cron.ts";
-import { duration, handle, name, policyPatch, time } from "./schema-parts.ts";
+import { duration, handle, name, policyPatch, time, zone } from "./schema-parts.ts";
 
-const zone = z
-  .string()
-  .max(64)
-  .refine(isZone, "not a time zone of the IANA list, such as Europe/Berlin")
-  .meta({
-    examples: ["America/New_York", "Europe/Berlin", "UTC"],
-  });
 /** `abort`: of the two forms of a blackout the other one is told of unless this one is out of the question. */
 const shaped = (regex: RegExp, error: string) => z.string().regex(regex, { error, abort: true });
 const clockTime = shaped(/^([01]\d|2[0-4]):[0-5]\d$/, "a time of day as HH:MM").refine(
@@ -83,15 +76,38 @@ const expiry = z.strictObject({
   graceMs: duration(expiryLimits.graceMs).optional().describe("A key that is still in use works on for this long."),
 });
 
+const idle = z.strictObject({
+  unusedMs: duration(idleLimits.unusedMs)
+    .nullable()
+    .optional()
+    .describe("A key that is not used for so long is announced as idle. Null: none is."),
+  announceMs: z
+    .array(duration(idleLimits.announceMs))
+    .max(20)
+    .optional()
+    .describe("And announced again so long before it is suspended."),
+  suspendAfterMs: duration(idleLimits.suspendAfterMs)
+    .nullable()
+    .optional()
+    .describe("So long after the first announcement it is suspended. Null: it is only announced."),
+  revokeAfterMs: duration(idleLimits.revokeAfterMs)
+    .nullable()
+    .optional()
+    .describe("So long after the suspension, or the last try since, it is revoked. Null: it stays suspended."),
+});
+
 const policySpec = policyPatch
   .extend({
     schedule: schedule.optional(),
     expiry: expiry.optional(),
+    idle: idle.optional(),
     channels: z
       .array(z.string().min(1).max(100))
       .max(20)
       .optional()
-      .describe("Names of channels. Kept, and not used yet: channels choose by themselves what they carry."),
+      .describe(
+        "Names of channels by which notices about its keys go out, beside those that choose these events themselves.",
+      ),
   })
   .meta({ id: "PolicySpec" });
 
@@ -160,6 +176,10 @@ export const policyVersion = z
 export const attachment = z
   .object({ id: handle, policy: handle, target, createdAt: time, createdBy: z.string() })
   .meta({ id: "PolicyAttachment" });
+
+export const attachedPolicy = attachment
+  .extend({ warnings: z.array(z.string()).describe("What is allowed, and yet worth a second look.") })
+  .meta({ id: "AttachedPolicy" });
 
 export const policyWithAttachments = policy
   .extend({ attachments: z.array(attachment) })

@@ -1,7 +1,18 @@
 /** The shapes of rotations: starting, commanding, watching, claiming. */
-import { phases } from "@keyover/core";
+import { phases, ruleLimits } from "@keyover/core";
 import { z } from "zod";
-import { handle, networks, policy, policyPatch, reason, scopes, sha256, source, time } from "./schema-parts.ts";
+import {
+  duration,
+  handle,
+  networks,
+  policy,
+  policyPatch,
+  reason,
+  scopes,
+  sha256,
+  source,
+  time,
+} from "./schema-parts.ts";
 
 export const startRotation = z.strictObject({
   reason: reason.default("routine"),
@@ -36,6 +47,13 @@ export const emergency = z.strictObject({
   fence: z.strictObject({ scopes: scopes.optional(), networks: networks.optional() }).optional(),
 });
 
+const byWhom = z.object({ at: time, by: z.string(), reason: z.string() });
+
+export const brownoutNow = z.strictObject({
+  forMs: duration(ruleLimits["brownout.lengthsMs"]).describe("So long the old version is refused, from now on."),
+  reason,
+});
+
 export const rotation = z
   .object({
     id: handle,
@@ -58,6 +76,7 @@ export const rotation = z
       .describe("Where the policy's values came from when it began; what is not named is the default."),
     reason: z.string(),
     startedBy: z.string(),
+    campaign: z.object({ id: handle, wave: z.int() }).nullable().describe("That it is part of."),
     origin: z.enum(["authority", "consumer"]),
     scopes: scopes.nullable(),
     createdAt: time,
@@ -69,9 +88,33 @@ export const rotation = z
     usedAt: time.nullable(),
     overlappingAt: time.nullable(),
     overlapEndsAt: time.nullable(),
-    paused: z.object({ at: time, by: z.string(), reason: z.string() }).nullable(),
+    paused: byWhom.nullable(),
     pausedMs: z.int().describe("Since the offer, in sum; the deadline lies so much later."),
     extendedMs: z.int().describe("By the consumer itself, in sum."),
+    fenced: z
+      .object({
+        at: time,
+        fence: z.object({ scopes: scopes.optional(), networks: z.array(z.string()).optional() }),
+        lifted: byWhom.nullable(),
+      })
+      .nullable()
+      .describe("The old version was limited by the policy's rule."),
+    brownouts: z
+      .object({
+        announcedAt: time.nullable().describe("Of the policy's plan."),
+        slots: z.array(
+          z.object({
+            from: time,
+            until: time,
+            by: z.string().describe("`policy`, or who wanted it at once."),
+            begunAt: time.nullable(),
+            endedAt: time.nullable().describe("With begunAt null: it was missed."),
+          }),
+        ),
+        stopped: byWhom.nullable(),
+      })
+      .nullable()
+      .describe("Short refusals of the old version, past and to come."),
     retiredAt: time.nullable(),
     forced: z.object({ by: z.string(), reason: z.string(), at: time }).nullable(),
     fromCompromised: z.boolean(),
@@ -159,6 +202,11 @@ export const evidence = z
             .describe("The silence that is usual for it."),
           historyMs: z.number().describe("For how long it has been known."),
           young: z.boolean().describe("For less than it must be silent."),
+          turnedAway: z
+            .boolean()
+            .describe(
+              "It was refused last, by a brownout or fence, and has not moved: it is waited for twice as long.",
+            ),
           neededMs: z.number().describe("It must be silent for this long."),
           quietAt: z.number(),
           quiet: z.boolean(),

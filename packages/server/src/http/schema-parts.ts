@@ -1,10 +1,24 @@
 /** The small shapes that the others are made of. */
-import { parseNetwork, policyLimits, REMINDERS_MAX, withoutKeyTexts } from "@keyover/core";
+import {
+  BROWNOUTS_MAX,
+  defaultRotationPolicy,
+  isZone,
+  parseNetwork,
+  policyLimits,
+  REMINDERS_MAX,
+  ruleLimits,
+  scopePatternProblem,
+  withoutKeyTexts,
+} from "@keyover/core";
 import { z } from "zod";
+import { wordsOf } from "./words.ts";
+
+// Of every shape in this process: where a shape says nothing itself.
+z.config({ localeError: wordsOf });
 
 export const time = z.int().min(0).max(8_640_000_000_000_000).describe("Epoch milliseconds.");
 export const duration = ({ min, max }: { min: number; max: number }) => {
-  const range = `milliseconds, ${min} (${inWords(min)}) to ${max} (${inWords(max)})`;
+  const range = `takes milliseconds, ${min} (${inWords(min)}) to ${max} (${inWords(max)})`;
   return z.int(range).min(min, range).max(max, range);
 };
 
@@ -40,6 +54,77 @@ export const sha256 = z
     "SHA-256 (base64url, 43 characters) of a secret that the consumer made itself. It should have 112 bits of entropy or more.",
   );
 
+export const zone = z
+  .string()
+  .max(64)
+  .refine(isZone, "not a time zone of the IANA list, such as Europe/Berlin")
+  .meta({
+    examples: ["America/New_York", "Europe/Berlin", "UTC"],
+  });
+
+const scopePattern = z
+  .string()
+  .max(100)
+  .superRefine((text, context) => {
+    const problem = scopePatternProblem(text);
+    if (problem !== undefined) context.addIssue({ code: "custom", message: problem });
+  });
+
+const plain = defaultRotationPolicy.brownout;
+const count = ({ min, max }: { min: number; max: number }) => z.int().min(min).max(max);
+
+/** What is left out is the default's, not a farther policy's. */
+const brownout = z.strictObject({
+  zone: zone.default(plain.zone),
+  at: z
+    .string()
+    .regex(/^([01]\d|2[0-3]):[0-5]\d$/, "a time of day as HH:MM")
+    .default(plain.at)
+    .describe("They begin at this time of day, by the wall clock of the zone, on one free day after the other."),
+  lengthsMs: z
+    .array(duration(ruleLimits["brownout.lengthsMs"]))
+    .min(1)
+    .max(BROWNOUTS_MAX)
+    .default(plain.lengthsMs)
+    .describe("One brownout for each."),
+  announceMs: duration(ruleLimits["brownout.announceMs"])
+    .default(plain.announceMs)
+    .describe("The first begins no sooner than this after it was announced."),
+  errorBudget: count(ruleLimits["brownout.errorBudget"])
+    .nullable()
+    .default(plain.errorBudget)
+    .describe("More refusals than this, of sources that have not used the successor, end the plan. Null: none do."),
+  after: z.enum(["hold", "retire"]).default(plain.after).describe("What comes after the last."),
+});
+
+const fenceRule = z
+  .strictObject({
+    from: z.enum(["offered", "used"]).default("offered").describe("The offer, or the successor's first use."),
+    afterMs: duration(ruleLimits["fence.afterMs"]).default(0).describe("So long after it the fence goes up."),
+    scopes: scopes.min(1).optional().describe("Of these grants those that the version has."),
+    without: z
+      .array(scopePattern)
+      .min(1)
+      .max(50)
+      .optional()
+      .describe("Not the scopes that match one of these; * stands for any text: *:withdraw."),
+    networks: z.literal("seen").optional().describe("Only those that it was accepted from before the rotation."),
+  })
+  .refine(
+    ({ scopes, without, networks }) => scopes !== undefined || without !== undefined || networks !== undefined,
+    "a fence without scopes, without and networks limits nothing; give one of them",
+  );
+
+const automaticRollback = z.strictObject({
+  refusals: count(ruleLimits["automaticRollback.refusals"]).describe("So many refused uses of the retired version,"),
+  sources: count(ruleLimits["automaticRollback.sources"])
+    .default(1)
+    .describe("by so many sources that had used it before, bring it back."),
+  coolDownMs: duration(ruleLimits["automaticRollback.coolDownMs"])
+    .default(30 * 86_400_000)
+    .describe("Not again for the same key within this time."),
+});
+
 export const policyPatch = z
   .strictObject({
     overlapMinMs: duration(policyLimits.overlapMinMs)
@@ -56,7 +141,9 @@ export const policyPatch = z
     youngQuietMs: duration(policyLimits.youngQuietMs)
       .optional()
       .describe("A source known for less than this must be silent for this long."),
-    onDeadline: z.enum(["hold", "retire"]).optional(),
+    onDeadline: z.enum(["hold", "retire", "brownout"]).optional(),
+    brownout: brownout.optional().describe("With onDeadline: brownout. Short refusals that rehearse the retirement."),
+    fence: fenceRule.nullable().optional().describe("What the old version may still do while its successor waits."),
     rollbackMs: duration(policyLimits.rollbackMs).optional().describe("How long a retirement can be taken back."),
     claimMs: duration(policyLimits.claimMs).optional().describe("How long the sealed successor can be claimed."),
     claim: z
@@ -74,6 +161,10 @@ export const policyPatch = z
       .max(REMINDERS_MAX)
       .optional()
       .describe("The consumer is reminded this long before the deadline."),
+    automaticRollback: automaticRollback
+      .nullable()
+      .optional()
+      .describe("A retirement that hurts is taken back by itself. Null: people are told, and decide."),
   })
   .meta({ id: "RotationPolicyPatch" });
 

@@ -3,6 +3,7 @@
  * durations milliseconds. Requests are strict: a member that this server does not know is refused, because passing over a
  * misspelt `overlapMs` would be worse than an error. What verifiers send is lenient (feed-schemas.ts).
  */
+import { withoutKeyTexts } from "@keyover/core";
 import { z } from "zod";
 import { roles } from "../store/entities.ts";
 import {
@@ -21,6 +22,7 @@ import {
   time,
 } from "./schema-parts.ts";
 
+export * from "./campaign-schemas.ts";
 export * from "./policy-schemas.ts";
 export * from "./rotation-schemas.ts";
 export { handle, problem } from "./schema-parts.ts";
@@ -101,6 +103,7 @@ const version = z
     state: z.enum(["pending", "active", "retiring", "retired", "destroyed"]),
     compromised: z.boolean(),
     fence: z.object({ scopes: scopes.optional(), networks: z.array(z.string()).optional() }).nullable(),
+    brownoutUntil: time.nullable().describe("It is refused until then, in a brownout."),
     scopes: scopes.nullable(),
     origin: z.enum(["authority", "consumer"]),
     createdAt: time,
@@ -132,6 +135,18 @@ export const key = z
     rotateAt: time.nullable().describe("When it rotates by itself; null: not, or not known yet."),
     expiresAt: time.nullable(),
     graceUntil: time.nullable().describe("It was in use when it expired, and is accepted until then."),
+    idle: z
+      .object({
+        since: time,
+        announcedAt: time,
+        suspendAt: time.nullable(),
+        suspendedAt: time
+          .nullable()
+          .describe("By the policy, because nobody used it; null: it is not, or a person did it."),
+        revokeAt: time.nullable(),
+      })
+      .nullable()
+      .describe("It was announced as unused."),
     createdAt: time,
     createdBy: z.string(),
   })
@@ -152,14 +167,21 @@ export const statusReason = z.strictObject({ reason });
 
 // ---- tokens, verification, usage, audit -----------------------------------------------------------------------------
 
+const owner = z.string().trim().min(1).max(100).overwrite(withoutKeyTexts).nullable();
+
 export const newToken = z.strictObject({
   name,
   role: z.enum(roles),
   apis: z.array(z.string().min(1).max(100)).max(100).default([]).describe("Verifier tokens: handles or names."),
   environments: z.array(z.string().max(20)).max(20).default([]),
   consumer: handle.nullable().default(null),
+  owner: owner
+    .default(null)
+    .describe("Whose it is: a person's mail address, a team. `keyover offboard` finds it by this."),
   expiresAt: time.nullable().default(null),
 });
+
+export const tokenPatch = z.strictObject({ owner });
 
 export const token = z
   .object({
@@ -169,6 +191,7 @@ export const token = z
     apis: z.array(handle),
     environments: z.array(z.string()),
     consumer: handle.nullable(),
+    owner: z.string().nullable(),
     expiresAt: time.nullable(),
     revokedAt: time.nullable(),
     createdAt: time,
@@ -205,9 +228,11 @@ export const verdict = z
         to: z.int(),
         since: time.optional(),
         endsAt: time.optional(),
+        brownout: z.object({ from: time, until: time }).optional().describe("The one that runs, or is next."),
       })
       .optional(),
     retiredAt: time.optional(),
+    retryAfterMs: z.int().optional().describe("With `brownout`: it ends in so long."),
   })
   .meta({ id: "Verdict" });
 

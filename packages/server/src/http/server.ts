@@ -19,6 +19,8 @@ import { useIdempotency } from "./idempotency.ts";
 import { openapiInfo, withIdempotencyKey, withOptionalBodies, withoutUnusedSchemas } from "./openapi-info.ts";
 import { answerUnreadable, sendProblem, useProblems } from "./problems.ts";
 import type { App, Rooms } from "./rooms.ts";
+import { campaignRoutes } from "./routes/campaigns.ts";
+import { custodianRoutes } from "./routes/custodians.ts";
 import { feedRoutes } from "./routes/feed.ts";
 import { holderRoutes } from "./routes/holder.ts";
 import { inventoryRoutes } from "./routes/inventory.ts";
@@ -57,7 +59,7 @@ export async function createHttp(rooms: Rooms, options: HttpOptions): Promise<Ap
       sendProblem(reply, "invalid_request", "the path can't be read");
     },
     clientErrorHandler: answerUnreadable,
-    routerOptions: { maxParamLength: 100 },
+    routerOptions: { maxParamLength: 600 },
   }).withTypeProvider<ZodTypeProvider>() as App;
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
@@ -80,8 +82,10 @@ export async function createHttp(rooms: Rooms, options: HttpOptions): Promise<Ap
   inventoryRoutes(app, rooms);
   keyRoutes(app, rooms);
   rotationRoutes(app, rooms);
+  campaignRoutes(app, rooms);
   holderRoutes(app, rooms);
   tokenRoutes(app, rooms);
+  custodianRoutes(app, rooms);
   policyRoutes(app, rooms);
   noticeRoutes(app, rooms);
   feedRoutes(app, rooms);

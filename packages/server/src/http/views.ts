@@ -23,15 +23,26 @@ export function consumerView(consumer: Consumer) {
 
 export function keyView(key: Key) {
   const { apiId, consumerId, rotationId, nextVersion: _next, statusChangedAt: _at, ...all } = key;
-  const { expiryAt: _expiry, expiryDone: _done, lastRotation: _last, ...rest } = all;
-  const dates = { rotateAt: key.rotateAt ?? null, graceUntil: key.graceUntil ?? null };
+  const {
+    expiryAt: _expiry,
+    expiryDone: _done,
+    idleAt: _idle,
+    lastRotation: _last,
+    autoRolledBackAt: _undone,
+    ...rest
+  } = all;
+  const dates = { rotateAt: key.rotateAt ?? null, graceUntil: key.graceUntil ?? null, idle: key.idle ?? null };
   return { ...rest, ...dates, api: apiId, consumer: consumerId, rotation: rotationId };
 }
 
 export function versionView(version: Version, uses: readonly SourceUse[]) {
   const { sha256: _sha256, keyId: _keyId, ...rest } = version;
   const seen = uses.flatMap((use) => use.versions[version.number]?.last ?? []);
-  return { ...rest, lastUsedAt: seen.length === 0 ? null : Math.max(...seen) };
+  return {
+    ...rest,
+    brownoutUntil: version.brownoutUntil ?? null,
+    lastUsedAt: seen.length === 0 ? null : Math.max(...seen),
+  };
 }
 
 export function rotationView(rotation: Rotation) {
@@ -41,7 +52,7 @@ export function rotationView(rotation: Rotation) {
 
 export function tokenView(token: Token) {
   const { sha256: _sha256, apiIds, consumerId, ...rest } = token;
-  return { ...rest, apis: apiIds, consumer: consumerId };
+  return { ...rest, owner: token.owner ?? null, apis: apiIds, consumer: consumerId };
 }
 
 export function bootView(member: FleetMember, now: number) {
@@ -65,7 +76,7 @@ export function appliedView(applied: Applied) {
   return { ...applied, policy: policyView(applied.policy) };
 }
 
-export function attachmentView({ policyId, ...rest }: Attachment) {
+export function attachmentView<A extends Attachment>({ policyId, ...rest }: A) {
   return { ...rest, policy: policyId };
 }
 

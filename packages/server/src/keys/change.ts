@@ -23,9 +23,11 @@ import {
 } from "@keyover/core";
 import type { Custody } from "../custody/custody.ts";
 import { Secret } from "../custody/secret.ts";
+import { type Custodian, type CustodyWay, versionCustodian } from "../store/custodian-entities.ts";
 import type { Api, Sealed } from "../store/entities.ts";
 import type { NoticeDraft, NoticeEvent } from "../store/notice-entities.ts";
 import { type AuditDraft, type Batch, type Held, put, type Write } from "../store/store.ts";
+import { noticesOf } from "./move-told.ts";
 
 /** A key with all that belongs to it, as read. */
 export interface KeyState {
@@ -43,6 +45,9 @@ export interface ChangeTools {
   policy: RotationPolicy;
   actor: string;
 }
+
+/** When the key rotates by itself, and when its expiry and its use are to be looked at. */
+export type KeyDates = Pick<Key, "rotateAt" | "expiryAt" | "idleAt">;
 
 /** A key as verifiers remember it after a restore. */
 export interface Remembered {
@@ -76,6 +81,7 @@ export class KeyChange {
   /** A rotation that had ended, and runs again after a restore. */
   #takenUpAgain: Held<Rotation> | undefined;
   #tellAnew = false;
+  #campaign: Rotation["campaign"] = null;
   #dated = false;
   /** With all that is attached. */
   #policy: ResolvedPolicy | undefined;
@@ -105,19 +111,14 @@ export class KeyChange {
   /** Somebody should hear of it. */
   raise(event: NoticeEvent, details: Record<string, unknown>, rotationId?: string): void {
     const { id, consumerId, apiId } = this.key;
-    this.#notices.push({ event, at: this.now, keyId: id, consumerId, apiId, rotationId, details });
+    const running = rotationId === this.rotation?.id ? this.rotation?.campaign : undefined;
+    const campaignId = (this.#campaign ?? running)?.id;
+    this.#notices.push({ event, at: this.now, keyId: id, consumerId, apiId, rotationId, campaignId, details });
   }
 
-  /** What a move of a rotation tells people. */
-  #raiseMove(before: Rotation, next: Rotation): void {
-    const news = (of: "offeredAt" | "retiredAt" | "rolledBackAt") => before[of] === null && next[of] !== null;
-    const { from, to, reason } = next;
-    const tell = (event: NoticeEvent, more: Record<string, unknown> = {}) =>
-      this.raise(event, { from, to, reason, ...more }, next.id);
-    if (news("offeredAt")) tell("rotation.offered");
-    if (news("retiredAt")) tell("rotation.retired", next.forced === null ? {} : { forced: next.forced.reason });
-    if (news("rolledBackAt")) tell("rotation.rolled-back", { why: next.rollbackReason });
-    if (before.phase !== "completed" && next.phase === "completed") tell("rotation.completed");
+  /** What begins from now on is part of a campaign. */
+  joinCampaign(campaign: Rotation["campaign"]): void {
+    this.#campaign = campaign;
   }
 
   /** What begins from now on begins under this policy. */
@@ -132,10 +133,11 @@ export class KeyChange {
     const { key } = this;
     if (key.rotationId === null && (before.rotationId !== null || key.currentVersion !== before.currentVersion))
       return true;
-    return key.rotateAt === undefined || key.status !== before.status || key.expiresAt !== before.expiresAt;
+    if (key.rotateAt === undefined || key.idleAt === undefined) return true;
+    return key.status !== before.status || key.expiresAt !== before.expiresAt;
   }
 
-  setDates(dates: Pick<Key, "rotateAt" | "expiryAt">): void {
+  setDates(dates: KeyDates): void {
     this.#dated = true;
     this.key = { ...this.key, ...dates };
   }
@@ -167,6 +169,7 @@ export class KeyChange {
         startedBy: actor,
         origin: start.sha256 === undefined ? "authority" : "consumer",
         startsAt: start.startsAt,
+        campaign: this.#campaign,
         scopes: start.scopes ?? from?.scopes ?? null,
         fromCompromised: start.compromised !== undefined || from?.compromised === true,
         fromRefused: start.compromised === "kill",
@@ -191,17 +194,19 @@ export class KeyChange {
 
   /** Takes over a decision of core. */
   take(next: Rotation, effects: readonly Effect[], action: string, details: Record<string, unknown> = {}): void {
-    if (this.rotation !== undefined) this.#raiseMove(this.rotation, next);
+    const notices = this.rotation === undefined ? [] : noticesOf(this.rotation, next);
+    for (const notice of notices) this.raise(notice.event, notice.details, next.id);
     this.rotation = next;
     if (next.endedAt !== null) {
       const failed = next.phase !== "completed";
       this.key = { ...this.key, rotationId: null, lastRotation: { endedAt: next.endedAt, failed } };
     }
     this.note(action, { rotation: next.id, phase: next.phase, ...details }, [next.id]);
-    this.carryOut(effects, next);
+    this.carryOut(effects, next, details.reason);
   }
 
-  carryOut(effects: readonly Effect[], rotation: Rotation | undefined): void {
+  /** `reason`: a person's, for what they did. */
+  carryOut(effects: readonly Effect[], rotation: Rotation | undefined, reason?: unknown): void {
     for (const effect of effects) {
       switch (effect.do) {
         case "create-successor":
@@ -214,12 +219,14 @@ export class KeyChange {
           this.key = { ...this.key, currentVersion: effect.version };
           break;
         case "mark-compromised":
-          if (this.#versions.get(effect.version)?.compromised === false)
-            this.raise("key.compromised", { version: effect.version }, rotation?.id);
+          this.raise("key.compromised", { version: effect.version, reason }, rotation?.id);
           this.#alter(effect.version, (version) => ({ ...version, compromised: true }));
           break;
         case "set-fence":
           this.setFence(effect.version, effect.fence);
+          break;
+        case "set-brownout":
+          this.#alter(effect.version, (version) => ({ ...version, brownoutUntil: effect.until }));
           break;
         case "erase-sealed":
           this.#eraseSealed(effect.version);
@@ -270,6 +277,13 @@ export class KeyChange {
     this.#alter(version, (held) => ({ ...held, fence }));
   }
 
+  /** Who could have seen a version's secret; `via`: where the key spoke for itself, by which version. */
+  custodian(version: number, how: CustodyWay, via: number | null = null): Custodian {
+    const { actor: who } = this.#tools;
+    const rotationId = how === "claimed" ? (this.rotation?.id ?? null) : null;
+    return versionCustodian({ who, how, keyId: this.key.id, version, rotationId, via, at: this.now });
+  }
+
   /** The first version, or a successor. The secret is sealed until its holder has proven that it got it. */
   #createVersion(number: number, rotation: Rotation | undefined): void {
     const { world, custody, actor } = this.#tools;
@@ -292,6 +306,8 @@ export class KeyChange {
       };
       this.#fresh.push(put("sealed", sealed));
     }
+    if (handedIn !== undefined) this.also(put("custodian", this.custodian(number, "handed-in")));
+    else if (rotation === undefined) this.also(put("custodian", this.custodian(number, "created")));
     this.#versions.set(number, {
       id,
       keyId: this.key.id,
@@ -373,12 +389,19 @@ export class KeyChange {
     return { writes, audit: this.#audit, feed: visible ? [{ apiId: api.id, record }] : [], notices: this.#told() };
   }
 
-  /** Whether a leaked version is refused or only limited is known once all is collected. */
+  /**
+   * Whether a leaked version is refused or only limited is known once all is collected. What was known before is told again only if it was
+   * limited and is refused now.
+   */
   #told(): NoticeDraft[] {
-    return this.#notices.map((draft) => {
-      const version = this.#versions.get(Number(draft.details.version));
-      if (draft.event !== "key.compromised" || version === undefined) return draft;
-      return { ...draft, details: { ...draft.details, refused: !isAccepted(version.state) } };
+    const before = new Map(this.#state.versions.map(({ value }) => [value.number, value]));
+    return this.#notices.flatMap((draft) => {
+      const number = Number(draft.details.version);
+      const [was, version] = [before.get(number), this.#versions.get(number)];
+      if (draft.event !== "key.compromised" || version === undefined) return [draft];
+      const refused = !isAccepted(version.state);
+      if (was?.compromised === true && !(isAccepted(was.state) && refused)) return [];
+      return [{ ...draft, details: { ...draft.details, refused } }];
     });
   }
 }

@@ -16,7 +16,8 @@ import type { Custody } from "../custody/custody.ts";
 import { type Outcome, type Refusal, refuse } from "../outcome.ts";
 import type { Api } from "../store/entities.ts";
 import type { Batch, CommitOutcome, Conflict, Fence, IdempotencyRecord, Store } from "../store/store.ts";
-import { KeyChange, type KeyState } from "./change.ts";
+import { KeyChange, type KeyDates, type KeyState } from "./change.ts";
+import { changeMany, type Ledger, type ManyCommand, type ManyWork } from "./many-keys.ts";
 
 /** Who asks, and how the answer is remembered for a repeated request. */
 export interface Command<T> {
@@ -34,8 +35,8 @@ export interface KeyPolicies {
   of(api: Api, key: Key, start?: RotationPolicyPatch): Promise<ResolvedPolicy>;
   /** The next start by itself, with its reasons; `notBefore`: the present, where one is due. */
   nextStart(key: Key, activatedAt: number | null, policy: ResolvedPolicy, notBefore?: number): NextStart | null;
-  /** When the key rotates by itself, and when its expiry is to be looked at. `activatedAt`: of its current version. */
-  dates(key: Key, activatedAt: number | null, policy: ResolvedPolicy): Pick<Key, "rotateAt" | "expiryAt">;
+  /** `activatedAt`: of its current version; `accepted`: its last use, or undefined where that is not known. */
+  dates(key: Key, activatedAt: number | null, policy: ResolvedPolicy, accepted?: number | null): KeyDates;
 }
 
 export interface KeyDesk {
@@ -46,6 +47,13 @@ export interface KeyDesk {
     command: Command<T>,
     work: (change: KeyChange, state: KeyState) => Outcome<T> | Promise<Outcome<T>>,
   ): Promise<Outcome<T>>;
+  /** Several keys in one commit, with what `ledger` notes of them. One that conflicts, or is refused, keeps no other from being changed. */
+  changeMany<T>(
+    keyIds: readonly string[],
+    command: ManyCommand,
+    work: ManyWork<T>,
+    ledger: Ledger<T>,
+  ): Promise<Outcome<void>>;
   /** Commits a batch of one's own and publishes what it fed; conflicts become refusals. */
   commit(batch: Batch): Promise<Outcome<void>>;
   /** The refusal of changes to keys of an api that is held after a restore. */
@@ -95,6 +103,11 @@ export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
     return outcome;
   };
 
+  const begin = (state: KeyState, actor: string): KeyChange => {
+    const policy = effectivePolicy(state.api.policy, state.key.value.policy);
+    return new KeyChange(state, { world: deps.world, custody: deps.custody, policy, actor });
+  };
+
   return {
     policies: deps.policies,
     read,
@@ -106,8 +119,7 @@ export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
         if (state === undefined) return refuse("not_found", `there is no key ${keyId}`);
         const held = command.whileHeld === true ? undefined : await deps.heldBack(state.api.id);
         if (held !== undefined) return held;
-        const policy = effectivePolicy(state.api.policy, state.key.value.policy);
-        const change = new KeyChange(state, { world: deps.world, custody: deps.custody, policy, actor: command.actor });
+        const change = begin(state, command.actor);
         const result = await work(change, state);
         if (!result.ok) return result;
         if (change.batch().audit.length === 0) return result; // nothing to change
@@ -126,6 +138,23 @@ export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
       }
       return refuse("conflict");
     },
+
+    changeMany: (keyIds, command, work, ledger) =>
+      changeMany(
+        {
+          store,
+          commit,
+          begin,
+          heldBack: (apiId) => deps.heldBack(apiId),
+          finish: (change, { api }) => dateAnew(deps.policies, change, api),
+          onRotation: (id) => deps.onRotation(id),
+          refusalOf: conflictRefusal,
+        },
+        keyIds,
+        command,
+        work,
+        ledger,
+      ),
 
     async commit(batch) {
       const outcome = await commit(batch);

@@ -107,9 +107,12 @@ export function createKeys({ world, store, desk, custody }: KeysDeps): Keys {
       return desk.change(keyId, { ...command, whileHeld: statusChange === "revoke" }, async (change, { api }) => {
         const outcome = changeStatus(change.key, statusChange, reason, change.now);
         if (!outcome.ok) return refuse(outcome.code, `key ${keyId} is ${change.key.status}`);
-        if (!outcome.changed) return accept(change.key);
-        change.key = outcome.next;
-        if (outcome.next.status === "suspended") change.raise("key.suspended", { reason });
+        const { key } = change;
+        // It is suspended because nobody used it. A person who suspends it keeps it from being revoked for that.
+        const taken = statusChange === "suspend" && key.idle?.suspendedAt != null;
+        if (!outcome.changed && !taken) return accept(key);
+        change.key = taken ? { ...key, statusReason: reason, idle: undefined, idleAt: undefined } : outcome.next;
+        if (outcome.next.status !== "active") change.raise(`key.${outcome.next.status}`, { reason });
         change.note(`key.${outcome.next.status === "active" ? "restored" : outcome.next.status}`, { reason });
         await dateAnew(desk.policies, change, api);
         return accept(change.key);

@@ -3,6 +3,7 @@ import { makeHandle, makeKeyText, parseKeyText, sha256Text, TOKEN_PREFIX, type W
 import type { Custody } from "../custody/custody.ts";
 import { Secret } from "../custody/secret.ts";
 import { accept, type Outcome, refuse } from "../outcome.ts";
+import { tokenCustodian } from "../store/custodian-entities.ts";
 import { isExpired, type Role, type Token } from "../store/entities.ts";
 import { put, type Store } from "../store/store.ts";
 import type { Command, KeyDesk } from "./key-desk.ts";
@@ -14,12 +15,16 @@ export interface NewToken {
   apiIds: string[];
   environments: string[];
   consumerId: string | null;
+  owner?: string | null | undefined;
   expiresAt: number | null;
 }
 
 export interface Tokens {
   create(wanted: NewToken, command: Command<Token>): Promise<Outcome<{ token: Token; secret: Secret }>>;
-  revoke(tokenId: string, command: Command<Token>): Promise<Outcome<Token>>;
+  /** `why`: for the audit log. */
+  revoke(tokenId: string, command: Command<Token>, why?: Record<string, unknown>): Promise<Outcome<Token>>;
+  /** Says whose it is. */
+  assign(tokenId: string, owner: string | null, command: Command<Token>): Promise<Outcome<Token>>;
   /** The token with this text, if it is one, is not revoked and has not expired. */
   authenticate(text: string): Promise<Token | undefined>;
   /** Whether the token with this handle would still be let in. */
@@ -58,6 +63,7 @@ export function createTokens({
         createdAt: now,
         createdBy: command.actor,
       };
+      const custodian = tokenCustodian(token.id, command.actor, now);
       const secret = new Secret(text);
       const envelope = custody.seal(secret, { owner: token.id, version: 1, purpose: "token" });
       const sealed = {
@@ -70,7 +76,7 @@ export function createTokens({
         createdAt: now,
       };
       const outcome = await desk.commit({
-        writes: [put("token", token), put("sealed", sealed)],
+        writes: [put("token", token), put("sealed", sealed), put("custodian", custodian)],
         audit: [
           { at: now, actor: command.actor, action: "token.created", subjects: [token.id], details: { ...wanted } },
         ],
@@ -80,7 +86,7 @@ export function createTokens({
       return outcome.ok ? accept({ token, secret }) : outcome;
     },
 
-    async revoke(tokenId, command) {
+    async revoke(tokenId, command, why = {}) {
       const held = await store.get("token", tokenId);
       if (held === undefined) return refuse("not_found", `there is no token ${tokenId}`);
       if (held.value.revokedAt !== null) return accept(held.value);
@@ -88,7 +94,24 @@ export function createTokens({
       const token = { ...held.value, revokedAt: now };
       const outcome = await desk.commit({
         writes: [put("token", token, held), { remove: "sealed", id: token.id }],
-        audit: [{ at: now, actor: command.actor, action: "token.revoked", subjects: [token.id], details: {} }],
+        audit: [{ at: now, actor: command.actor, action: "token.revoked", subjects: [token.id], details: why }],
+        feed: [],
+        idempotency: command.remember?.(token),
+      });
+      recent.forget();
+      return outcome.ok ? accept(token) : outcome;
+    },
+
+    async assign(tokenId, owner, command) {
+      const held = await store.get("token", tokenId);
+      if (held === undefined) return refuse("not_found", `there is no token ${tokenId}`);
+      if ((held.value.owner ?? null) === owner) return accept(held.value);
+      const token = { ...held.value, owner };
+      const details = { owner, before: held.value.owner ?? null };
+      const at = world.clock.now();
+      const outcome = await desk.commit({
+        writes: [put("token", token, held)],
+        audit: [{ at, actor: command.actor, action: "token.assigned", subjects: [token.id], details }],
         feed: [],
         idempotency: command.remember?.(token),
       });

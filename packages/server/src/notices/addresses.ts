@@ -50,10 +50,12 @@ export function literalAddress(url: URL): string | undefined {
 /** What is wrong with a target as it is written; what its name leads to is looked at each time it is used. */
 export function targetProblem(text: string, allowedPrivate: readonly string[]): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined) return "that is no URL";
+  if (url === undefined) return "that is no URL; write https://…";
   if (url.username !== "" || url.password !== "") return "the URL holds a user name or password";
   if (url.protocol !== "https:" && !(url.protocol === "http:" && allowedPrivate.length > 0))
-    return "the URL must begin with https://";
+    return url.protocol === "http:"
+      ? "the URL must begin with https://; http:// is for targets in KEYOVER_NOTICE_PRIVATE_TARGETS, which the authority was started without"
+      : "the URL must begin with https://";
   const address = literalAddress(url);
   if (address !== undefined && reachOf(address, allowedPrivate) === "refused")
     return `${address} is not on the public Internet; an operator can allow it (KEYOVER_NOTICE_PRIVATE_TARGETS)`;

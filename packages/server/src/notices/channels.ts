@@ -4,10 +4,18 @@ import type { Custody } from "../custody/custody.ts";
 import { Secret } from "../custody/secret.ts";
 import type { Command, KeyDesk } from "../keys/key-desk.ts";
 import { accept, type Outcome, type Refusal, refuse } from "../outcome.ts";
-import type { Channel, ChannelKind, Notice, QuietHours, Severity } from "../store/notice-entities.ts";
+import {
+  type Channel,
+  type ChannelKind,
+  type Notice,
+  noticeEvents,
+  type QuietHours,
+  type Severity,
+} from "../store/notice-entities.ts";
 import { type AuditDraft, type Held, put, type Store, type Write } from "../store/store.ts";
 import { targetProblem } from "./addresses.ts";
 import { openedSecrets, sealedSecret, secretsInForce } from "./channel-secrets.ts";
+import { inUse, lostUses, usesOf } from "./channel-uses.ts";
 import { matchesNothing } from "./events.ts";
 import type { Attempt, Send } from "./senders.ts";
 import { makeSigningSecret } from "./signature.ts";
@@ -47,10 +55,22 @@ export interface WithSecret {
   sealedId: string | undefined;
 }
 
+export interface ChangedChannel {
+  channel: Channel;
+  /** What leads nowhere from now on. */
+  warnings: string[];
+}
+
 export interface Channels {
   create(wanted: NewChannel, command: Command<WithSecret>): Promise<Outcome<WithSecret>>;
-  update(channelId: string, patch: ChannelPatch, command: Command<Channel>): Promise<Outcome<Channel>>;
-  remove(channelId: string, command: Command<Channel>): Promise<Outcome<Channel>>;
+  /** `force`: though other channels or policies then lead nowhere. */
+  update(
+    channelId: string,
+    patch: ChannelPatch,
+    command: Command<ChangedChannel>,
+    force?: boolean,
+  ): Promise<Outcome<ChangedChannel>>;
+  remove(channelId: string, command: Command<ChangedChannel>, force?: boolean): Promise<Outcome<ChangedChannel>>;
   /** A second signing secret beside the first, which ends `keepOldMs` later. */
   rotateSecret(channelId: string, keepOldMs: number, command: Command<WithSecret>): Promise<Outcome<WithSecret>>;
   /** Of two signing secrets only the newer one is used from now on. */
@@ -83,6 +103,9 @@ const DIGEST_MS: Record<ChannelKind, number> = {
   telegram: 60_000,
   pagerduty: 0,
 };
+
+/** For the audit log: what led there. */
+const though = (lost: readonly string[]) => (lost.length === 0 ? {} : { though: lost });
 
 const TRIES = 6;
 
@@ -154,7 +177,10 @@ export function createChannels(deps: ChannelDeps): Channels {
     if (target?.kind === "email" && !deps.hasMail) return refuse("mail_not_configured");
     const misspelt = events?.find(matchesNothing);
     if (misspelt !== undefined)
-      return refuse("invalid_request", `no event is called ${misspelt}; see the docs of notices`);
+      return refuse(
+        "invalid_request",
+        `no event is called ${misspelt}; the events are ${noticeEvents.join(", ")}, or patterns such as rotation.*`,
+      );
     if (quiet != null && !isZone(quiet.zone)) return refuse("invalid_request", `there is no time zone ${quiet.zone}`);
     if (quiet != null && quiet.from === quiet.to)
       return refuse("invalid_request", "quiet hours that end when they begin are none; say when they end");
@@ -227,7 +253,7 @@ export function createChannels(deps: ChannelDeps): Channels {
       return commit([put("channel", signed), copy], audit, { channel: signed, secret, sealedId }, command);
     },
 
-    update(channelId, patch, command) {
+    async update(channelId, patch, command, force = false) {
       const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
       const work = async (channel: Channel): Promise<Outcome<Channel>> => {
         const problem = await problemOf(patch, channel);
@@ -244,19 +270,36 @@ export function createChannels(deps: ChannelDeps): Channels {
         if (enabled === false) next = { ...next, disabledAt: world.clock.now(), disabledReason: "by an operator" };
         return accept(next);
       };
+      const held = await found(channelId);
+      if ("ok" in held) return held;
+      const { name } = held.value;
+      const renamed = patch.name !== undefined && patch.name !== name;
+      const stopped = patch.enabled === false && held.value.disabledAt === null;
+      const uses = renamed || stopped ? await usesOf(store, held.value) : { channels: [], policies: [] };
+      const warnings = lostUses(uses, name, !stopped);
+      if (warnings.length > 0 && !force) return inUse(warnings, uses);
       const details = {
         changed: Object.keys(given),
         ...(patch.enabled === undefined ? {} : { enabled: patch.enabled }),
+        ...though(warnings),
       };
-      return change(channelId, "channel.updated", command, work, details);
+      const { actor, remember } = command;
+      const remembered = remember && ((channel: Channel) => remember({ channel, warnings }));
+      const outcome = await change(channelId, "channel.updated", { actor, remember: remembered }, work, details);
+      return outcome.ok ? accept({ channel: outcome.value, warnings }) : outcome;
     },
 
-    async remove(channelId, command) {
+    async remove(channelId, command, force = false) {
       const held = await found(channelId);
       if ("ok" in held) return held;
       const { name, kind } = held.value;
-      const audit = { actor: command.actor, action: "channel.removed", subjects: [channelId], details: { name, kind } };
-      return commit([{ remove: "channel", id: channelId }], audit, held.value, command);
+      const uses = await usesOf(store, held.value);
+      const warnings = lostUses(uses, name, false);
+      if (warnings.length > 0 && !force) return inUse(warnings, uses);
+      const details = { name, kind, ...though(warnings) };
+      const audit = { actor: command.actor, action: "channel.removed", subjects: [channelId], details };
+      const removed = { channel: held.value, warnings };
+      return commit([{ remove: "channel", id: channelId }], audit, removed, command);
     },
 
     async rotateSecret(channelId, keepOldMs, command) {
@@ -290,7 +333,13 @@ export function createChannels(deps: ChannelDeps): Channels {
       const notice = makeHandle("notice", now, world.random);
       const secrets = openedSecrets(custody, held.value, now);
       const never = new AbortController().signal;
-      const attempt = await deps.send({ id: notice, channel: held.value, secrets, events: [] }, now, never);
+      const attempts: Attempt[] = [];
+      for (const recipient of held.value.config.to ?? [null]) {
+        const outgoing = { id: notice, channel: held.value, secrets, recipient, after: null, events: [] };
+        const sent = await deps.send(outgoing, now, never);
+        attempts.push(sent.ok || recipient === null ? sent : { ...sent, error: `${recipient}: ${sent.error}` });
+      }
+      const attempt = attempts.find(({ ok }) => !ok) ?? (attempts[0] as Attempt);
       return accept({ notice, attempt, tookMs: Math.round(world.clock.elapsed() - begun) });
     },
 
@@ -299,7 +348,10 @@ export function createChannels(deps: ChannelDeps): Channels {
         accept(
           channel.disabledAt === null ? { ...channel, disabledAt: world.clock.now(), disabledReason: reason } : channel,
         );
-      await change(channelId, "channel.disabled", { actor: "system" }, work, { reason });
+      const held = await store.get("channel", channelId);
+      const lost = held === undefined ? [] : lostUses(await usesOf(store, held.value), held.value.name, false);
+      world.log("warn", "channel.disabled", { channel: channelId, name: held?.value.name, reason, lost });
+      await change(channelId, "channel.disabled", { actor: "system" }, work, { reason, ...though(lost) });
     },
 
     async resend(noticeId, command) {
@@ -320,10 +372,18 @@ export function createChannels(deps: ChannelDeps): Channels {
         if (held === undefined) return refuse("not_found", `there is no notice ${noticeId}`);
         if (held.value.acknowledgedAt !== null) return accept(held.value);
         const now = world.clock.now();
-        const notice = { ...held.value, acknowledgedAt: now, acknowledgedBy: command.actor, escalateAt: null };
-        const subjects = [noticeId, notice.channelId];
+        const looked = { acknowledgedAt: now, acknowledgedBy: command.actor, escalateAt: null };
+        const notice = { ...held.value, ...looked };
+        // Of mail to several the first one escalates for all.
+        const first = held.value.copyOf == null ? undefined : await store.get("notice", held.value.copyOf);
+        const open = first !== undefined && first.value.acknowledgedAt === null;
+        const writes = [
+          put("notice", notice, held),
+          ...(open ? [put("notice", { ...first.value, ...looked }, first)] : []),
+        ];
+        const subjects = [noticeId, ...(open ? [first.value.id] : []), notice.channelId];
         const audit = { actor: command.actor, action: "notice.acknowledged", subjects, details: {} };
-        const outcome = await commit([put("notice", notice, held)], audit, notice, command);
+        const outcome = await commit(writes, audit, notice, command);
         // It is being sent just now, and its row was moved along.
         if (outcome.ok || outcome.code !== "conflict") return outcome;
       }

@@ -26,16 +26,21 @@ export interface Posted {
   body: string;
 }
 
-/** Nothing was answered. The message names the host at most: a path or a query may be a secret. */
+/**
+ * Nothing was answered. The message names the host at most: a path or a query may be a secret. What a name leads to in our own network, and
+ * where our own servers are, is for operators: `publicMessage` says what anybody may hear.
+ */
 export class EgressError extends Error {
   override name = "EgressError";
-  /** The target itself is not allowed; trying again is of little use, but a name may come to lead elsewhere. */
-  readonly refused: boolean;
-  constructor(message: string, refused = false) {
+  readonly publicMessage: string;
+  constructor(message: string, publicMessage: string) {
     super(message);
-    this.refused = refused;
+    this.publicMessage = publicMessage;
   }
 }
+
+const NOT_ALLOWED = "notices may not be sent to this target";
+const NO_ADDRESS = "the target has no address";
 
 export interface Egress {
   post(post: Post, signal: AbortSignal): Promise<Posted>;
@@ -60,25 +65,26 @@ export function createEgress({ clock, allowedPrivate, resolve = resolveByDns }: 
     const addresses = literal === undefined ? await resolved(url.hostname) : [literal];
     for (const address of addresses) {
       const reach = reachOf(address, allowedPrivate);
-      if (reach === "refused") throw new EgressError(`${url.hostname} leads to ${address}, which is not public`, true);
+      if (reach === "refused")
+        throw new EgressError(`${url.hostname} leads to ${address}, which is not public`, NOT_ALLOWED);
       if (url.protocol !== "https:" && reach !== "allowed")
-        throw new EgressError(`${url.hostname} would be sent to in the clear; use https://`, true);
+        throw new EgressError(`${url.hostname} would be sent to in the clear; use https://`, NOT_ALLOWED);
     }
     return addresses;
   };
 
   const resolved = async (host: string): Promise<string[]> => {
     const addresses = await resolve(host).catch((error: unknown) => {
-      throw new EgressError(`${host} has no address (${codeOf(error)})`);
+      throw new EgressError(`${host} has no address (${codeOf(error)})`, NO_ADDRESS);
     });
-    if (addresses.length === 0) throw new EgressError(`${host} has no address`);
+    if (addresses.length === 0) throw new EgressError(`${host} has no address`, NO_ADDRESS);
     return addresses;
   };
 
   return {
     async post({ url: text, headers, body }, signal) {
       const url = new URL(text);
-      if (url.protocol !== "https:" && url.protocol !== "http:") throw new EgressError("no such protocol", true);
+      if (url.protocol !== "https:" && url.protocol !== "http:") throw new EgressError("no such protocol", NOT_ALLOWED);
       const ended = new AbortController();
       const cancel = clock.after(TIMEOUT_MS, () => ended.abort());
       const either = AbortSignal.any([signal, ended.signal]);
@@ -86,10 +92,11 @@ export function createEgress({ clock, allowedPrivate, resolve = resolveByDns }: 
         const addresses = await unlessAborted(pinned(url), either);
         return await send(url, addresses, headers, body, either);
       } catch (error) {
-        if (ended.signal.aborted)
-          throw new EgressError(`${url.hostname} did not answer within ${TIMEOUT_MS / 1_000} s`);
-        if (signal.aborted) throw new EgressError("stopped, because this process ends");
-        throw error instanceof EgressError ? error : new EgressError(`${url.hostname}: ${codeOf(error)}`);
+        const late = `did not answer within ${TIMEOUT_MS / 1_000} s`;
+        if (ended.signal.aborted) throw new EgressError(`${url.hostname} ${late}`, `the target ${late}`);
+        if (signal.aborted) throw new EgressError("stopped, because this process ends", "stopped");
+        if (error instanceof EgressError) throw error;
+        throw new EgressError(`${url.hostname}: ${codeOf(error)}`, `the target can't be reached (${codeOf(error)})`);
       } finally {
         cancel();
       }

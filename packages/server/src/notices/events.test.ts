@@ -14,6 +14,7 @@ test("a star stands for any part, everything else for itself", () => {
     "rotation.reminder",
     "rotation.retired",
     "rotation.rolled-back",
+    "key.revoked",
     "key.refused-uses",
   ]);
   expect(matched("fence*lifted")).toEqual(["fence.lifted"]);

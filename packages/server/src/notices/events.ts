@@ -1,4 +1,5 @@
 /** What kinds of events there are: how grave each is, whether somebody must do something, and what it brings to an end. */
+import { matchesPattern } from "@keyover/core";
 import {
   type NoticeEvent,
   noticeEvents,
@@ -23,7 +24,7 @@ export const eventKinds: Record<NoticeEvent, EventKind> = {
   "rotation.planned": told("info"),
   "rotation.offered": told("info"),
   "rotation.reminder": told("warning"),
-  "rotation.deadline": told("warning"),
+  "rotation.deadline": asks("warning"),
   "rotation.retired": settles("info"),
   "rotation.rolled-back": settles("warning"),
   "rotation.stuck": asks("warning"),
@@ -37,12 +38,14 @@ export const eventKinds: Record<NoticeEvent, EventKind> = {
   "key.expired": asks("urgent"),
   "key.idle": told("info"),
   "key.suspended": told("warning"),
+  "key.revoked": told("warning"),
   "key.compromised": asks("urgent"),
   "key.refused-uses": asks("urgent"),
   "campaign.started": told("info"),
   "campaign.held": asks("urgent"),
   "campaign.ended": settles("info"),
   "verifier.lost": asks("warning"),
+  "verifier.back": settles("info"),
 };
 
 export function isAtLeast(severity: Severity, floor: Severity): boolean {
@@ -56,20 +59,9 @@ export function gravest(events: readonly Pick<RaisedEvent, "event">[]): Severity
   }, "info");
 }
 
-/** `rotation.*`, `*.compromised`, `*`, or an event's name. By hand: as a regular expression, a row of stars would take for ever to fail. */
+/** `rotation.*`, `*.compromised`, `*`, or an event's name. */
 export function matches(pattern: string, event: NoticeEvent): boolean {
-  const [head = "", ...rest] = pattern.split("*");
-  const tail = rest.pop();
-  if (tail === undefined) return pattern === event;
-  let at = head.length;
-  if (!event.startsWith(head)) return false;
-  // Each part at the first place where it fits: that leaves the most for those that follow.
-  for (const part of rest) {
-    const found = event.indexOf(part, at);
-    if (found < 0) return false;
-    at = found + part.length;
-  }
-  return event.length - tail.length >= at && event.endsWith(tail);
+  return matchesPattern(pattern, event);
 }
 
 /** A pattern that no event could ever match is a spelling error. */
@@ -77,7 +69,8 @@ export function matchesNothing(pattern: string): boolean {
   return !noticeEvents.some((event) => matches(pattern, event));
 }
 
-/** What an event is about, so that several of one thing belong together: the rotation, else the campaign, the key, the api. */
+/** What an event is about, so that several of one thing belong together: the verifier, the rotation, else the campaign, the key, the api. */
 export function topicOf(raised: RaisedEvent): string {
+  if (typeof raised.details.boot === "string") return raised.details.boot;
   return raised.rotationId ?? raised.campaignId ?? raised.keyId ?? raised.apiId ?? raised.id;
 }

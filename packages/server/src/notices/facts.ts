@@ -14,6 +14,7 @@ const NAMES_USERS: ReadonlySet<NoticeEvent> = new Set([
   "rotation.retired",
   "rotation.stuck",
   "brownout.announced",
+  "brownout.ended",
   "key.refused-uses",
 ]);
 
@@ -52,7 +53,8 @@ function usersOf(uses: readonly SourceUse[], { from, to, offeredAt }: Rotation):
 }
 
 function rotationFacts(rotation: Rotation): RotationFacts {
-  const { id, phase, from, to, reason, startsAt, overlapEndsAt, retiredAt, policy, fromCompromised } = rotation;
+  const { id, phase, from, to, reason, startsAt, overlapEndsAt, retiredAt, policy, fromCompromised, fromRefusedAt } =
+    rotation;
   const rollback = retiredAt !== null && !fromCompromised && policy.rollbackMs > 0;
   return {
     id,
@@ -66,5 +68,7 @@ function rotationFacts(rotation: Rotation): RotationFacts {
     rollbackUntil: rollback ? retiredAt + policy.rollbackMs : null,
     onDeadline: policy.onDeadline,
     forced: rotation.forced?.reason ?? null,
+    fromCompromised,
+    fromRefusedAt,
   };
 }

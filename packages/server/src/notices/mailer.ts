@@ -4,7 +4,7 @@ import type { Attempt } from "./senders.ts";
 export interface Mail {
   /** Of the notice: the Message-ID, the same however often it is sent. */
   id: string;
-  to: readonly string[];
+  to: string;
   subject: string;
   text: string;
   html: string;
@@ -47,9 +47,10 @@ export function createMailer({ url, from }: MailConfig): Mailer {
     async send({ id, to, subject, text, html, urgent }, signal) {
       try {
         transport ??= open();
-        const sent = await (await transport).sendMail({
+        await (await transport).sendMail({
           from,
-          to: [...to],
+          // As it is: text would be read as a list.
+          to: { name: "", address: to },
           subject,
           text,
           html,
@@ -59,8 +60,7 @@ export function createMailer({ url, from }: MailConfig): Mailer {
           headers: { "Auto-Submitted": "auto-generated", "X-Keyover-Notice": id },
           signal,
         });
-        const refused = sent.rejected?.length ?? 0;
-        return { ok: true, status: null, remark: refused === 0 ? undefined : `${refused} of ${to.length} refused` };
+        return { ok: true, status: null };
       } catch (error) {
         return failed(error);
       }
@@ -75,5 +75,6 @@ function failed(error: unknown): Attempt {
   const said = [code, status].filter((part) => part != null).join(" ");
   // 5xx is for good (RFC 5321 §4.2.1), but for a server that does not let us in: that is a matter of configuration.
   const never = status !== null && status >= 500 && code !== "EAUTH" && code !== "ECONNECTION" && code !== "ETLS";
-  return { ok: false, again: never ? "never" : "later", status, error: `the mail server: ${said || "failed"}` };
+  const reason = `the mail server: ${said || "failed"}`;
+  return { ok: false, again: never ? "never" : "later", status, error: reason, publicError: reason };
 }

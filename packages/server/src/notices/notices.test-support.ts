@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { makeHandle } from "@keyover/core";
-import type { Channel, NoticeDraft, NoticeFacts, RaisedEvent } from "../store/notice-entities.ts";
+import type { Channel, NoticeDraft, NoticeEvent, NoticeFacts, RaisedEvent } from "../store/notice-entities.ts";
 
 export const AT: number = Date.UTC(2026, 10, 22, 12, 0, 0);
 const random = (length: number) => randomBytes(length);
@@ -69,6 +69,70 @@ export function aRaised(change: Partial<RaisedEvent> = {}): RaisedEvent {
     facts: someFacts,
     ...change,
   };
+}
+
+const DAY = 86_400_000;
+
+/** What whoever raises it says with it. Each event has its line: one without would be sent untried. */
+const plausibleDetails: Record<NoticeEvent, Record<string, unknown>> = {
+  "rotation.planned": { from: 1, to: 2, reason: "yearly" },
+  "rotation.offered": { from: 1, to: 2, reason: "yearly" },
+  "rotation.reminder": { from: 1, to: 2, leftMs: DAY, deadline: AT + DAY },
+  "rotation.deadline": { from: 1, to: 2, why: "deadline", waitsFor: ["the first use of the successor"], since: AT },
+  "rotation.retired": { from: 1, to: 2, reason: "yearly", forced: "the machine is gone" },
+  "rotation.rolled-back": { from: 1, to: 2, reason: "yearly", why: "a program was forgotten" },
+  "rotation.stuck": { from: 1, to: 2, why: "verifiers", waitsFor: ["verifier web-3 (boo_1)"], since: AT - 600_000 },
+  "rotation.completed": { from: 1, to: 2, reason: "yearly" },
+  "brownout.announced": {
+    at: AT + DAY,
+    forMs: 60_000,
+    slots: [
+      { at: AT + DAY, forMs: 60_000 },
+      { at: AT + 2 * DAY, forMs: 300_000 },
+    ],
+  },
+  "brownout.begun": { at: AT, until: AT + 60_000, by: "policy" },
+  "brownout.ended": { at: AT, until: AT + 60_000, early: true, why: "4 requests were refused" },
+  "fence.applied": { fence: { scopes: ["market:read"], networks: ["203.0.113.0/24"] } },
+  "fence.lifted": { why: "too narrow" },
+  "key.expiring": { expiresAt: AT + 7 * DAY },
+  "key.expired": { expiresAt: AT, graceUntil: null },
+  "key.idle": { since: AT - 90 * DAY, suspendAt: AT + 14 * DAY },
+  "key.suspended": { reason: "invoice" },
+  "key.revoked": { reason: "unused for 104 days", since: AT - 104 * DAY, idle: true },
+  "key.compromised": { version: 1, refused: true, reason: "seen in a public log" },
+  "key.refused-uses": { count: 41, sources: 2, since: AT - DAY },
+  "campaign.started": { name: "spring", action: "rotate", wave: 1, waves: 3, reason: "yearly" },
+  "campaign.held": {
+    name: "spring",
+    action: "rotate",
+    wave: 2,
+    waves: 3,
+    why: "11 keys failed or were taken back; 10 are allowed",
+  },
+  "campaign.ended": {
+    name: "leak",
+    action: "kill",
+    outcome: "done",
+    started: 120,
+    skipped: 3,
+    failed: 0,
+    verifiers: 14,
+  },
+  "verifier.lost": { boot: "boo_1", instance: "web-3", since: AT - 600_000, answersUntil: AT + 3_000_000 },
+  "verifier.back": { boot: "boo_1", instance: "web-3", since: AT - 600_000, how: "restarted" },
+};
+
+/** As it is raised: a campaign's own events are about no key, a verifier's about an api alone. */
+export function plausible(event: NoticeEvent): RaisedEvent {
+  const noKey = { keyId: null, rotationId: null, consumerId: null };
+  const facts = { ...someFacts, key: null, consumer: null, rotation: null, users: [], usersTotal: 0 };
+  const about = event.startsWith("campaign.")
+    ? { ...noKey, apiId: null, campaignId: "cam_1", facts: { ...facts, api: null } }
+    : event.startsWith("verifier.")
+      ? { ...noKey, facts }
+      : {};
+  return aRaised({ id: "nev_1", event, details: plausibleDetails[event], ...about });
 }
 
 export function aDraft(change: Partial<NoticeDraft> = {}): NoticeDraft {

@@ -7,7 +7,7 @@ import type { Fence, Store } from "../store/store.ts";
 import { type Channels, createChannels } from "./channels.ts";
 import { createEgress } from "./egress.ts";
 import { createMailer, type MailConfig } from "./mailer.ts";
-import { createPostOffice, type PostOffice } from "./post-office.ts";
+import { createPostOffice, type PostOffice, type PostOfficeDeps } from "./post-office.ts";
 import { type Bases, createSend, publicBases } from "./senders.ts";
 
 export interface NoticesConfig {
@@ -31,11 +31,12 @@ export interface NoticesDeps {
   desk: KeyDesk;
   custody: Custody;
   leads: () => { fence: Fence | undefined } | undefined;
+  named: PostOfficeDeps["named"];
   count: (what: "sent" | "failed" | "dead", kind: ChannelKind) => void;
 }
 
 export function createNotices(deps: NoticesDeps, config: NoticesConfig = {}): Notices {
-  const { world, store, desk, custody, leads, count } = deps;
+  const { world, store, desk, custody, leads, named, count } = deps;
   const { mail, allowedPrivate = [], resolve } = config;
   const send = createSend({
     egress: createEgress({ clock: world.clock, allowedPrivate, resolve }),
@@ -56,6 +57,6 @@ export function createNotices(deps: NoticesDeps, config: NoticesConfig = {}): No
     },
   });
   const disable = (channelId: string, reason: string) => channels.disable(channelId, reason);
-  const office = createPostOffice({ world, store, custody, send, leads, disable, count });
+  const office = createPostOffice({ world, store, custody, send, leads, named, disable, count });
   return { office, channels };
 }

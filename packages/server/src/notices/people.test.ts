@@ -65,12 +65,13 @@ describe("mail", () => {
   };
 
   test("arrives as text and HTML, under a Message-ID that stays the same", async () => {
-    const rig = await sent(["ops@example.com", "desk@example.com"]);
+    const rig = await sent(["ops@example.com"]);
     const notice = await rig.only();
     expect(notice.state).toBe("sent");
     expect(caught).toHaveLength(1);
     const [mail] = caught as [Caught];
-    expect([mail.from, mail.to]).toEqual(["keyover@example.com", ["ops@example.com", "desk@example.com"]]);
+    expect([mail.from, mail.to]).toEqual(["keyover@example.com", ["ops@example.com"]]);
+    expect(mail.text).toContain("To: ops@example.com\r\n");
     expect(mail.text).toContain(`Message-ID: <${notice.id}@example.com>`);
     expect(mail.text).toContain("Auto-Submitted: auto-generated");
     expect(mail.text).toContain("Content-Type: text/plain");
@@ -103,11 +104,113 @@ describe("mail", () => {
     expect((await busy.only()).state).toBe("sent");
   });
 
-  test("one of two recipients refused: sent, and said so", async () => {
-    refused = { address: "gone@example.com", code: 550 };
-    const rig = await sent(["ops@example.com", "gone@example.com"]);
-    expect(await rig.only()).toMatchObject({ state: "sent", lastError: "1 of 2 refused" });
-    expect(caught[0]?.to).toEqual(["ops@example.com"]);
+  describe("to several is a delivery to each", () => {
+    const states = async (rig: NoticeRig) =>
+      Object.fromEntries((await rig.all()).map(({ recipient, state }) => [recipient, state]));
+
+    test("whoever is refused has a dead letter, and nobody else gets it twice", async () => {
+      refused = { address: "gone@example.com", code: 550 };
+      const rig = await sent(["ops@example.com", "gone@example.com", "desk@example.com"]);
+      expect(await states(rig)).toEqual({
+        "ops@example.com": "sent",
+        "gone@example.com": "dead",
+        "desk@example.com": "sent",
+      });
+      expect(caught.map(({ to }) => to)).toEqual([["ops@example.com"], ["desk@example.com"]]);
+      const ids = caught.map(({ text }) => /^Message-ID: <(\S+)@/m.exec(text)?.[1]);
+      expect(new Set(ids)).toEqual(new Set((await rig.all("sent")).map(({ id }) => id)));
+      refused = undefined;
+      const [dead] = await rig.all("dead");
+      await rig.notices.channels.resend(dead?.id ?? "", { actor: "tok_1" });
+      await rig.pass(86_400_000);
+      expect(caught.slice(2).map(({ to }) => to)).toEqual([["gone@example.com"]]);
+    });
+
+    test("whoever is busy is tried again by himself", async () => {
+      refused = { address: "ops@example.com", code: 451 };
+      const rig = await sent(["ops@example.com", "desk@example.com"]);
+      expect(await states(rig)).toEqual({ "ops@example.com": "waiting", "desk@example.com": "sent" });
+      refused = undefined;
+      await rig.pass(60_000);
+      expect(caught.map(({ to }) => to[0])).toEqual(["desk@example.com", "ops@example.com"]);
+    });
+
+    test("a crash on the way leaves nobody out, and what was noted is not sent again", async () => {
+      refused = { address: "ops@example.com", code: 451 };
+      const rig = await sent(["ops@example.com", "desk@example.com"]);
+      refused = undefined;
+      rig.begin();
+      await rig.pass(60_000);
+      await rig.pass(86_400_000);
+      expect(caught.map(({ to }) => to[0])).toEqual(["desk@example.com", "ops@example.com"]);
+    });
+
+    test("what was digested is the same for all, and what comes later is a message of its own", async () => {
+      const rig = await sent(["ops@example.com", "desk@example.com"], { digestMs: 60_000 });
+      await rig.raise(aDraft());
+      await rig.pass(60_000);
+      await rig.raise(aDraft());
+      await rig.round();
+      await rig.pass(60_000);
+      const subjects = caught.map(({ to, text }) => [to[0], /^Subject: (.*)$/m.exec(text)?.[1]?.slice(0, 18)]);
+      expect(subjects.filter(([, subject]) => subject === "Keyover: 2 notices")).toHaveLength(2);
+      expect(subjects).toHaveLength(4);
+    });
+
+    test("an address that was corrected gets what the wrong one did not; the others get nothing again", async () => {
+      refused = { address: "oops@example.com", code: 550 };
+      const rig = await sent(["oops@example.com", "desk@example.com"]);
+      const [dead] = await rig.all("dead");
+      const target = { kind: "email" as const, to: ["ops@example.com", "desk@example.com"] };
+      await rig.notices.channels.update(dead?.channelId ?? "", { target }, { actor: "tok_1" });
+      await rig.notices.channels.resend(dead?.id ?? "", { actor: "tok_1" });
+      await rig.round();
+      expect(caught.map(({ to }) => to[0])).toEqual(["desk@example.com", "ops@example.com"]);
+      expect(await rig.all("dead")).toEqual([]);
+      await rig.notices.channels.update(
+        dead?.channelId ?? "",
+        { target: { ...target, to: ["desk@example.com"] } },
+        { actor: "tok_1" },
+      );
+      await rig.notices.channels.resend(dead?.id ?? "", { actor: "tok_1" });
+      await rig.round();
+      expect(await rig.all("dead")).toMatchObject([
+        { lastError: "ops@example.com is no longer a recipient of the channel" },
+      ]);
+      expect(caught).toHaveLength(2);
+    });
+
+    test("it escalates once, and not once anybody has acknowledged it", async () => {
+      const rig = rigWith({ mail: { url, from } });
+      const boss = await rig.channel({ kind: "email", to: ["boss@example.com"] }, { events: ["key.idle"] });
+      const to = ["ops@example.com", "desk@example.com"];
+      await rig.channel({ kind: "email", to }, { escalate: { channel: boss.channel.id, afterMs: 3_600_000 } });
+      const stuck = () => rig.raise(aDraft({ event: "rotation.stuck" }));
+      await stuck();
+      await rig.round();
+      await rig.pass(3_600_000);
+      await rig.pass(3_600_000);
+      const bossMails = () => caught.filter((mail) => mail.to[0] === "boss@example.com").length;
+      expect([caught.length, bossMails()]).toEqual([3, 1]);
+      await stuck();
+      await rig.round();
+      const copy = (await rig.all()).filter(({ copyOf }) => copyOf != null).at(-1);
+      await rig.notices.channels.acknowledge(copy?.id ?? "", { actor: "tok_2" });
+      await rig.pass(3_600_000);
+      await rig.pass(3_600_000);
+      expect([caught.length, bossMails()]).toEqual([5, 1]);
+    });
+
+    test("a test of the channel says who was refused", async () => {
+      const rig = rigWith({ mail: { url, from } });
+      const { channel } = await rig.channel({ kind: "email", to: ["ops@example.com", "gone@example.com"] });
+      expect(await rig.notices.channels.test(channel.id)).toMatchObject({ value: { attempt: { ok: true } } });
+      refused = { address: "gone@example.com", code: 550 };
+      expect(await rig.notices.channels.test(channel.id)).toMatchObject({
+        value: { attempt: { ok: false, error: expect.stringMatching(/^gone@example\.com: .*550/) } },
+      });
+      expect(caught).toHaveLength(3);
+    });
   });
 
   test("a server that is not there is tried again, and its password is in no error", async () => {

@@ -1,7 +1,7 @@
 /** What holds of notices on every store: at least once, and never in the way of others. `openStore` gives an empty one. */
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Store } from "../store/store.ts";
+import { put, type Store } from "../store/store.ts";
 import { aDraft, Receiver } from "./notices.test-support.ts";
 import { NoticeRig } from "./rig.test-support.ts";
 
@@ -229,6 +229,26 @@ export function postOfficeSuite(name: string, openStore: (() => Promise<Store>) 
         expect(receiver.heard).toHaveLength(2);
       });
 
+      test("what another process has changed of a channel counts at once, before word of it has come", async () => {
+        await rig.channel(hook());
+        receiver.answer = (_heard, response) => void response.writeHead(410).end();
+        await rig.raise(aDraft());
+        await rig.round();
+        const [notice] = await rig.store.list("notice", {}, { limit: 1 });
+        const [channel] = await rig.store.list("channel", {}, { limit: 1 });
+        if (notice === undefined || channel === undefined) throw new Error("there is none");
+        expect([notice.value.state, channel.value.disabledAt]).toEqual(["dead", rig.clock.at]);
+        const again = { ...notice.value, state: "waiting" as const, dueAt: rig.clock.at, firstDueAt: rig.clock.at };
+        const writes = [put("channel", { ...channel.value, disabledAt: null }, channel), put("notice", again, notice)];
+        const audit = [
+          { at: rig.clock.at, actor: "tok_1", action: "notice.resent", subjects: [again.id], details: {} },
+        ];
+        expect(await rig.store.commit({ writes, audit, feed: [] })).toMatchObject({ ok: true });
+        receiver.answer = (_heard, response) => void response.writeHead(204).end();
+        await rig.round();
+        expect((await rig.only()).state).toBe("sent");
+      });
+
       test("a channel that is removed leaves dead letters, not waiting ones", async () => {
         const { channel } = await rig.channel(hook(), { digestMs: MINUTE });
         await rig.raise(aDraft());
@@ -372,6 +392,8 @@ export function postOfficeSuite(name: string, openStore: (() => Promise<Store>) 
         const [escalated] = (await rig.all()).filter(({ escalatedFrom }) => escalatedFrom.length > 0);
         const told = receiver.heard.find(({ json }) => json.type === "rotation.stuck");
         expect(escalated?.escalatedFrom[0]?.notice).toBe(told?.headers["webhook-id"]);
+        expect(boss.heard[0]?.json.data.escalatedFrom).toBe(told?.headers["webhook-id"]);
+        expect(told?.json.data.escalatedFrom).toBeUndefined();
       });
 
       test("what somebody acknowledges stays, and so does what asks for no reaction", async () => {
@@ -392,6 +414,19 @@ export function postOfficeSuite(name: string, openStore: (() => Promise<Store>) 
         await rig.pass(2 * HOUR);
         await rig.pass(2 * HOUR);
         expect(boss.heard).toHaveLength(1);
+      });
+
+      test("where the next channel is gone, the log says so", async () => {
+        const boss = await chain();
+        const rows = await rig.store.list("channel", {}, { limit: 9 });
+        const value = rows.find((row) => row.value.events.includes("campaign.ended"))?.value;
+        await rig.notices.channels.update(value?.id ?? "", { enabled: false }, { actor: "tok_1" }, true);
+        await rig.raise(stuck());
+        await rig.round();
+        await rig.pass(2 * HOUR);
+        expect(boss.heard).toEqual([]);
+        const told = rig.lines.filter(({ event }) => event === "notice.not_escalated");
+        expect(told).toMatchObject([{ fields: { channel: value?.id, gone: false } }]);
       });
 
       test("two that escalate to each other come to an end", async () => {

@@ -17,8 +17,10 @@ import { openedSecrets } from "./channel-secrets.ts";
 import { eventKinds } from "./events.ts";
 import { gatherNoticeFacts } from "./facts.ts";
 import { createLanes, laneOf } from "./lanes.ts";
-import type { Attempt, Send } from "./senders.ts";
-import { escalated, spreadTo, wants } from "./spread.ts";
+import { forRecipients } from "./recipients.ts";
+import { type Attempt, CANT_BE_SENT, type Send } from "./senders.ts";
+import { isSettled } from "./settled.ts";
+import { escalated, spreadTo, type Told, wants } from "./spread.ts";
 import { nextAttempt } from "./timing.ts";
 
 export interface PostOffice {
@@ -41,6 +43,8 @@ export interface PostOfficeDeps {
   send: Send;
   /** The proof that this is our work, or undefined: another process's. */
   leads: () => { fence: Fence | undefined } | undefined;
+  /** Names of channels that the policies of these keys name, by key. */
+  named: (keyIds: readonly string[]) => Promise<ReadonlyMap<string, readonly string[]>>;
   /** Disables a channel whose target says that it is gone. */
   disable: (channelId: string, reason: string) => Promise<void>;
   count: (what: "sent" | "failed" | "dead", kind: Channel["kind"]) => void;
@@ -90,10 +94,13 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
     if (raised.length === 0) return false;
     const all = [...(await channels()).values()];
     const now = world.clock.now();
+    const named = await deps.named(raised.flatMap(({ value }) => value.keyId ?? []));
     const events = await Promise.all(
-      raised.map(async ({ value }): Promise<RaisedEvent> => {
-        const heard = all.some((channel) => wants(channel, value));
-        return { ...value, spreadAt: now, facts: heard ? await gatherNoticeFacts(store, value) : null };
+      raised.map(async ({ value }): Promise<Told> => {
+        const by = named.get(value.keyId ?? "") ?? [];
+        const heard = all.some((channel) => wants(channel, { raised: value, by }));
+        const facts = heard ? await gatherNoticeFacts(store, value) : null;
+        return { raised: { ...value, spreadAt: now, facts }, by };
       }),
     );
     const receivers = all.filter((channel) => events.some((event) => wants(channel, event)));
@@ -104,7 +111,7 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
       }),
     );
     const writes = [
-      ...events.map((event, i) => mailed("notice_event", event, raised[i])),
+      ...events.map((event, i) => mailed("notice_event", event.raised, raised[i])),
       ...drafts.flat().map(({ value, held }) => mailed("notice", value, held)),
     ];
     await store.post({ fence, writes });
@@ -119,8 +126,10 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
     const all = await channels();
     for (const held of due) {
       const { value } = held;
-      const target = all.get(all.get(value.channelId)?.escalate?.channelId ?? "");
-      const next = escalated(value, await openEvents(value), target, tools());
+      const targetId = all.get(value.channelId)?.escalate?.channelId;
+      const target = all.get(targetId ?? "");
+      const open = await openEvents(value);
+      const next = escalated(value, open, target, tools());
       const writes = [
         mailed("notice", { ...value, escalateAt: null }, held),
         ...(next ? [mailed("notice", next)] : []),
@@ -128,18 +137,16 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
       await store.post({ fence, writes });
       if (next !== undefined)
         world.log("warn", "notice.escalated", { notice: value.id, to: next.id, channel: next.channelId });
+      else if (open.length > 0 && target?.disabledAt !== null)
+        world.log("error", "notice.not_escalated", { notice: value.id, channel: targetId, gone: target === undefined });
     }
   };
 
-  /** Those that need a reaction, and whose rotation still runs without having retired its old version. */
+  /** Those that need a reaction, and have not been settled. */
   const openEvents = async (notice: Notice): Promise<RaisedEvent[]> => {
     const events = (await eventsOf(notice)).filter(({ event }) => eventKinds[event].reaction);
-    const settled = async ({ rotationId }: RaisedEvent) => {
-      const rotation = rotationId === null ? undefined : (await store.get("rotation", rotationId))?.value;
-      return rotation !== undefined && (rotation.endedAt !== null || rotation.phase === "retired");
-    };
-    const asked = await Promise.all(events.map(settled));
-    return events.filter((_, i) => asked[i] === false);
+    const settled = await Promise.all(events.map((each) => isSettled(store, each, world.clock.now())));
+    return events.filter((_, i) => settled[i] === false);
   };
 
   const eventsOf = async (notice: Notice): Promise<RaisedEvent[]> => {
@@ -165,7 +172,7 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
       if ((unnoted.get(value.id)?.until ?? 0) > world.clock.elapsed()) continue;
       const leave = lanes.enter(lane);
       begun = true;
-      const work = sendOne(held, all.get(value.channelId), fence)
+      const work = sendOne(held, fence)
         .then((reached) => leave(reached))
         .catch((error: unknown) => {
           leave(true);
@@ -184,14 +191,11 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
   };
 
   /** Answers whether the target was reached. */
-  const sendOne = async (held: Held<Notice>, channel: Channel | undefined, fence: Fence | undefined) => {
-    let notice = held;
-    if (notice.value.collects) {
-      // Closed first: what is raised from now on must not join a message that is on its way.
-      const closed = { ...notice.value, collects: false };
-      if (!(await store.post({ fence, writes: [mailed("notice", closed, notice)] }))) return true;
-      notice = { value: closed, rev: notice.rev + 1 };
-    }
+  const sendOne = async (held: Held<Notice>, fence: Fence | undefined) => {
+    // As it is now: another process may just have enabled it, or given it another secret, and word of it may still be on its way.
+    const channel = (await store.get("channel", held.value.channelId))?.value;
+    const notice = await closed(held, channel, fence);
+    if (notice === undefined) return true;
     const attempt = unnoted.get(notice.value.id)?.attempt ?? (await attemptOf(notice.value, channel));
     if (stopped.signal.aborted && !attempt.ok) return true;
     unnoted.set(notice.value.id, { attempt, until: 0 });
@@ -200,18 +204,34 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
     return attempt.ok || attempt.status !== null;
   };
 
+  /**
+   * Closed first: what is raised from now on must not join a message that is on its way, and each recipient has a notice of his own
+   * before the first is sent to. Undefined if somebody else has changed it.
+   */
+  const closed = async (held: Held<Notice>, channel: Channel | undefined, fence: Fence | undefined) => {
+    const notice = { ...held.value, collects: false };
+    const [own = notice, ...copies] = channel === undefined ? [] : forRecipients(notice, channel, tools().handle);
+    if (!held.value.collects && own === notice) return held;
+    const writes = [mailed("notice", own, held), ...copies.map((copy) => mailed("notice", copy))];
+    return (await store.post({ fence, writes })) ? { value: own, rev: held.rev + 1 } : undefined;
+  };
+
   const attemptOf = async (notice: Notice, channel: Channel | undefined): Promise<Attempt> => {
-    const dead = (error: string): Attempt => ({ ok: false, again: "never", status: null, error });
+    const dead = (error: string): Attempt => ({ ok: false, again: "never", status: null, error, publicError: error });
     if (channel === undefined) return dead("the channel was removed");
     if (channel.disabledAt !== null) return dead(`the channel is disabled: ${channel.disabledReason}`);
+    const { recipient = null } = notice;
+    if (recipient !== null && channel.config.to?.includes(recipient) !== true)
+      return dead(`${recipient} is no longer a recipient of the channel`);
     const events = await eventsOf(notice);
     if (events.length === 0) return dead("its events are past keeping");
     const now = world.clock.now();
     try {
       const secrets = openedSecrets(custody, channel, now);
-      return await send({ id: notice.id, channel, secrets, events }, now, stopped.signal);
+      const after = notice.escalatedFrom.at(-1)?.notice ?? null;
+      return await send({ id: notice.id, channel, secrets, recipient, after, events }, now, stopped.signal);
     } catch (error) {
-      return { ok: false, again: "later", status: null, error: String(error) };
+      return { ok: false, again: "later", status: null, error: String(error), publicError: CANT_BE_SENT };
     }
   };
 
@@ -294,9 +314,9 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
 function afterAttempt(notice: Notice, attempt: Attempt, now: number, random: RandomBytes): Notice {
   const attempts = notice.attempts + 1;
   const tried: Notice = { ...notice, attempts, lastAttemptAt: now };
-  if (attempt.ok) return { ...tried, state: "sent", sentAt: now, dueAt: null, lastError: attempt.remark ?? null };
+  if (attempt.ok) return { ...tried, state: "sent", sentAt: now, dueAt: null, lastError: null, lastErrorPublic: null };
   const next =
     attempt.again === "later" ? nextAttempt({ ...notice, attempts }, now, random, attempt.retryAfterMs) : undefined;
-  const failed = { ...tried, lastError: attempt.error };
+  const failed = { ...tried, lastError: attempt.error, lastErrorPublic: attempt.publicError };
   return next === undefined ? { ...failed, state: "dead", dueAt: null } : { ...failed, dueAt: next };
 }

@@ -47,6 +47,8 @@ export class NoticeRig {
   readonly counts: Record<string, number> = {};
   store: Store;
   leads = true;
+  /** Channels that policies name, by key. */
+  readonly named = new Map<string, string[]>();
   readonly #config: NoticesConfig;
   readonly #masterKey = randomBytes(32);
   notices!: Notices;
@@ -75,7 +77,8 @@ export class NoticeRig {
     };
     const leads = () => (this.leads ? { fence: undefined } : undefined);
     const custody = createCustody(this.#masterKey, random);
-    this.notices = createNotices({ world, store, desk, custody, leads, count }, this.#config);
+    const named = async () => this.named;
+    this.notices = createNotices({ world, store, desk, custody, leads, named, count }, this.#config);
   }
 
   async channel(

@@ -16,18 +16,25 @@ export interface Outgoing {
   channel: Channel;
   /** Of the channel, opened; the newest first. */
   secrets: readonly Secret[];
+  /** Of mail: to whom. */
+  recipient: string | null;
+  /** The notice that nobody acknowledged, so that this one goes out; null: this one is the first. */
+  after: string | null;
   /** None: it is sent to see whether the channel works. */
   events: readonly RaisedEvent[];
 }
 
 export type Attempt =
-  | { ok: true; status: number | null; remark?: string | undefined }
+  | { ok: true; status: number | null }
   /** `later`: try again. `never`: the target has understood, and will always refuse. `gone`: nobody is there any more. */
   | {
       ok: false;
       again: "later" | "never" | "gone";
       status: number | null;
+      /** For operators: it may hold addresses of our own network, and what answered there. */
       error: string;
+      /** The same for whoever else may see it. */
+      publicError: string;
       retryAfterMs?: number | undefined;
     };
 
@@ -45,6 +52,9 @@ export interface SenderDeps {
 }
 
 export type Send = (outgoing: Outgoing, now: number, signal: AbortSignal) => Promise<Attempt>;
+
+/** Where the reason is ours alone. */
+export const CANT_BE_SENT = "it can't be sent at present";
 
 /** Answers that will not change by trying again. A webhook's receiver is somebody's program, which may be mended. */
 const NEVER: Record<ChannelKind, readonly number[]> = {
@@ -75,7 +85,8 @@ export function createSend({ egress, mailer, bases }: SenderDeps): Send {
       return last;
     } catch (error) {
       if (!(error instanceof EgressError)) throw error;
-      return { ok: false, again: "later", status: null, error: error.message };
+      const { message, publicMessage } = error;
+      return { ok: false, again: "later", status: null, error: message, publicError: publicMessage };
     }
   };
 }
@@ -84,7 +95,8 @@ function judge(kind: ChannelKind, { status, retryAfter, body }: Posted, now: num
   if (status >= 200 && status < 300) return { ok: true, status };
   const said = body === "" ? "" : `: ${withoutKeyTexts(body).replace(/\s+/g, " ").slice(0, 200)}`;
   const redirect = status >= 300 && status < 400 ? " (redirects are not followed)" : "";
-  const failed = { ok: false as const, status, error: `answered ${status}${redirect}${said}` };
+  const publicError = `answered ${status}${redirect}`;
+  const failed = { ok: false as const, status, error: `${publicError}${said}`, publicError };
   if (kind === "webhook" && status === 410) return { ...failed, again: "gone" };
   if (NEVER[kind].includes(status)) return { ...failed, again: "never" };
   return { ...failed, again: "later", retryAfterMs: parseRetryAfter(retryAfter, now) };
@@ -108,13 +120,13 @@ function jsonWithoutKeys(value: unknown): string {
   return JSON.stringify(value, (_member, each: unknown) => (typeof each === "string" ? withoutKeyTexts(each) : each));
 }
 
-function messageOf({ events, id, channel }: Outgoing): Message {
-  return events.length === 0 ? testMessage(channel, id) : render(events, id);
+function messageOf({ events, id, channel, after }: Outgoing): Message {
+  return events.length === 0 ? testMessage(channel, id) : render(events, id, after ?? undefined);
 }
 
 /** Standard Webhooks: type, timestamp, data. */
 function webhookPost(outgoing: Outgoing, now: number): Post {
-  const { id, channel, secrets, events } = outgoing;
+  const { id, channel, secrets, events, after } = outgoing;
   const [first] = events;
   const content =
     first === undefined
@@ -123,7 +135,8 @@ function webhookPost(outgoing: Outgoing, now: number): Post {
         ? { type: first.event, data: payloadOf(first) }
         : { type: "notices.digest", data: { count: events.length, events: events.map(payloadOf) } };
   const timestamp = new Date(first?.at ?? now).toISOString();
-  const body = jsonWithoutKeys({ type: content.type, timestamp, data: content.data });
+  const escalated = after === null ? {} : { escalatedFrom: after };
+  const body = jsonWithoutKeys({ type: content.type, timestamp, data: { ...content.data, ...escalated } });
   return {
     url: channel.config.url ?? "",
     headers: { ...JSON_TYPE, ...signedHeaders(id, now, body, secrets) },
@@ -183,9 +196,12 @@ function pagerdutyPosts(outgoing: Outgoing, { pagerduty }: Bases, now: number): 
 }
 
 async function sendMail(mailer: Mailer | undefined, outgoing: Outgoing, signal: AbortSignal): Promise<Attempt> {
-  if (mailer === undefined)
-    return { ok: false, again: "later", status: null, error: "this process has no mail server (KEYOVER_SMTP_URL)" };
+  const { id, recipient, events } = outgoing;
+  if (recipient === null) throw new Error("mail to nobody");
+  if (mailer === undefined) {
+    const error = "this process has no mail server (KEYOVER_SMTP_URL)";
+    return { ok: false, again: "later", status: null, error, publicError: CANT_BE_SENT };
+  }
   const { subject, text, html } = messageOf(outgoing);
-  const urgent = gravest(outgoing.events) === "urgent";
-  return mailer.send({ id: outgoing.id, to: outgoing.channel.config.to ?? [], subject, text, html, urgent }, signal);
+  return mailer.send({ id, to: recipient, subject, text, html, urgent: gravest(events) === "urgent" }, signal);
 }

@@ -16,11 +16,17 @@ export interface Draft {
   held: Held<Notice> | undefined;
 }
 
-export function wants(channel: Channel, raised: RaisedEvent): boolean {
+/** An event, and the names of the channels by which its key's policy sends it. */
+export interface Told {
+  raised: RaisedEvent;
+  by: readonly string[];
+}
+
+export function wants(channel: Channel, { raised, by }: Told): boolean {
   if (channel.disabledAt !== null) return false;
   if (channel.consumerId !== null && channel.consumerId !== raised.consumerId) return false;
   const kind = eventKinds[raised.event];
-  if (!channel.events.some((pattern) => matches(pattern, raised.event))) return false;
+  if (!by.includes(channel.name) && !channel.events.some((pattern) => matches(pattern, raised.event))) return false;
   // An incident is opened by what needs a reaction, and closed by what settles it, whatever the floor.
   if (channel.kind === "pagerduty")
     return kind.settles || (kind.reaction && isAtLeast(kind.severity, channel.severity));
@@ -36,14 +42,14 @@ export interface SpreadTools {
 /** `open`: the channel's messages that still collect. */
 export function spreadTo(
   channel: Channel,
-  events: readonly RaisedEvent[],
+  events: readonly Told[],
   open: readonly Held<Notice>[],
   { now, handle }: SpreadTools,
 ): Draft[] {
   const drafts = new Map<string, Draft>(open.map((held) => [held.value.id, { value: held.value, held }]));
   const touched = new Set<string>();
   const slots = new Map<boolean, Slot>();
-  for (const raised of events.filter((each) => wants(channel, each))) {
+  for (const { raised } of events.filter((each) => wants(channel, each))) {
     const { severity } = eventKinds[raised.event];
     const urgent = severity === "urgent";
     const slot = slots.get(urgent) ?? slotFor(channel, severity, now);

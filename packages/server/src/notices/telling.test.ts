@@ -82,15 +82,16 @@ describe("a rotation", () => {
     for (let day = 0; day < 11; day++) for (let half = 0; half < 2; half++) await keyover.pass(DAY / 2);
     await heard(5);
     await keyover.pass(2 * DAY);
-    const told = await heard(5);
+    const told = await heard(6);
     expect(told).toEqual([
       "rotation.planned",
       "rotation.offered",
       "rotation.reminder",
       "rotation.reminder",
+      "rotation.deadline",
       "rotation.stuck",
     ]);
-    const stuck = receiver.heard.find(({ json }) => json.type === "rotation.stuck");
+    const stuck = receiver.heard.find(({ json }) => json.type === "rotation.deadline");
     expect(stuck?.json.data.details).toMatchObject({ why: "deadline", waitsFor: ["the first use of the successor"] });
     const [left] = receiver.heard.filter(({ json }) => json.type === "rotation.reminder");
     expect(left?.json.data.details.leftMs).toBeGreaterThan(6 * DAY);
@@ -124,8 +125,65 @@ test("a leak and a suspension are told of, with whether the leaked version is re
   await keyover.clock.advance(1_000);
   await keyover.ok("POST", `/v1/keys/${key.id}/suspend`, { reason: "until it is clear" });
   await keyover.ok("POST", `/v1/keys/${key.id}/suspend`, { reason: "again" });
-  expect(await heard(2)).toEqual(["key.compromised", "key.suspended"]);
-  expect(receiver.heard[0]?.json.data).toMatchObject({ severity: "urgent", details: { version: 1, refused: false } });
+  await keyover.ok("POST", `/v1/keys/${key.id}/emergency`, { mode: "kill", version: 1, reason: "again" });
+  expect(await heard(3)).toEqual(["key.compromised", "key.compromised", "key.suspended"]);
+  const told = receiver.heard.map(({ json }) => json.data).filter(({ event }) => event === "key.compromised");
+  expect(told.map(({ severity, details }) => [severity, details])).toEqual([
+    ["urgent", { version: 1, refused: false, reason: "in a log" }],
+    ["urgent", { version: 1, refused: true, reason: "seen in use" }],
+  ]);
+  expect(told[0].text).toBe(
+    "Version 1 is limited from now on, and will retire. A successor is made at once. Reason: in a log.",
+  );
+});
+
+test("the reason of an emergency carries no key's text out", async () => {
+  await channel({ events: ["key.compromised"] });
+  const { key } = await scene();
+  const reason = `found ${key.secret} in a log`;
+  await keyover.ok("POST", `/v1/keys/${key.id}/emergency`, { mode: "kill", reason });
+  await heard(1);
+  expect(receiver.heard[0]?.json.data.text).toMatch(/Reason: found .* in a log\.$/);
+  expect(receiver.heard[0]?.body).not.toContain(key.secret);
+});
+
+describe("a policy's channels", () => {
+  test("get what concerns its keys, though they ask for nothing; never below their severity, never a stranger's", async () => {
+    const { key, api, consumer } = await scene();
+    const other = await keyover.key({ api: await keyover.api(), consumer });
+    const stranger = await keyover.consumer();
+    await channel({ name: "team", events: [] });
+    await channel({ name: "pager", events: [], severity: "urgent" });
+    await channel({ name: "theirs", events: [], consumer: stranger.id });
+    await channel({ name: "nobody's", events: [] });
+    await keyover.ok("PUT", "/v1/policies/desk", { spec: { channels: ["team", "pager", "theirs"] } });
+    await keyover.ok("POST", "/v1/policies/desk/attachments", { target: { kind: "api", api: api.id } });
+    for (const { id } of [key, other]) await keyover.ok("POST", `/v1/keys/${id}/suspend`, { reason: "look" });
+    await heard(1);
+    await keyover.ok("POST", `/v1/keys/${key.id}/emergency`, { mode: "kill", version: 1, reason: "leaked" });
+    await heard(3);
+    const { items: notices } = await keyover.ok("GET", "/v1/notices");
+    const { items: channels } = await keyover.ok("GET", "/v1/channels");
+    const nameOf = (id: string) => channels.find((each: { id: string }) => each.id === id).name;
+    const sent = notices.map(({ about, channel: id }: Record<string, string>) => `${about} by ${nameOf(id ?? "")}`);
+    expect(sent.filter((text: string) => !text.startsWith("rotation.")).sort()).toEqual([
+      "key.compromised by pager",
+      "key.compromised by team",
+      "key.suspended by team",
+    ]);
+    expect(receiver.heard.every(({ json }) => json.data.key === key.id)).toBe(true);
+  });
+
+  test("that asks for the event by itself gets it once", async () => {
+    const { key, api } = await scene();
+    await channel({ name: "team" });
+    await keyover.ok("PUT", "/v1/policies/desk", { spec: { channels: ["team"] } });
+    await keyover.ok("POST", "/v1/policies/desk/attachments", { target: { kind: "api", api: api.id } });
+    await keyover.ok("POST", `/v1/keys/${key.id}/suspend`, { reason: "look" });
+    await heard(1);
+    await keyover.tick();
+    expect(receiver.heard).toHaveLength(1);
+  });
 });
 
 test("a change that is refused, or repeated by its Idempotency-Key, is told of once or not at all", async () => {

@@ -3,25 +3,10 @@ import { randomBytes } from "node:crypto";
 import { makeKeyText } from "@keyover/core";
 import { describe, expect, test } from "vitest";
 import { type NoticeEvent, noticeEvents, type RaisedEvent } from "../store/notice-entities.ts";
-import { AT, aRaised, someFacts } from "./notices.test-support.ts";
+import { aRaised, plausible, someFacts } from "./notices.test-support.ts";
 import { payloadOf, render, testMessage } from "./templates.ts";
 
-const DAY = 86_400_000;
-
-const details: Partial<Record<NoticeEvent, Record<string, unknown>>> = {
-  "rotation.reminder": { leftMs: DAY },
-  "rotation.retired": { forced: "the machine is gone" },
-  "rotation.rolled-back": { why: "a program was forgotten" },
-  "rotation.stuck": { why: "verifiers", waitsFor: ["verifier web-3 (boo_1)"], since: AT - 600_000 },
-  "brownout.announced": { at: AT + DAY, forMs: 60_000 },
-  "key.expiring": { expiresAt: AT + 7 * DAY },
-  "key.suspended": { reason: "invoice" },
-  "key.compromised": { version: 1, refused: true },
-  "key.refused-uses": { count: 41 },
-  "verifier.lost": { instance: "web-3", since: AT - 600_000 },
-};
-
-const raisedOf = (event: NoticeEvent): RaisedEvent => aRaised({ id: "nev_1", event, details: details[event] ?? {} });
+const raisedOf = (event: NoticeEvent): RaisedEvent => plausible(event);
 
 describe("texts", () => {
   test("of every event", async () => {
@@ -66,6 +51,31 @@ describe("texts", () => {
       }
     }
   });
+});
+
+test("of a version in wrong hands no message says that it works on, or that there is time until the deadline", () => {
+  const told = (event: NoticeEvent, rotation: { fromCompromised: boolean; fromRefusedAt: number | null }) => {
+    const raised = raisedOf(event);
+    const facts = { ...someFacts, rotation: { ...someFacts.rotation, ...rotation } as typeof someFacts.rotation };
+    return render([{ ...raised, facts }], "ntc_1").text;
+  };
+  const contained = { fromCompromised: true, fromRefusedAt: null };
+  const killed = { fromCompromised: true, fromRefusedAt: 1_800_000_000_000 };
+  for (const event of ["rotation.planned", "rotation.offered", "rotation.reminder", "rotation.deadline"] as const) {
+    expect(told(event, killed), event).toMatch(/refused/);
+    expect(told(event, killed), event).not.toMatch(
+      /goes on working|beside|still accepted|has not retired|The deadline is/,
+    );
+  }
+  for (const event of ["rotation.planned", "rotation.offered"] as const)
+    expect(told(event, contained), event).toContain("within its fence alone");
+});
+
+test("what needs a reaction says how to acknowledge it; what escalated says whence", () => {
+  const stuck = render([raisedOf("rotation.stuck")], "ntc_2", "ntc_1");
+  expect(stuck.text).toMatch(/^Nobody has acknowledged ntc_1: so this comes to you\.\n/);
+  expect(stuck.text).toContain("Say that you look after it: keyover notices acknowledge ntc_2");
+  expect(render([raisedOf("rotation.offered")], "ntc_2").text).not.toContain("acknowledge");
 });
 
 describe("names that people chose", () => {

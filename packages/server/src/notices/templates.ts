@@ -38,18 +38,21 @@ function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => entities[character] as string);
 }
 
-/** `named`: the handle under which a recipient can speak of it. */
-export function render(events: readonly RaisedEvent[], named: string): Message {
+/** `named`: the handle under which a recipient can speak of it; `after`: the notice that nobody acknowledged, so that this one came. */
+export function render(events: readonly RaisedEvent[], named: string, after?: string): Message {
   const [only] = events;
   if (only === undefined) throw new Error("a notice without an event");
   const parts = events.length === 1 ? single(only) : digest(events);
+  const needsReaction = events.some(({ event }) => eventKinds[event].reaction);
+  if (after !== undefined) parts.blocks.unshift([`Nobody has acknowledged ${after}: so this comes to you.`]);
+  if (needsReaction) parts.blocks.push([`Say that you look after it: keyover notices acknowledge ${named}`]);
   const foot = `Notice ${named}. Severity: ${gravest(events)}.`;
   return {
     subject: line(parts.subject, SUBJECT_MAX),
     text: `${[...parts.blocks.map((block) => block.map((each) => line(each)).join("\n")), foot].join("\n\n")}\n`,
     html: htmlOf(parts, foot),
     severity: gravest(events),
-    needsReaction: events.some(({ event }) => eventKinds[event].reaction),
+    needsReaction,
   };
 }
 

@@ -2,6 +2,8 @@
 import {
   endOfKey,
   expirySteps,
+  type IdleFacts,
+  idleSteps,
   type Key,
   type NextStart,
   policyProblem,
@@ -11,9 +13,10 @@ import {
   type Rule,
   type SourceUse,
   type Target,
-  usualGap,
 } from "@keyover/core";
 import type { KeyPolicies } from "../keys/key-desk.ts";
+import { limitsAhead, limitsOf } from "./limits.ts";
+import { overlapWarnings } from "./reach.ts";
 
 export interface Facts {
   key: Key;
@@ -23,7 +26,11 @@ export interface Facts {
   /** That has not ended. */
   rotation: Rotation | undefined;
   uses: readonly SourceUse[];
+  /** What is known of its use. */
+  idle: IdleFacts | undefined;
   nextStart: KeyPolicies["nextStart"];
+  /** Of the channels that the policy names, those that are not there, or not any more. */
+  missingChannels: readonly string[];
   now: number;
 }
 
@@ -47,7 +54,10 @@ export function explainPolicy(facts: Facts) {
     now,
     members,
     problem: policyProblem(policy.rotation) ?? null,
-    warnings: gapWarnings(policy, facts.uses),
+    warnings: [
+      ...overlapWarnings(facts.uses, rotation?.policy ?? policy.rotation),
+      ...channelWarnings(facts.missingChannels),
+    ],
     rotateAt: start?.at ?? null,
     reasons: (start?.reasons ?? []).map(reasonView),
     calendar: calendarOf(facts, start),
@@ -149,7 +159,9 @@ function calendarOf(facts: Facts, start: NextStart | null): Entry[] {
         start.at + policy.rotation.overlapMs,
         policy.rotation,
         "if every verifier answers at once",
+        now,
       ),
+      ...limitsAhead(policy.rotation, start.at, start.at + policy.rotation.overlapMs, policy.schedule),
     );
   }
   for (const { at, what } of expirySteps(key, policy.expiry)) {
@@ -158,8 +170,16 @@ function calendarOf(facts: Facts, start: NextStart | null): Entry[] {
   const end = endOfKey(key);
   if (key.graceUntil != null && end !== null)
     entries.push({ at: key.expiresAt as number, what: "grace", text: `it was in use: accepted until ${utc(end)}` });
+  const idle = facts.idle === undefined || rotation !== undefined ? [] : idleSteps(key, policy.idle, facts.idle, now);
+  for (const { at, what } of idle) entries.push({ at, what: `idle-${what}`, text: IDLE[what] });
   return entries.sort((a, b) => a.at - b.at);
 }
+
+const IDLE = {
+  announce: "if nobody uses the key until then, that is announced",
+  suspend: "if nobody uses the key until then, it is suspended",
+  revoke: "if nobody tries or restores the key until then, it is revoked",
+};
 
 const EXPIRY = {
   announce: "the key's expiry is announced",
@@ -187,12 +207,30 @@ function courseOf(rotation: Rotation, now: number): Entry[] {
   if (phase === "planned") entries.push({ at: rotation.startsAt, what: "rotation", text: `${id} begins` });
   const offered = offeredAt ?? Math.max(now, rotation.startsAt);
   const condition = offeredAt === null ? "if every verifier answers at once" : "";
-  return [...entries, ...overlapOf(offered, overlapEndsAt ?? offered + policy.overlapMs, policy, condition)];
+  const deadline = overlapEndsAt ?? offered + policy.overlapMs;
+  // What is known replaces what the policy lets expect.
+  const planned =
+    rotation.brownouts?.announcedAt == null ? limitsAhead(policy, offered, deadline, rotation.calendar) : [];
+  const ahead = planned.filter(({ what }) => what !== "fence" || offeredAt === null);
+  return [...entries, ...overlapOf(offered, deadline, policy, condition, now), ...ahead, ...limitsOf(rotation)];
 }
 
-function overlapOf(offered: number, deadline: number, policy: Rotation["policy"], condition: string): Entry[] {
+const DEADLINE: Record<Rotation["policy"]["onDeadline"], string> = {
+  hold: "the deadline: the old version stays until its gates are met or a person decides",
+  retire: "the deadline: the old version retires, whoever uses it",
+  brownout: "the deadline: brownouts are announced for whoever has not moved",
+};
+
+function overlapOf(
+  offered: number,
+  deadline: number,
+  policy: Rotation["policy"],
+  condition: string,
+  now: number,
+): Entry[] {
   const noted = condition === "" ? "" : `, ${condition}`;
-  const quiet = offered + Math.max(policy.overlapMinMs, policy.quietMs);
+  // What has not happened by now can't be in the past.
+  const quiet = Math.max(now, offered + Math.max(policy.overlapMinMs, policy.quietMs));
   const reminders = policy.remindMs.map((ms) => deadline - ms).filter((at) => at > offered);
   return [
     { at: offered, what: "offer", text: `the successor is offered${noted}` },
@@ -205,26 +243,14 @@ function overlapOf(offered: number, deadline: number, policy: Rotation["policy"]
     {
       at: deadline,
       what: "deadline",
-      text:
-        policy.onDeadline === "hold"
-          ? "the deadline: the old version stays until its gates are met or a person decides"
-          : "the deadline: the old version retires, whoever uses it",
+      text: DEADLINE[policy.onDeadline],
     },
     { at: quiet + policy.rollbackMs, what: "rollback-end", text: "the way back closes at the earliest" },
   ];
 }
 
-/** A caller that is seldom heard of may not be heard of within the whole overlap. */
-function gapWarnings({ rotation }: ResolvedPolicy, uses: readonly SourceUse[]): string[] {
-  return uses.flatMap((use) => {
-    const { source } = use;
-    const { lengthMs } = usualGap(use);
-    const needed = lengthMs * rotation.gapMargin;
-    if (needed <= rotation.overlapMs) return [];
-    const named = [source.network, source.client, source.instance].filter((part) => part !== "").join(" ");
-    const hours = Math.round(lengthMs / 3_600_000);
-    return [
-      `${named} is usually silent for up to ${hours} hours, which with the margin is longer than the overlap: the deadline may come before it is known to be done`,
-    ];
-  });
+function channelWarnings(missing: readonly string[]): string[] {
+  return missing.map(
+    (name) => `channels names ${name}, and there is no such channel any more: notices go out by the others alone`,
+  );
 }

@@ -5,6 +5,7 @@
 import {
   type Clock,
   endOfKey,
+  idleDate,
   type Key,
   type Layer,
   nextExpiryStep,
@@ -25,6 +26,8 @@ import { cronNext } from "./cron.ts";
 export interface Policies extends KeyPolicies {
   /** In the order of the keys. */
   ofMany(keys: readonly Key[]): Promise<ResolvedPolicy[]>;
+  /** Names of the channels by which notices about these keys go out, by key; those without any are missing. */
+  channelsOf(keyIds: readonly string[]): Promise<Map<string, string[]>>;
 }
 
 export async function createKeyPolicies(store: Store, clock: Clock): Promise<Policies> {
@@ -33,7 +36,8 @@ export async function createKeyPolicies(store: Store, clock: Clock): Promise<Pol
   const installedAt = Number(known ?? (await store.settle("schedules.since", String(clock.now()))));
 
   const startOf: Policies["nextStart"] = (key, activatedAt, policy, notBefore = 0) => {
-    if (key.status !== "active" || activatedAt === null) return null;
+    // A key that is announced as idle has nobody who would take a successor.
+    if (key.status !== "active" || key.idle != null || activatedAt === null) return null;
     const facts = {
       keyId: key.id,
       activatedAt,
@@ -76,23 +80,33 @@ export async function createKeyPolicies(store: Store, clock: Clock): Promise<Pol
     });
   };
 
+  const ofMany: Policies["ofMany"] = async (keys) => {
+    const apis = await byId(
+      store,
+      "api",
+      keys.map(({ apiId }) => apiId),
+    );
+    return resolve(keys, (id) => apis.get(id));
+  };
+
   return {
     async of(api, key, start) {
       return (await resolve([key], () => api, start))[0] as ResolvedPolicy;
     },
-    async ofMany(keys) {
-      const apis = await byId(
-        store,
-        "api",
-        keys.map(({ apiId }) => apiId),
-      );
-      return resolve(keys, (id) => apis.get(id));
+    ofMany,
+    async channelsOf(keyIds) {
+      const keys = [...(await byId(store, "key", keyIds)).values()];
+      const resolved = keys.length === 0 ? [] : await ofMany(keys);
+      const named = keys.map(({ id }, i): [string, string[]] => [id, resolved[i]?.channels ?? []]);
+      return new Map(named.filter(([, channels]) => channels.length > 0));
     },
-    dates(key, activatedAt, policy) {
-      const { due, next } = nextExpiryStep(key, policy.expiry, key.expiryDone ?? 0, clock.now());
+    dates(key, activatedAt, policy, accepted) {
+      const now = clock.now();
+      const { due, next } = nextExpiryStep(key, policy.expiry, key.expiryDone ?? 0, now);
       return {
         rotateAt: startOf(key, activatedAt, policy)?.at ?? null,
         expiryAt: key.status === "revoked" ? null : (due?.at ?? next),
+        idleAt: idleDate(key, policy.idle, now, accepted),
       };
     },
     nextStart: startOf,
@@ -110,7 +124,7 @@ function layerOf({ id, target, createdAt }: Attachment, policy: Policy | undefin
 /** Any database takes so many values in one question. */
 const VALUES_MAX = 5_000;
 
-async function byId<N extends "api" | "consumer" | "policy">(store: Store, table: N, ids: readonly string[]) {
+async function byId<N extends "api" | "consumer" | "policy" | "key">(store: Store, table: N, ids: readonly string[]) {
   const found = new Map<string, Extract<Awaited<ReturnType<typeof store.get<N>>>, object>["value"]>();
   for (const values of pieces([...new Set(ids)])) {
     const rows = await store.list(table, { oneOf: { column: "id", values } }, { limit: values.length });

@@ -128,7 +128,18 @@ describe("a policy", () => {
     ],
     ["has a member that there isn't", { overlap: DAY }, "invalid_request"],
     ["has a member that belongs elsewhere", { maxAgeMs: DAY }, "invalid_request"],
-    ["has a member of a later version", { brownout: {} }, "invalid_request"],
+    ["has brownouts in a zone that does not exist", { brownout: { zone: "Europe/Atlantis" } }, "invalid_request"],
+    ["has brownouts at no time of day", { brownout: { at: "24:00" } }, "invalid_request"],
+    ["has no brownout of any length", { brownout: { lengthsMs: [] } }, "invalid_request"],
+    ["has a brownout of more than an hour", { brownout: { lengthsMs: [HOUR + 1] } }, "invalid_request"],
+    [
+      "has a brownout that is longer than the overlap",
+      { onDeadline: "brownout", overlapMs: 2 * MINUTE, overlapMinMs: MINUTE },
+      "invalid_policy",
+    ],
+    ["has a fence that limits nothing", { fence: { from: "used" } }, "invalid_request"],
+    ["has a fence with a pattern that is none", { fence: { without: ["*:With draw"] } }, "invalid_request"],
+    ["brings back after no refusal", { automaticRollback: { refusals: 0 } }, "invalid_request"],
   ])("that %s is refused", async (_what, spec, code) => {
     await keyover.refused(code, "PUT", "/v1/policies/desk", { spec });
   });
@@ -142,7 +153,7 @@ describe("a policy", () => {
       ).detail;
     const hours = { zone: "UTC", from: "09:00", to: "17:00" };
     expect(await wrong({ ...hours, days: ["monday"] })).toMatch(
-      /^body\.spec\.schedule\.blackouts\.0\.days\.0: .*"mon"/,
+      /^body\.spec\.schedule\.blackouts\.0\.days\.0: takes sun, mon, /,
     );
     expect(await wrong({ ...hours, from: "9:00" })).toBe("body.spec.schedule.blackouts.0.from: a time of day as HH:MM");
     expect(await wrong({ zone: "UTC", from: "2026-12-24", to: "2026-12-32" })).toBe(
@@ -158,9 +169,45 @@ describe("a policy", () => {
     expect(await warn({ quietMs: 15 * DAY })).toContain("the deadline always comes first");
     expect(await warn({ quietMs: 15 * DAY, onDeadline: "retire" })).toContain("never retires on evidence");
     expect(await warn({ overlapMs: 2 * DAY, remindMs: [3 * DAY] })).toContain("before the overlap");
+    expect(await warn({ brownout: { at: "09:00" } })).toContain("counts only where onDeadline is brownout");
+    expect(await warn({ fence: { afterMs: 20 * DAY, networks: "seen" } })).toContain("after the deadline, if at all");
+    expect(await warn({ automaticRollback: { refusals: 9 }, rollbackMs: 0 })).toContain("never comes to pass");
     expect(await warn({ overlapMs: DAY / 12 })).toContain("quietMs (1 day) is longer than overlapMs (2 hours)");
-    expect(await warn({ channels: ["desk"] })).toContain("channels is not used yet");
     expect(await warn({ quietMs: 2 * DAY, channels: [] })).toBe("");
+  });
+});
+
+describe("channels", () => {
+  const hook = (name: string) =>
+    keyover.ok("POST", "/v1/channels", { name, target: { kind: "webhook", url: "https://hooks.example/" } });
+
+  test("that are not there are refused with those that are", async () => {
+    const none = await keyover.refused("unknown_channel", "PUT", "/v1/policies/desk", { spec: { channels: ["ops"] } });
+    expect(none.detail).toBe("there is no channel ops; there are none yet");
+    await hook("ops");
+    const refused = await keyover.refused("unknown_channel", "PUT", "/v1/policies/desk", {
+      spec: { channels: ["ops", "opps"] },
+      dryRun: true,
+    });
+    expect(refused).toMatchObject({
+      unknown: ["opps"],
+      known: ["ops"],
+      detail: "there is no channel opps; there are ops",
+    });
+    expect(await apply("desk", { channels: ["ops"] })).toMatchObject({ outcome: "created", warnings: [] });
+  });
+
+  test("that were renamed or removed since are told of by explain", async () => {
+    const { id } = await hook("ops");
+    await apply("desk", { channels: ["ops"] });
+    await attach("desk", onApi());
+    expect((await explain()).warnings).toEqual([]);
+    await keyover.ok("PATCH", `/v1/channels/${id}`, { name: "operations", force: true });
+    const dangling = "channels names ops, and there is no such channel any more: notices go out by the others alone";
+    expect((await explain()).warnings).toEqual([dangling]);
+    await keyover.refused("unknown_channel", "PUT", "/v1/policies/desk", { spec: { channels: ["ops"] } });
+    await keyover.ok("PATCH", `/v1/channels/${id}`, { name: "ops" });
+    expect((await explain()).warnings).toEqual([]);
   });
 });
 
@@ -301,7 +348,7 @@ describe("what holds for a key", () => {
     await keyover.ok("PATCH", `/v1/apis/${api.id}`, { policy: {} });
     await apply("short", { overlapMs: 10 * DAY });
     await attach("short", onLabel());
-    expect((await explain()).problem).toContain("overlapMinMs");
+    expect((await explain()).problem).toContain("overlapMinMs (12d) is longer than overlapMs (10d)");
     await keyover.refused("invalid_policy", "POST", `/v1/keys/${key.id}/rotations`, {});
   });
 
@@ -341,6 +388,10 @@ describe("what holds for a key", () => {
     const running = await explain();
     expect(running.rotateAt).toBeNull();
     expect(running.calendar[0]).toMatchObject({ what: "offer" });
+    await keyover.pass(2 * DAY);
+    const { calendar: later, now } = await explain();
+    const ahead = later.filter(({ what }: Answer["body"]) => ["earliest-retirement", "rollback-end"].includes(what));
+    expect(ahead.map(({ at }: Answer["body"]) => at - now)).toEqual([0, 7 * DAY]);
     await keyover.ok("POST", `/v1/rotations/${id}/pause`, { reason: "a look" });
     expect((await explain()).calendar[0].text).toContain("a look");
   });
@@ -354,7 +405,9 @@ describe("what holds for a key", () => {
     verifier.see(key.id, 1);
     await keyover.pass(MINUTE);
     const { warnings } = await explain();
-    expect(warnings).toEqual([expect.stringMatching(/^203\.0\.113\.0\/24.* silent for (up to )?72 hours/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^203\.0\.113\.0\/24.* silent for up to 3 days and must be silent for 4.5 days/),
+    ]);
   });
 
   test("is shown to its own consumer, and to no other", async () => {

@@ -16,7 +16,9 @@ import { type ReplanScope, replanOf } from "../keys/replan.ts";
 import { accept, type Outcome, type Refusal, refuse } from "../outcome.ts";
 import { type Attachment, type Policy, type PolicyVersion, policyVersionId } from "../store/policy-entities.ts";
 import { type Held, put, type Store, type Write } from "../store/store.ts";
+import { unknownChannels } from "./channel-names.ts";
 import { cronNext } from "./cron.ts";
+import { keysReached, reachedWarnings } from "./reach.ts";
 import { policyWarnings } from "./warnings.ts";
 
 export interface MemberChange {
@@ -42,6 +44,10 @@ export interface Applied {
   warnings: string[];
 }
 
+export interface Attached extends Attachment {
+  warnings: string[];
+}
+
 export interface PolicyDesk {
   /** Makes the policy of that name say just this. */
   apply(
@@ -52,7 +58,7 @@ export interface PolicyDesk {
   /** The newest first; of a removed policy too. */
   history(idOrName: string): Promise<PolicyVersion[]>;
   attachments(policyId: string): Promise<Attachment[]>;
-  attach(idOrName: string, target: Target, command: Command<Attachment>): Promise<Outcome<Attachment>>;
+  attach(idOrName: string, target: Target, command: Command<Attached>): Promise<Outcome<Attached>>;
   detach(attachmentId: string, command: Command<Attachment>): Promise<Outcome<Attachment>>;
   remove(idOrName: string, command: Command<Policy>): Promise<Outcome<Policy>>;
 }
@@ -89,6 +95,8 @@ export function createPolicyDesk({ world, store, desk }: { world: World; store: 
     async apply({ name, spec, dryRun }, command) {
       const problem = specProblem(spec, world.clock.now());
       if (problem !== undefined) return refuse("invalid_policy", problem);
+      const nowhere = await unknownChannels(store, spec.channels ?? []);
+      if (nowhere !== undefined) return nowhere;
       const held = await find(name);
       const changes = changesOf(held?.value.spec ?? {}, spec);
       const attachments = held === undefined ? [] : await attachmentsOf(held.value.id);
@@ -103,10 +111,17 @@ export function createPolicyDesk({ world, store, desk }: { world: World; store: 
         dryRun,
         changes,
         reach: await reachOf(attachments),
-        warnings: policyWarnings(spec),
+        warnings: [
+          ...policyWarnings(spec),
+          ...(await reachedWarnings(
+            store,
+            spec,
+            attachments.map(({ target }) => target),
+          )),
+        ],
       };
       if (dryRun || outcome === "unchanged") return accept(applied);
-      const dated = changes.some(({ member }) => member.startsWith("schedule.") || member.startsWith("expiry."));
+      const dated = changes.some(({ member }) => DATING.some((group) => member.startsWith(group)));
       const committed = await desk.commit({
         writes: [
           put("policy", policy, held),
@@ -139,7 +154,11 @@ export function createPolicyDesk({ world, store, desk }: { world: World; store: 
         { equals: { policy_id: policyId, target: targetText(target) } },
         { limit: 1 },
       );
-      if (there !== undefined) return accept(there.value);
+      const warnings = [
+        ...(await sharedWarnings(store, held.value, target)),
+        ...(await reachedWarnings(store, held.value.spec, [target])),
+      ];
+      if (there !== undefined) return accept({ ...there.value, warnings });
       const now = world.clock.now();
       const id = makeHandle("attachment", now, world.random);
       const attachment: Attachment = { id, policyId, target, createdAt: now, createdBy: command.actor };
@@ -152,9 +171,9 @@ export function createPolicyDesk({ world, store, desk }: { world: World; store: 
         ],
         audit: note(command.actor, "policy.attached", [policyId, id, ...handleOf(target)], { name, target }),
         feed: [],
-        idempotency: command.remember?.(attachment),
+        idempotency: command.remember?.({ ...attachment, warnings }),
       });
-      return committed.ok ? accept(attachment) : committed;
+      return committed.ok ? accept({ ...attachment, warnings }) : committed;
     },
 
     async detach(attachmentId, command) {
@@ -177,9 +196,13 @@ export function createPolicyDesk({ world, store, desk }: { world: World; store: 
       const { id, name } = held.value;
       const attachments = await store.count("attachment", { equals: { policy_id: id } });
       if (attachments > 0)
-        return refuse("policy_in_use", `${name} is attached to ${attachments} targets; detach it first`, {
-          attachments,
-        });
+        return refuse(
+          "policy_in_use",
+          `${name} is attached in ${attachments === 1 ? "1 place" : `${attachments} places`}; detach it there first`,
+          {
+            attachments,
+          },
+        );
       const committed = await desk.commit({
         writes: [{ remove: "policy", id }],
         checks: [{ table: "policy", id, rev: held.rev }],
@@ -192,14 +215,32 @@ export function createPolicyDesk({ world, store, desk }: { world: World; store: 
   };
 }
 
+/** What these say is kept on the keys, as dates. */
+const DATING = ["schedule.", "expiry.", "idle."];
+
 /** Of a policy on many keys the first so many are counted. */
 const REACH_MAX = 200;
 
-function keysReached(target: Exclude<Target, { kind: "key" }>) {
-  if (target.kind === "api") return { equals: { api_id: target.api } };
-  if (target.kind === "environment") return { equals: { api_id: target.api, environment: target.environment } };
-  const { name, value, api } = target;
-  return { equals: { api_id: api ?? undefined }, ofKeys: { consumerLabel: { name, value } } };
+/** Two policies at the same place: the one that was attached later wins, and whoever attaches it should know over what. */
+async function sharedWarnings(store: Store, { id, spec }: Policy, target: Target): Promise<string[]> {
+  // What holds for a label in all apis lies on the same step as what holds for it in one.
+  const wider: Target[] = target.kind === "label" && target.api !== null ? [{ ...target, api: null }] : [];
+  const texts = [target, ...wider].map(targetText);
+  const there = await store.list("attachment", { oneOf: { column: "target", values: texts } }, { limit: 20 });
+  const own = there.find(({ value }) => value.policyId === id)?.value.createdAt ?? Number.POSITIVE_INFINITY;
+  const warnings: string[] = [];
+  for (const { value } of there.filter((each) => each.value.policyId !== id)) {
+    const other = (await store.get("policy", value.policyId))?.value;
+    if (other === undefined) continue;
+    const both = Object.keys(membersOf(spec)).filter((member) => member in membersOf(other.spec));
+    if (both.length === 0) continue;
+    const wins =
+      value.createdAt <= own
+        ? "this one counts, because it is attached later"
+        : `${other.name} counts, because it was attached later`;
+    warnings.push(`policy ${other.name} is attached there too; of what both say (${both.join(", ")}) ${wins}`);
+  }
+  return warnings;
 }
 
 function scopeOf(target: Target): ReplanScope {

@@ -15,18 +15,17 @@ import {
   nextExpiryStep,
   policyProblem,
   type ResolvedPolicy,
+  rotationWaits,
   type Version,
-  type World,
 } from "@keyover/core";
-import { fenceIn, type Proof, type Shares } from "../engine/shares.ts";
+import { fenceIn, type Proof } from "../engine/shares.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { KeyChange, KeyState } from "../keys/change.ts";
-import type { KeyDesk } from "../keys/key-desk.ts";
 import { accept, type Outcome } from "../outcome.ts";
-import type { Restoration } from "../store/entities.ts";
 import type { Replan } from "../store/policy-entities.ts";
-import { type Held, put, type Store, type Write } from "../store/store.ts";
+import { type DueDate, type Held, put, type Store, type Write } from "../store/store.ts";
 import type { Policies } from "./key-policies.ts";
+import { createKeyWork, type KeyWorkDeps, type Work } from "./key-work.ts";
 
 export interface Scheduler {
   start(): Promise<void>;
@@ -35,14 +34,9 @@ export interface Scheduler {
   patrol(): Promise<void>;
 }
 
-export interface SchedulerDeps {
-  world: World;
-  store: Store;
-  desk: KeyDesk;
+export interface SchedulerDeps extends KeyWorkDeps {
   policies: Policies;
   evidence: Evidence;
-  shares: Pick<Shares, "leads">;
-  restorations: { waiting(): Promise<readonly Pick<Restoration, "id" | "reconciledAt">[]> };
 }
 
 /** In one round, of about a second: so a whole fleet that falls due at once moves at a pace that the rest can bear. */
@@ -53,43 +47,17 @@ const PAGE = 200;
 const PAGES_MAX = 3;
 /** A key that could not be started, or whose policy contradicts itself, is looked at again after this. */
 const AGAIN_MS = 3_600_000;
-const FAILED_MS = 60_000;
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
   const { world, store, desk, policies, shares } = deps;
-  /** Keys that failed, until when they are passed over. */
-  const passedOver = new Map<string, number>();
+  const work = createKeyWork(deps);
   let patrolAfter = "";
 
-  const heldApis = async () =>
-    (await deps.restorations.waiting()).filter(({ reconciledAt }) => reconciledAt === null).map(({ id }) => id);
-
-  /** Each key that is due, one after the other; one that fails is nobody's fault but its own. */
-  const eachDue = async (
-    what: "rotate_at" | "expiry_at",
-    limit: number,
-    work: (change: KeyChange, state: KeyState) => Promise<Outcome<unknown>>,
-  ) => {
-    const leads = shares.leads();
-    if (leads === undefined) return;
-    const now = world.clock.now();
-    for (const [id, until] of passedOver) if (until <= now) passedOver.delete(id);
-    const due = await store.dueKeys(what, now, await heldApis(), limit + passedOver.size);
-    for (const { value } of due.filter(({ value: key }) => !passedOver.has(key.id)).slice(0, limit)) {
-      const trouble = await attempt(value.id, leads, work);
-      if (trouble === undefined) continue;
-      passedOver.set(value.id, now + FAILED_MS);
-      world.log("warn", "schedule.key_failed", { key: value.id, duty: what, error: trouble });
-    }
-  };
-
-  const attempt = async (keyId: string, leads: Proof, work: Parameters<typeof eachDue>[2]) => {
-    try {
-      const outcome = await desk.change(keyId, { actor: "policy", fence: fenceIn(leads) }, work);
-      return outcome.ok ? undefined : (outcome.detail ?? outcome.code);
-    } catch (error) {
-      return String(error);
-    }
+  const eachDue = async (what: DueDate, limit: number, take: Work) => {
+    const due = await work.due(what, limit);
+    if (due === undefined) return;
+    const ids = due.keys.map(({ value }) => value.id);
+    await work.each(what, due.leads, ids, take);
   };
 
   const begin = async (change: KeyChange, { api }: KeyState): Promise<Outcome<unknown>> => {
@@ -102,15 +70,27 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     const contradiction = policyProblem(policy.rotation);
     if (contradiction !== undefined)
       world.log("error", "schedule.invalid_policy", { key: key.id, problem: contradiction });
+    const waits = await waitsForUse(key, policy, now);
+    if (start !== null && waits !== null) {
+      change.setDates({ rotateAt: waits, expiryAt: key.expiryAt, idleAt: key.idleAt });
+      change.note("key.replanned", { rotateAt: waits, because: "nobody uses it" });
+      return accept(undefined);
+    }
     if (start === null || start.at > now || contradiction !== undefined) {
       const rotateAt = contradiction === undefined ? (start?.at ?? null) : now + AGAIN_MS;
-      change.setDates({ rotateAt, expiryAt: key.expiryAt });
+      change.setDates({ rotateAt, expiryAt: key.expiryAt, idleAt: key.idleAt });
       change.note("key.replanned", { rotateAt, because: start?.reasons.at(-1)?.because ?? "nothing is due" });
       return accept(undefined);
     }
     change.follow(policy);
     change.startRotation({ from: key.currentVersion, reason: "scheduled" });
     return accept(undefined);
+  };
+
+  const waitsForUse = async (key: Key, { idle }: ResolvedPolicy, now: number) => {
+    if (idle.unusedMs === null) return null;
+    const accepted = (await store.lastUses([key.id])).get(key.id)?.accepted ?? null;
+    return rotationWaits(key, idle, accepted, now);
   };
 
   const announceOne = async (change: KeyChange, { api }: KeyState): Promise<Outcome<unknown>> => {
@@ -151,14 +131,18 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   const redated = async (keys: readonly Held<Key>[], sure: boolean): Promise<Write[]> => {
     const resolved = await policies.ofMany(keys.map(({ value }) => value));
     const activated = await activationsOf(store, keys);
+    // A rule that is new may make a key due that was last used long ago; else the date that stands knows better.
+    const used = sure ? await lastAccepted(store, keys, resolved) : undefined;
     return keys.flatMap((held, i) => {
       const { value: key } = held;
-      const dates = policies.dates(key, activated.get(key.id) ?? null, resolved[i] as ResolvedPolicy);
+      const accepted = used === undefined ? undefined : (used.get(key.id)?.accepted ?? null);
+      const dates = policies.dates(key, activated.get(key.id) ?? null, resolved[i] as ResolvedPolicy, accepted);
       // In rotation: its end dates it anew. One whose time has come may have been put off, for a blackout say: the round that starts it
       // knows better.
       const past = (key.rotateAt ?? null) !== null && (dates.rotateAt ?? Infinity) <= world.clock.now();
       const rotateAt = key.rotationId !== null || (!sure && past) ? key.rotateAt : dates.rotateAt;
-      const same = key.rotateAt === rotateAt && (key.expiryAt ?? null) === (dates.expiryAt ?? null);
+      const stays = (name: "expiryAt" | "idleAt") => (key[name] ?? null) === (dates[name] ?? null);
+      const same = key.rotateAt === rotateAt && stays("expiryAt") && stays("idleAt");
       return same ? [] : [put("key", { ...key, ...dates, rotateAt }, held)];
     });
   };
@@ -227,6 +211,12 @@ async function keysOf(store: Store, { apiId, consumerId, keyId, after }: Replan)
   }
   const equals = { api_id: apiId ?? undefined, consumer_id: consumerId ?? undefined };
   return store.list("key", { equals }, { after, limit: PAGE });
+}
+
+/** Where any of these policies asks. */
+async function lastAccepted(store: Store, keys: readonly Held<Key>[], policies: readonly ResolvedPolicy[]) {
+  const asked = keys.filter((_, i) => policies[i]?.idle.unusedMs !== null);
+  return store.lastUses(asked.map(({ value }) => value.id));
 }
 
 /** When each key's current version was activated. */

@@ -295,7 +295,7 @@ function uphold(change: KeyChange, struck: ReadonlyMap<string, Struck>, by: stri
     const version = change.version(number);
     const known = version?.sha256 == null ? undefined : struck.get(version.sha256);
     if (version === undefined || known === undefined) continue;
-    const mark = () => change.carryOut([{ do: "mark-compromised", version: number }], undefined);
+    const mark = () => change.carryOut([{ do: "mark-compromised", version: number }], undefined, reason);
     if (!isAccepted(version.state) || change.key.status === "revoked") {
       if (!version.compromised) mark();
       continue;

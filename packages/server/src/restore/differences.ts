@@ -3,6 +3,7 @@ import {
   isAccepted,
   type Key,
   type KeyRecord,
+  nextBrownout,
   type Rotation,
   type RotationRecord,
   type Version,
@@ -105,7 +106,7 @@ function versionChanges(local: readonly Version[], shown: readonly VersionRecord
 
 function versionChange(
   here: Version | undefined,
-  { number, state, sha256, compromised, fence }: VersionRecord,
+  { number, state, sha256, compromised, fence, brownoutUntil }: VersionRecord,
 ): string[] {
   if (here === undefined) return [`version ${number} is new, ${state}${compromised ? ", compromised" : ""}`];
   const changes: string[] = [];
@@ -114,13 +115,15 @@ function versionChange(
     changes.push(`version ${number} was ${isAccepted(state) ? "contained" : "killed"}`);
   else if (state !== here.state) changes.push(`version ${number} is ${state}`);
   if (canonicalJson(fence ?? null) !== canonicalJson(here.fence)) changes.push(`version ${number} is fenced otherwise`);
+  if ((brownoutUntil ?? null) !== (here.brownoutUntil ?? null)) changes.push(`version ${number}: another brownout`);
   return changes;
 }
 
 function rotationChange(local: Rotation | undefined, shown: RotationRecord | undefined): string[] {
   const visible = local !== undefined && local.phase !== "planned" && local.phase !== "propagating";
   if (shown === undefined) return visible ? [`rotation ${local.id} has ended`] : [];
-  if (local?.id === shown.id && local.phase === shown.phase) return [];
+  if (local?.id === shown.id && local.phase === shown.phase)
+    return nextBrownout(local)?.from === shown.brownout?.from ? [] : [`rotation ${shown.id} has other brownouts ahead`];
   return [`rotation ${shown.id} is ${shown.phase}`];
 }
 

@@ -7,10 +7,12 @@
 import {
   type Fence,
   isAccepted,
+  isFenced,
   type Key,
   type KeyRecord,
   type Rotation,
   recordOf,
+  runningBrownout,
   type Version,
   type VersionRecord,
   withState,
@@ -64,7 +66,17 @@ export function mergedKey(local: LocalKey | undefined, record: KeyRecord, tools:
     local?.sealed.has(id) === true &&
     (sha256 !== before.get(number)?.sha256 || (ended?.to === number && running?.to !== number));
   const unsealed = versions.filter(useless).map(({ id }) => id);
-  return { key, versions: versions.sort((a, b) => a.number - b.number), rotation: running, ended, unsealed };
+  const sorted = versions.sort((a, b) => a.number - b.number).map((version) => withoutStrayLimits(version, running));
+  return { key, versions: sorted, rotation: running, ended, unsealed };
+}
+
+/** A policy's fence, or a brownout, that no rotation knows of any more would be lifted by none. */
+function withoutStrayLimits(version: Version, running: Rotation | undefined): Version {
+  const old = running?.from === version.number ? running : undefined;
+  const fence = version.compromised || (old !== undefined && isFenced(old)) ? version.fence : null;
+  const brownoutUntil = old === undefined || runningBrownout(old) === undefined ? null : version.brownoutUntil;
+  if (fence === version.fence && (brownoutUntil ?? null) === (version.brownoutUntil ?? null)) return version;
+  return { ...version, fence, brownoutUntil };
 }
 
 function secretHere(local: LocalKey | undefined, record: KeyRecord, number: number): SecretHere {
@@ -107,6 +119,7 @@ function mergedVersion(
     retiredAt: isAccepted(shown.state) ? null : (shown.retiredAt ?? stated.retiredAt),
     compromised: shown.compromised,
     fence: shown.fence ?? null,
+    brownoutUntil: shown.brownoutUntil ?? null,
     scopes: shown.scopes ?? null,
   };
 }

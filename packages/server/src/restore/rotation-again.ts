@@ -12,7 +12,9 @@
 import {
   isAccepted,
   type KeyRecord,
+  limits,
   type Phase,
+  POLICY,
   planRotation,
   type Rotation,
   type RotationPolicy,
@@ -58,7 +60,7 @@ export function rotationsAfter(
 
 /** As before its offer. */
 export function onItsWay(rotation: Rotation): Rotation {
-  return { ...rotation, phase: "propagating", offeredAt: null, overlapEndsAt: null };
+  return { ...rotation, phase: "propagating", offeredAt: null, overlapEndsAt: null, brownouts: null };
 }
 
 /** `unknown`: it was made after the backup, or the backup has another secret under that number. */
@@ -85,8 +87,9 @@ function takenUp(
   shown: RotationRecord,
   local: Rotation | undefined,
   secret: SecretHere,
-  { now, apiId, policy, actor }: AgainTools,
+  tools: AgainTools,
 ): Rotation {
+  const { now, apiId, policy, actor } = tools;
   const { id, from, to, phase } = shown;
   const base =
     local ??
@@ -117,6 +120,7 @@ function takenUp(
     policy: secret !== "unknown" || beyondOffer ? base.policy : { ...base.policy, onDeadline: "hold" },
     // Its consumer may have handed it in, and use it already.
     origin: secret === "unknown" && phase === "propagating" ? "consumer" : base.origin,
+    ...limitsOf(base, shown, old, tools),
     claimedAt: secret === "sealed" && phase === "propagating" ? base.claimedAt : (base.claimedAt ?? now),
     claimEndedAt: secret === "sealed" ? base.claimEndedAt : (base.claimEndedAt ?? now),
     confirmedAt: beyondOffer ? (base.confirmedAt ?? now) : base.confirmedAt,
@@ -124,6 +128,44 @@ function takenUp(
     fromRefusedAt: refused && phase !== "retired" ? (base.fromRefusedAt ?? old.retiredAt ?? now) : base.fromRefusedAt,
     endedAt: null,
   };
+}
+
+type Limits = Pick<Rotation, "fenced" | "brownouts">;
+
+/**
+ * What verifiers show of the policy's fence and of brownouts counts. The record names one brownout, the next; what else was planned is lost, and
+ * so a plan of which anything is not known comes to nothing but this: it holds.
+ */
+function limitsOf(base: Rotation, shown: RotationRecord, old: VersionRecord | undefined, tools: AgainTools): Limits {
+  const open = shown.phase === "offered" || shown.phase === "overlapping";
+  return { fenced: fencedAgain(base, old, tools), brownouts: open ? brownoutsAgain(base, shown, old, tools) : null };
+}
+
+/** Of a version in wrong hands the fence is an emergency's. */
+function fencedAgain({ fenced }: Rotation, old: VersionRecord | undefined, { now, actor }: AgainTools) {
+  if (old === undefined || old.compromised) return null;
+  const { fence } = old;
+  if (fence !== undefined) return { at: fenced?.at ?? now, fence, lifted: null };
+  if (fenced === null || fenced.lifted !== null || !limits(fenced.fence)) return fenced;
+  return { ...fenced, lifted: { at: now, by: actor, reason: "verifiers know of no fence" } };
+}
+
+function brownoutsAgain(
+  { brownouts }: Rotation,
+  { brownout }: RotationRecord,
+  old: VersionRecord | undefined,
+  { now, actor }: AgainTools,
+): Rotation["brownouts"] {
+  const slots = brownouts?.slots ?? [];
+  const known = slots.some((slot) => slot.from === brownout?.from && slot.until === brownout.until);
+  const unfinished = slots.some(({ endedAt }) => endedAt === null);
+  if (known || (brownout === undefined && !unfinished)) return brownouts;
+  const past = slots.filter(({ endedAt }) => endedAt !== null);
+  const stopped = { at: now, by: actor, reason: "what else was planned is not known after a restore" };
+  if (brownout === undefined) return { announcedAt: brownouts?.announcedAt ?? now, slots: past, stopped };
+  const begunAt = old?.brownoutUntil === brownout.until ? brownout.from : null;
+  const slot = { from: brownout.from, until: brownout.until, by: POLICY, begunAt, endedAt: null };
+  return { announcedAt: Math.min(now, brownout.from), slots: [...past, slot], stopped };
 }
 
 type Times = Pick<

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "./postgres.test-support.ts";
 import { openMemoryStore } from "./sqlite.ts";
 import { AT, aBatch, aKey, mustCommit } from "./store.test-support.ts";
-import { put, type Store } from "./store.ts";
+import { type DueDate, put, type Store } from "./store.ts";
 
 const KEYS = 5_000;
 const PAGE = 500;
@@ -11,20 +11,21 @@ const PAGE = 500;
 let database: TestDatabase | undefined;
 afterEach(() => database?.drop());
 
+const dates = (at: number) => ({ rotateAt: at, expiryAt: at, idleAt: at });
+
 async function fill(store: Store): Promise<void> {
   for (let i = 0; i < KEYS; i += PAGE) {
     const page = Array.from({ length: PAGE }, (_, n) => String(i + n).padStart(6, "0"));
-    await mustCommit(
-      store,
-      aBatch(page.map((n) => put("key", aKey({ id: `key_${n}`, rotateAt: AT + Number(n), expiryAt: AT + Number(n) })))),
-    );
+    await mustCommit(store, aBatch(page.map((n) => put("key", aKey({ id: `key_${n}`, ...dates(AT + Number(n)) })))));
   }
 }
 
-const looks: [name: string, column: "rotate_at" | "expiry_at", held: string[], index: string][] = [
+const looks: [name: string, column: DueDate, held: string[], index: string][] = [
   ["rotations that are to be started", "rotate_at", [], "key_by_2"],
   ["the same, with an api that is held", "rotate_at", ["api_held"], "key_by_2"],
   ["expiries that are to be looked at", "expiry_at", [], "key_by_3"],
+  ["keys whose use is to be looked at", "idle_at", [], "key_by_4"],
+  ["the same, with an api that is held", "idle_at", ["api_held"], "key_by_4"],
 ];
 
 test.each(looks)("SQLite finds %s by searching an index, in its order", async (_name, column, held, index) => {
@@ -65,7 +66,7 @@ test.each(looks)("PostgreSQL finds %s by an index scan, in its order", async (_n
   const store = await database.open();
   await fill(store);
   await database.sql("analyze key");
-  const rotating = column === "rotate_at" ? "and rotation_id is null" : "";
+  const rotating = column === "expiry_at" ? "" : "and rotation_id is null";
   const except = held.length === 0 ? "" : "and api_id not in ('api_held')";
   const rows = await database.sql(
     `explain select rev, body from "key" where ${column} <= ${AT + 10} and ${column} is not null ${rotating} ${except} order by ${column} limit 5`,

@@ -14,6 +14,8 @@ export function dueSuite(current: () => Store): void {
     ["key_rotating", { rotateAt: AT - 60, rotationId: "rot_1" }],
     ["key_held", { rotateAt: AT - 70, apiId: "api_held" }],
     ["key_ends", { expiryAt: AT - 1, rotationId: "rot_2" }],
+    ["key_idle", { idleAt: AT - 2 }],
+    ["key_idle_rotating", { idleAt: AT - 3, rotationId: "rot_3" }],
   ];
   const fill = () =>
     mustCommit(current(), aBatch(dates.map(([id, change]) => put("key", aKey({ id, rotationId: null, ...change })))));
@@ -26,6 +28,7 @@ export function dueSuite(current: () => Store): void {
       expect(ids(await current().dueKeys("rotate_at", AT + 1, [], 2))).toEqual(["key_held", "key_late"]);
       expect(ids(await current().dueKeys("expiry_at", AT, [], 10))).toEqual(["key_ends"]);
       expect(await current().dueKeys("expiry_at", AT - 2, [], 10)).toEqual([]);
+      expect(ids(await current().dueKeys("idle_at", AT, [], 10))).toEqual(["key_idle"]);
     });
 
     test("move with the key's row", async () => {

@@ -1,5 +1,6 @@
 /** What the store keeps beside core's Key, Version and Rotation. Times are epoch milliseconds. */
 import {
+  type Campaign,
   type Expiring,
   endOfKey,
   type Key,
@@ -9,6 +10,8 @@ import {
   type StalenessPolicyPatch,
   type Version,
 } from "@keyover/core";
+import type { CampaignItem } from "./campaign-entities.ts";
+import type { Custodian } from "./custodian-entities.ts";
 import type { Channel, Notice, RaisedEvent } from "./notice-entities.ts";
 import type { Attachment, Policy, PolicyVersion, Replan } from "./policy-entities.ts";
 
@@ -49,6 +52,8 @@ export interface Token {
   environments: string[];
   /** Consumer tokens: whose keys. */
   consumerId: string | null;
+  /** Whose it is: a person's mail address, a team. Absent in what older programs wrote. */
+  owner?: string | null | undefined;
   expiresAt: number | null;
   revokedAt: number | null;
   createdAt: number;
@@ -180,6 +185,9 @@ export interface Entities {
   channel: Channel;
   notice_event: RaisedEvent;
   notice: Notice;
+  campaign: Campaign;
+  campaign_item: CampaignItem;
+  custodian: Custodian;
 }
 
 export type EntityName = keyof Entities;

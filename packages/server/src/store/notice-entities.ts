@@ -25,12 +25,14 @@ export const noticeEvents = [
   "key.expired",
   "key.idle",
   "key.suspended",
+  "key.revoked",
   "key.compromised",
   "key.refused-uses",
   "campaign.started",
   "campaign.held",
   "campaign.ended",
   "verifier.lost",
+  "verifier.back",
 ] as const;
 export type NoticeEvent = (typeof noticeEvents)[number];
 
@@ -91,6 +93,9 @@ export interface RotationFacts {
   rollbackUntil: number | null;
   onDeadline: string;
   forced: string | null;
+  /** The old version is in wrong hands: contained, or (then `fromRefusedAt` is when) killed. Not in what was told before this was noted. */
+  fromCompromised?: boolean;
+  fromRefusedAt?: number | null;
 }
 
 export interface VersionUser {
@@ -161,6 +166,12 @@ export interface Notice {
   /** Of the channel. */
   consumerId: string | null;
   kind: ChannelKind;
+  /** Whose mail this is; null: nobody's yet (recipients.ts), or not mail. */
+  recipient?: string | null | undefined;
+  /** All that this message has been addressed to, in notices of their own. */
+  addressed?: string[] | undefined;
+  /** The first of those; it escalates for all of them. Null: this is it. */
+  copyOf?: string | null | undefined;
   state: NoticeState;
   severity: Severity;
   /** Handles of the events in it, in order. */
@@ -176,7 +187,10 @@ export interface Notice {
   firstDueAt: number;
   attempts: number;
   lastAttemptAt: number | null;
+  /** For operators: it may tell of our own network. */
   lastError: string | null;
+  /** The same for the consumer whose channel it is. */
+  lastErrorPublic?: string | null | undefined;
   sentAt: number | null;
   acknowledgedAt: number | null;
   acknowledgedBy: string | null;

@@ -21,6 +21,12 @@ test.each<[string, (store: ReturnType<typeof openMemoryStore>) => Promise<unknow
     (store) => store.list("notice", { equals: { state: "dead" } }, { limit: 9 }),
     /USING INDEX notice_by_1/,
   ],
+  ["which verifiers are lost", (store) => store.bootsUntil("api_a", 1, 7, 9), /USING INDEX boot_by_unknown/],
+  [
+    "whether it was told",
+    (store) => store.list("notice_event", { equals: { dedupe: "verifier.lost boo_a 1" } }, { limit: 1 }),
+    /USING INDEX notice_event_unique_0/,
+  ],
 ])("%s", async (_what, ask, index) => {
   const texts: string[] = [];
   let sqlite: InstanceType<typeof SqliteDatabase> | undefined;

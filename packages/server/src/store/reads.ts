@@ -9,7 +9,9 @@ import {
   wholeRotation,
 } from "@keyover/core";
 import { type Kysely, type RawBuilder, sql } from "kysely";
+import { campaignReads } from "./campaign-reads.ts";
 import type { Dialect } from "./dialect.ts";
+import { engineReads } from "./engine-reads.ts";
 import type { Boot, Entities, EntityName } from "./entities.ts";
 import type {
   AuditDraft,
@@ -36,9 +38,10 @@ export function createReads(dialect: Dialect) {
     ...feedReads(db),
     ...usageReads(db),
     ...fleetReads(db),
-    ...rotationReads(db, memberOf),
+    ...engineReads(db, memberOf),
     ...dueReads(db),
     ...noticeReads(db),
+    ...campaignReads(db, memberOf),
     ...auditReads(db),
     async now() {
       const { rows } = await sql<{ now: number }>`select ${dialect.nowMs()} as now`.execute(db);
@@ -209,8 +212,21 @@ function feedReads(
   };
 }
 
-function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "buckets"> {
+function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "lastUses" | "buckets"> {
   return {
+    async lastUses(keyIds) {
+      if (keyIds.length === 0) return new Map();
+      // Refused since it was last accepted: it was accepted before the first of these refusals. Who tries what has leaked is no sign of life.
+      const { rows } = await sql<{ key_id: string; accepted: number | null; refused: number | null }>`
+        select key_id,
+          max(case when accepted > 0 then case when coalesce(refused_run, 0) = 0 then last_seen else refused_from end end) as accepted,
+          max(case when coalesce(refused_run, 0) > 0 and not exists (select 1 from version as leaked
+            where leaked.key_id = version_use.key_id and leaked.number = version_use.version and leaked.compromised = 1)
+            then last_seen end) as refused
+        from version_use where key_id in (${sql.join(keyIds)}) group by key_id`.execute(db);
+      const timeOf = (value: number | null) => (value === null ? null : Number(value));
+      return new Map(rows.map((row) => [row.key_id, { accepted: timeOf(row.accepted), refused: timeOf(row.refused) }]));
+    },
     async uses(keyId) {
       const sources = await db
         .selectFrom("source_use")
@@ -289,7 +305,7 @@ function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "buckets"> {
 /** Of ended boots with something unknown about them, as many as anybody would look at. */
 const HOLES_MAX = 20;
 
-function fleetReads(db: Kysely<Database>): Pick<Store, "boot" | "boots" | "fleet"> {
+function fleetReads(db: Kysely<Database>): Pick<Store, "boot" | "boots" | "bootsUntil" | "fleet"> {
   const heldBoot = ({ rev, body }: RowOf): Held<Boot> => ({ rev: Number(rev), value: bootOf(body) });
   return {
     async boot(boot) {
@@ -303,6 +319,18 @@ function fleetReads(db: Kysely<Database>): Pick<Store, "boot" | "boots" | "fleet
         .select("body")
         .where("api_id", "=", apiId)
         .orderBy("boot", "desc")
+        .limit(limit)
+        .execute();
+      return rows.map(({ body }) => bootOf(body));
+    },
+    async bootsUntil(apiId, after, upTo, limit) {
+      const rows = await db
+        .selectFrom("boot")
+        .select("body")
+        .where("api_id", "=", apiId)
+        .where("unknown_until", ">", after)
+        .where("unknown_until", "<=", upTo)
+        .orderBy("unknown_until", "desc")
         .limit(limit)
         .execute();
       return rows.map(({ body }) => bootOf(body));
@@ -353,39 +381,10 @@ function dueReads(db: Kysely<Database>): Pick<Store, "dueKeys"> {
     async dueKeys(what, now, exceptApis, limit) {
       let query = db.selectFrom("key").select(["rev", "body"]).where(what, "<=", now).where(what, "is not", null);
       // A key that is in rotation waits for its end.
-      if (what === "rotate_at") query = query.where("rotation_id", "is", null);
+      if (what !== "expiry_at") query = query.where("rotation_id", "is", null);
       if (exceptApis.length > 0) query = query.where("api_id", "not in", exceptApis);
       const rows = await query.orderBy(what).limit(limit).execute();
       return rows.map((row) => held<"key">(row));
-    },
-  };
-}
-
-function rotationReads(
-  db: Kysely<Database>,
-  memberOf: MemberOf,
-): Pick<Store, "liveRotations" | "usedSuccessors" | "provenSecrets"> {
-  return {
-    async liveRotations() {
-      const rows = await db.selectFrom("rotation").select("id").where("ended", "=", 0).orderBy("id").execute();
-      return rows.map(({ id }) => id);
-    },
-    async provenSecrets() {
-      const { rows } = await sql<{ key_id: string; version: number }>`
-        select version.key_id as key_id, version.number as version from sealed join version on version.id = sealed.id
-          where exists (select 1 from version_use where version_use.key_id = version.key_id
-            and version_use.version = version.number and version_use.last_seen >= version.created_at and accepted > 0)`.execute(
-        db,
-      );
-      return rows.map(({ key_id, version }) => ({ keyId: key_id, version: Number(version) }));
-    },
-    async usedSuccessors() {
-      const { rows } = await sql<{
-        id: string;
-      }>`select rotation.id as id from rotation where ended = 0 and phase = 'offered' and exists (
-        select 1 from version_use where version_use.key_id = rotation.key_id
-          and version_use.version = cast(${memberOf("to")} as integer) and accepted > 0)`.execute(db);
-      return rows.map(({ id }) => id);
     },
   };
 }

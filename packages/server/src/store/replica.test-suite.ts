@@ -2,14 +2,17 @@
 import { describe, expect, test } from "vitest";
 import { SCHEMA_VERSION, SHARDS } from "./schema.ts";
 import {
+  AT,
   aBatch,
   aKey,
   anEntry,
   aRecord,
   aReplica,
   aRotation,
+  aSealed,
   aToken,
   aUse,
+  aVersion,
   mustCommit,
   picture,
 } from "./store.test-support.ts";
@@ -163,7 +166,9 @@ export function replicaSuite(current: () => Store): void {
         aRotation({ id: "rot_c", endedAt: 1 }),
       ];
       await mustCommit(current(), aBatch(rotations.map((rotation) => put("rotation", rotation))));
-      expect(await current().liveRotations()).toEqual(["rot_A", "rot_b"]);
+      expect(await current().liveRotations("", 9)).toEqual(["rot_A", "rot_b"]);
+      expect(await current().liveRotations("", 1)).toEqual(["rot_A"]);
+      expect(await current().liveRotations("rot_A", 9)).toEqual(["rot_b"]);
     });
 
     test("used successors are those of offered rotations, by an accepted use of the new version", async () => {
@@ -188,7 +193,48 @@ export function replicaSuite(current: () => Store): void {
         use("further"),
       ];
       await current().record({ rows, reports: [] });
-      expect(await current().usedSuccessors()).toEqual(["rot_used"]);
+      const ids = rotations.map(({ id }) => id);
+      expect(await current().usedSuccessors(ids)).toEqual(["rot_used"]);
+      expect(await current().usedSuccessors(ids.filter((id) => id !== "rot_used"))).toEqual([]);
+      expect(await current().usedSuccessors([])).toEqual([]);
+    });
+
+    test("expired secrets are those of no rotation, the longest first", async () => {
+      const of = (name: string, more = {}) => aSealed({ id: `ver_${name}`, keyId: `key_${name}`, ...more });
+      const all = [
+        of("late", { expiresAt: AT + 3 }),
+        of("later", { expiresAt: AT + 2 }),
+        of("rotating", { expiresAt: AT + 1, rotationId: "rot_a" }),
+        of("now", { expiresAt: AT + 5 }),
+      ];
+      await mustCommit(current(), aBatch(all.map((each) => put("sealed", each))));
+      const found = async (limit: number) => (await current().expiredSecrets(AT + 5, limit)).map(({ id }) => id);
+      expect(await found(9)).toEqual(["ver_later", "ver_late"]);
+      expect(await found(1)).toEqual(["ver_later"]);
+    });
+
+    test("proven secrets are sealed ones whose version was accepted since it was made, a page at a time", async () => {
+      const names = ["a", "b", "c", "d", "e"];
+      const writes = names.flatMap((name) => [
+        put("version", aVersion({ id: `ver_${name}`, keyId: `key_${name}`, createdAt: AT })),
+        put("sealed", aSealed({ id: `ver_${name}`, keyId: `key_${name}` })),
+      ]);
+      await mustCommit(current(), aBatch(writes));
+      const use = (name: string, more = {}) => aUse({ keyId: `key_${name}`, ...more });
+      const rows = [
+        use("a"),
+        use("b", { accepted: 0, refused: 1 }),
+        use("c", { first: AT - 2, last: AT - 1 }),
+        use("d", { version: 2 }),
+        use("e"),
+      ];
+      await current().record({ rows, reports: [] });
+      const [a, e] = ["a", "e"].map((name) => ({ keyId: `key_${name}`, version: 1 }));
+      expect(await current().provenSecrets("", 9)).toEqual({ found: [a, e], next: undefined });
+      expect(await current().provenSecrets("", 3)).toEqual({ found: [a], next: "ver_c" });
+      expect(await current().provenSecrets("ver_c", 3)).toEqual({ found: [e], next: undefined });
+      expect(await current().provenSecrets("ver_c", 2)).toEqual({ found: [e], next: "ver_e" });
+      expect(await current().provenSecrets("ver_e", 2)).toEqual({ found: [], next: undefined });
     });
   });
 }

@@ -102,6 +102,101 @@ const silencesStep: SchemaStep = {
   ],
 };
 
+/** A plain column, for the same reason as `rotate_at`. */
+const idlenessStep: SchemaStep = {
+  does: "when the use of keys is to be looked at",
+  worksFrom: 2,
+  statements: [
+    `alter table "key" add column idle_at bigint`,
+    `create index "key_by_4" on "key" (idle_at) where rotation_id is null and idle_at is not null`,
+  ],
+};
+
+/**
+ * A rotation's `campaign_id` and `wave` never change, so a program that does not know them leaves them right. `claimed` it leaves behind: the
+ * rotation then counts as not claimed until it is written again, and a gate waits longer, never less.
+ */
+const campaignsStep: SchemaStep = {
+  does: "campaigns; what is sealed can be found by its rotation",
+  worksFrom: 2,
+  statements: [
+    `create table "campaign" (
+        id text primary key, rev integer not null, body text not null, live bigint, state text, created_at bigint
+    )`,
+    `create index "campaign_by_0" on "campaign" (live, id)`,
+    `create index "campaign_by_1" on "campaign" (state, id)`,
+    `create table "campaign_item" (
+        id text primary key, rev integer not null, body text not null, campaign_id text, wave bigint, state text,
+        key_id text
+    )`,
+    `create index "campaign_item_by_0" on "campaign_item" (campaign_id, wave, state, id)`,
+    `create index "campaign_item_by_1" on "campaign_item" (campaign_id, id)`,
+    `create index "campaign_item_by_2" on "campaign_item" (key_id, id)`,
+    `alter table "rotation" add column campaign_id text`,
+    `alter table "rotation" add column wave bigint`,
+    `alter table "rotation" add column claimed bigint`,
+    `create index "rotation_by_2" on "rotation" (campaign_id, wave, phase, claimed) where campaign_id is not null`,
+    `create index "rotation_by_3" on "rotation" (campaign_id, id) where campaign_id is not null`,
+    `create index "sealed_by_2" on "sealed" (rotation_id) where rotation_id is not null`,
+  ],
+};
+
+/**
+ * What came before is taken from the audit log; of a claim it knows the rotation and not the version. A program that does not know of custodians
+ * writes none: what it hands out during an upgrade is not recorded. `owner` is a plain column, for the same reason as `rotate_at`.
+ */
+const custodiansStep: SchemaStep = {
+  does: "who could have seen which secret, and whose a token is",
+  worksFrom: 2,
+  statements: [
+    `create table "custodian" (id text primary key, rev integer not null, body text not null, who text, key_id text)`,
+    `create index "custodian_by_0" on "custodian" (who, id)`,
+    `create index "custodian_by_1" on "custodian" (key_id, id)`,
+    fromAudit("key.created", "key_", {
+      id: `subject || '.1.' || actor || '.created'`,
+      body: `'"how":"created","keyId":"' || subject || '","version":1,"rotationId":null,"via":null,"tokenId":null'`,
+      keyId: "subject",
+    }),
+    fromAudit("token.created", "tok_", {
+      id: `subject || '.' || actor || '.created'`,
+      body: `'"how":"created","keyId":null,"version":null,"rotationId":null,"via":null,"tokenId":"' || subject || '"'`,
+      keyId: "null",
+    }),
+    fromAudit("rotation.claim", "rot_", {
+      id: `of_key || '.' || subject || '.' || actor || '.claimed'`,
+      body: `'"how":"claimed","keyId":"' || of_key || '","version":null,"rotationId":"' || subject || '","via":null,"tokenId":null'`,
+      keyId: "of_key",
+    }),
+    `alter table "token" add column owner text`,
+    `create index "token_by_1" on "token" (owner, id)`,
+  ],
+};
+
+/** Rows for who did this by the audit log; once for each, whenever that was first. Handles and the texts made of them need no escapes in JSON. */
+function fromAudit(action: string, prefix: string, row: { id: string; body: string; keyId: string }): string {
+  return `insert into "custodian" (id, rev, body, who, key_id)
+    select ${row.id}, 1, '{"id":"' || ${row.id} || '","who":"' || actor || '",' || ${row.body} || ',"at":' || at || '}', actor, ${row.keyId}
+    from (
+      select audit.actor as actor, min(audit.at) as at, what.subject as subject, min(owned.subject) as of_key
+      from audit join audit_subject what on what.seq = audit.seq
+        left join audit_subject owned on owned.seq = audit.seq and substr(owned.subject, 1, 4) = 'key_'
+      where audit.action = '${action}' and substr(what.subject, 1, 4) = '${prefix}' and substr(audit.actor, 4, 1) = '_'
+      group by audit.actor, what.subject
+    ) found`;
+}
+
+/** Every look that comes by itself finds what it is for by an index, however much lies beside it. */
+const looksStep: SchemaStep = {
+  does: "indexes for what is looked over from time to time",
+  worksFrom: 2,
+  statements: [
+    `create index "rotation_by_4" on "rotation" (ended, id) where ended = 0`,
+    `create index "sealed_by_3" on "sealed" (expires_at) where rotation_id is null`,
+    `create index "key_by_5" on "key" (status)`,
+    `create index boot_by_end on boot (answers_until)`,
+  ],
+};
+
 /** First to last; `schema_version` holds the number of the last one done. */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -228,6 +323,10 @@ export const schemaSteps: readonly SchemaStep[] = [
   policiesStep,
   noticesStep,
   silencesStep,
+  idlenessStep,
+  campaignsStep,
+  custodiansStep,
+  looksStep,
 ];
 
 export const SCHEMA_VERSION = schemaSteps.length;

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import SqliteDatabase from "better-sqlite3";
 import { type CompiledQuery, Kysely, SqliteDialect, sql } from "kysely";
 import type { Dialect } from "./dialect.ts";
+import { type Later, writesAlone, writesTogether } from "./group-commit.ts";
 import { type Migrated, type MigrationReport, migrationSteps } from "./migration.ts";
 import { createReads, type Reads } from "./reads.ts";
 import { leaveSteps, settleSteps, shareSteps } from "./share-writes.ts";
@@ -31,14 +32,14 @@ type Now = () => number;
 
 /**
  * Opens (and on first use creates) `keyover.sqlite` in an existing folder. `tune` is handed the connection: tests make
- * the disk small.
+ * the disk small. `later`: writes that come until it runs share a transaction; without it each has its own, at once.
  */
-export function openSqliteStore(folder: string, now: Now, tune?: (sqlite: Sqlite) => void): Store {
+export function openSqliteStore(folder: string, now: Now, tune?: (sqlite: Sqlite) => void, later?: Later): Store {
   const lock = lockFolder(folder);
   try {
     const sqlite = openFile(join(folder, "keyover.sqlite"), now);
     tune?.(sqlite);
-    return storeOn(sqlite, { now, shared: false, close: () => lock.close() });
+    return storeOn(sqlite, { now, shared: false, later, close: () => lock.close() });
   } catch (error) {
     lock.close();
     throw error;
@@ -70,13 +71,13 @@ export function openSqliteFile(path: string, now: Now): Store {
 
 /**
  * A store that forgets everything when it is closed; the same code otherwise. `shared`: several authorities of one process use it.
- * `image`: begins as this one was, by `tune`'s `serialize()`.
+ * `image`: begins as this one was, by `tune`'s `serialize()`. `tune` and `later` are those of `openSqliteStore`.
  */
-export function openMemoryStore({ now, shared = false, image, tune }: MemoryOptions): Store {
+export function openMemoryStore({ now, shared = false, image, tune, later }: MemoryOptions): Store {
   const sqlite = new SqliteDatabase(image ?? ":memory:");
   tune?.(sqlite);
   migrate(sqlite, now);
-  return storeOn(sqlite, { now, shared, close: () => {} });
+  return storeOn(sqlite, { now, shared, later, close: () => {} });
 }
 
 interface MemoryOptions {
@@ -84,6 +85,7 @@ interface MemoryOptions {
   shared?: boolean;
   image?: Buffer;
   tune?: (sqlite: Sqlite) => void;
+  later?: Later;
 }
 
 /** Keeps every other process from opening the folder's database, until it is closed. */
@@ -147,14 +149,22 @@ function migrated(sqlite: Sqlite, now: Now): Migrated {
   };
 }
 
-function storeOn(sqlite: Sqlite, options: { now: Now; shared: boolean; close: () => void }): Store {
-  const { shared } = options;
+interface StoreOptions {
+  now: Now;
+  shared: boolean;
+  later?: Later | undefined;
+  close: () => void;
+}
+
+function storeOn(sqlite: Sqlite, options: StoreOptions): Store {
+  const { shared, later } = options;
   const dialect = sqliteDialect(sqlite, options.now);
   const bell = createBell();
   const run = statementRunner({ prepare: preparedStatements(sqlite) });
-  const transact = <T>(steps: () => Steps<T>): T => {
+  const writer = later === undefined ? writesAlone(sqlite) : writesTogether(sqlite, later);
+  const transact = async <T>(steps: () => Steps<T>): Promise<T> => {
     try {
-      return sqlite.transaction(() => drive(steps(), run)).immediate();
+      return await writer.write(() => drive(steps(), run));
     } catch (error) {
       if (DISK_FULL.has(codeOf(error))) {
         throw new StorageFullError("the disk is full; nothing was written", { cause: error });
@@ -168,7 +178,7 @@ function storeOn(sqlite: Sqlite, options: { now: Now; shared: boolean; close: ()
     shared,
     async commit(batch): Promise<CommitOutcome> {
       try {
-        return transact(() => commitSteps(dialect, batch, { batch: null }));
+        return await transact(() => commitSteps(dialect, batch, { batch: null }));
       } catch (error) {
         if (error instanceof ConflictSignal) return { ok: false, conflict: error.conflict };
         if (codeOf(error) === "SQLITE_CONSTRAINT_UNIQUE") return { ok: false, conflict: "unique" };
@@ -177,14 +187,14 @@ function storeOn(sqlite: Sqlite, options: { now: Now; shared: boolean; close: ()
       }
     },
     async record(usage) {
-      return transact(() => usageSteps(dialect, usage));
+      return await transact(() => usageSteps(dialect, usage));
     },
     async fold(fold) {
-      transact(() => foldSteps(dialect, fold));
+      await transact(() => foldSteps(dialect, fold));
     },
     async post(mail) {
       try {
-        transact(() => postSteps(dialect, mail));
+        await transact(() => postSteps(dialect, mail));
         return true;
       } catch (error) {
         if (error instanceof ConflictSignal || codeOf(error) === "SQLITE_CONSTRAINT_PRIMARYKEY") return false;
@@ -192,18 +202,19 @@ function storeOn(sqlite: Sqlite, options: { now: Now; shared: boolean; close: ()
       }
     },
     async share(replica, leaseMs) {
-      return transact(() => shareSteps(dialect, replica, leaseMs));
+      return await transact(() => shareSteps(dialect, replica, leaseMs));
     },
     async leave(replica) {
-      transact(() => leaveSteps(dialect, replica));
+      await transact(() => leaveSteps(dialect, replica));
     },
     async settle(name, value) {
-      return transact(() => settleSteps(dialect, name, value));
+      return await transact(() => settleSteps(dialect, name, value));
     },
     async prune(before) {
-      transact(() => pruneSteps(dialect, before));
+      await transact(() => pruneSteps(dialect, before));
     },
     async close() {
+      writer.flush();
       await dialect.db.destroy();
       sqlite.close(); // kysely closes only what it has read from
       options.close();

@@ -2,6 +2,7 @@
 import { sha256Text } from "@keyover/core";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { chainStart, verifyChain } from "./audit-chain.ts";
+import { campaignSuite } from "./campaign.test-suite.ts";
 import { dueSuite } from "./due.test-suite.ts";
 import { fleetSuite } from "./fleet.test-suite.ts";
 import { outboxSuite } from "./outbox.test-suite.ts";
@@ -45,6 +46,7 @@ export function storeSuite(name: string, openStore: () => Promise<Store>): void 
     replicaSuite(() => store);
     outboxSuite(() => store);
     dueSuite(() => store);
+    campaignSuite(() => store);
     pruneSuite(() => store);
   });
 }

@@ -15,7 +15,8 @@
  * (`listen`, `ring`) only wakes; who does which part of the engine's work is decided by `share`, and proven in each commit by a `Fence`.
  */
 import type { FeedEntry, Key, KeyRecord, SourceUse } from "@keyover/core";
-import type { Boot, Entities, EntityName } from "./entities.ts";
+import type { RefusedPage, RotationTally } from "./campaign-entities.ts";
+import type { Boot, Entities, EntityName, Sealed } from "./entities.ts";
 import type { Notice, NoticeDraft } from "./notice-entities.ts";
 
 /** An entity as read, with the revision that a later write must still find. */
@@ -224,6 +225,17 @@ export interface KeyFilter {
   consumerLabel?: { name: string; value: string } | undefined;
 }
 
+/** Keys are due by one of these; `rotate_at` and `idle_at` not while they are in rotation. */
+export type DueDate = "rotate_at" | "expiry_at" | "idle_at";
+
+/** Of any version of a key, from anywhere: epoch milliseconds; null: never. */
+export interface LastUse {
+  /** Where a use was refused since, at the latest when that began. */
+  accepted: number | null;
+  /** Not with a version that is marked compromised: that is whoever has it. */
+  refused: number | null;
+}
+
 /** Requests in one bucket of time. */
 export interface UsageBucket {
   version: number;
@@ -277,25 +289,33 @@ export interface Store {
   recordByHash(apiId: string, sha256: string): Promise<KeyRecord | undefined>;
 
   uses(keyId: string): Promise<SourceUse[]>;
+  /** When each of these keys was last used, as far as reported; one that never was is missing. */
+  lastUses(keyIds: readonly string[]): Promise<Map<string, LastUse>>;
   buckets(keyId: string, from: number, to: number): Promise<UsageBucket[]>;
   boot(boot: string): Promise<Held<Boot> | undefined>;
   /** The newest first. */
   boots(apiId: string, limit: number): Promise<Boot[]>;
   fleet(apiId: string, now: number): Promise<FleetRows>;
+  /** Boots of an api whose unknown time ends after `after` and by `upTo`, the last first; ended ones too. */
+  bootsUntil(apiId: string, after: number, upTo: number, limit: number): Promise<Boot[]>;
 
-  /** Keys whose rotation is to be started, or whose expiry looked at, by now: the longest overdue first, none of these apis. */
-  dueKeys(
-    what: "rotate_at" | "expiry_at",
-    now: number,
-    exceptApis: readonly string[],
+  /** Keys whose rotation is to be started, or whose expiry or use looked at, by now: the longest overdue first, none of these apis. */
+  dueKeys(what: DueDate, now: number, exceptApis: readonly string[], limit: number): Promise<Held<Key>[]>;
+  /** A campaign's rotations, counted. */
+  campaignTally(campaignId: string): Promise<RotationTally[]>;
+  /** Refused uses of the versions that a campaign's rotations retired, by sources that had used them before: `limit` rotations behind `after`. */
+  campaignRefused(campaignId: string, after: string, limit: number): Promise<RefusedPage>;
+  /** Rotations that have not ended, by id, in order: `limit` of them behind `after`. */
+  liveRotations(after: string, limit: number): Promise<string[]>;
+  /** Those of these rotations whose successor is offered and has been used. */
+  usedSuccessors(rotationIds: readonly string[]): Promise<string[]>;
+  /** Versions whose secret still lies sealed though they have been used, of `limit` sealed secrets behind `after`; `next`: go on behind this one. */
+  provenSecrets(
+    after: string,
     limit: number,
-  ): Promise<Held<Key>[]>;
-  /** Rotations that have not ended, by id, in order. */
-  liveRotations(): Promise<string[]>;
-  /** Rotations whose successor is offered and has been used. */
-  usedSuccessors(): Promise<string[]>;
-  /** Versions whose secret still lies sealed though they have been used. */
-  provenSecrets(): Promise<{ keyId: string; version: number }[]>;
+  ): Promise<{ found: { keyId: string; version: number }[]; next: string | undefined }>;
+  /** Sealed secrets that wait for no rotation and whose time is over: the longest first. */
+  expiredSecrets(now: number, limit: number): Promise<Sealed[]>;
 
   /** Notices to be sent, or to go on to the next channel, up to `now`: the longest overdue first, none of these channels. */
   overdue(

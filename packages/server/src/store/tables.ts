@@ -7,6 +7,11 @@ import type { Entities, EntityName } from "./entities.ts";
 
 export type Lifted = string | number | null;
 
+/** Owners are found whichever way they are written: mail addresses mostly. */
+export function ownerText(owner: string): string {
+  return owner.trim().toLowerCase();
+}
+
 export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string, Lifted> } = {
   api: (api) => ({ name: api.name, prefix: api.prefix, created_at: api.createdAt }),
   consumer: (consumer) => ({ name: consumer.name, created_at: consumer.createdAt, created_by: consumer.createdBy }),
@@ -23,6 +28,7 @@ export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string,
     created_by: key.createdBy,
     rotate_at: key.rotateAt ?? null,
     expiry_at: key.expiryAt ?? null,
+    idle_at: key.idleAt ?? null,
   }),
   version: (version) => ({
     key_id: version.keyId,
@@ -39,12 +45,16 @@ export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string,
     phase: rotation.phase,
     ended: rotation.endedAt === null ? 0 : 1,
     created_at: rotation.createdAt,
+    campaign_id: rotation.campaign?.id ?? null,
+    wave: rotation.campaign?.wave ?? null,
+    claimed: rotation.claimedAt === null && rotation.confirmedAt === null ? 0 : 1,
   }),
   token: (token) => ({
     sha256: token.sha256,
     role: token.role,
     consumer_id: token.consumerId,
     revoked: token.revokedAt === null ? 0 : 1,
+    owner: token.owner == null ? null : ownerText(token.owner),
     created_at: token.createdAt,
   }),
   sealed: (sealed) => ({ key_id: sealed.keyId, rotation_id: sealed.rotationId, expires_at: sealed.expiresAt }),
@@ -68,6 +78,18 @@ export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string,
     escalate_at: notice.escalateAt,
     created_at: notice.createdAt,
   }),
+  campaign: ({ state, rollback, createdAt }) => ({
+    live: (state !== "ended" && state !== "paused" && state !== "held") || rollback !== null ? 1 : 0,
+    state,
+    created_at: createdAt,
+  }),
+  campaign_item: (item) => ({
+    campaign_id: item.campaignId,
+    wave: item.wave,
+    state: item.state,
+    key_id: item.keyId,
+  }),
+  custodian: (custodian) => ({ who: custodian.who, key_id: custodian.keyId }),
 };
 
 interface EntityRow {
@@ -160,10 +182,11 @@ export const liftedColumns: { [N in EntityName]: readonly string[] } = {
     "created_by",
     "rotate_at",
     "expiry_at",
+    "idle_at",
   ],
   version: ["key_id", "number", "state", "sha256", "compromised", "created_at", "activated_at"],
-  rotation: ["key_id", "api_id", "phase", "ended", "created_at"],
-  token: ["sha256", "role", "consumer_id", "revoked", "created_at"],
+  rotation: ["key_id", "api_id", "phase", "ended", "created_at", "campaign_id", "wave", "claimed"],
+  token: ["sha256", "role", "consumer_id", "revoked", "owner", "created_at"],
   sealed: ["key_id", "rotation_id", "expires_at"],
   restoration: ["waits"],
   restore_mark: ["api_id"],
@@ -175,4 +198,7 @@ export const liftedColumns: { [N in EntityName]: readonly string[] } = {
   channel: ["name", "consumer_id"],
   notice_event: ["at", "dedupe", "waits"],
   notice: ["channel_id", "consumer_id", "state", "collects", "due_at", "escalate_at", "created_at"],
+  campaign: ["live", "state", "created_at"],
+  campaign_item: ["campaign_id", "wave", "state", "key_id"],
+  custodian: ["who", "key_id"],
 };

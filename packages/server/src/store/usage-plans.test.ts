@@ -54,6 +54,7 @@ test("reading the uses of a key, and writing one that ends a silence, search by 
   asked = [];
   await see(AT + 40 * DAY, { longestGapMs: HOUR, first: AT + 39 * DAY });
   await store.uses("key_a");
+  await store.lastUses(["key_a", "key_b"]);
   await store.buckets("key_a", AT, AT + DAY);
   const all = plans();
   const scans = all.filter(

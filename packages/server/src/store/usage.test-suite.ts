@@ -66,6 +66,24 @@ export function usageSuite(current: () => Store): void {
       expect(use?.gaps.reduce((sum, { count }) => sum + count, 0)).toBe(10);
     });
 
+    test("of many keys is summed up to when each was last accepted and last refused", async () => {
+      const use = (keyId: string, at: number, accepted: number, refused: number, change: object = {}) =>
+        current().record({ rows: [aUse({ keyId, first: at, last: at, accepted, refused, ...change })], reports: [] });
+      await use("key_used", AT, 3, 0);
+      await use("key_used", AT + 5, 0, 1, { version: 2 });
+      await use("key_refused_since", AT, 3, 0);
+      await use("key_refused_since", AT + 20, 0, 1);
+      await use("key_refused_since", AT + 30, 0, 1);
+      await use("key_tried", AT + 7, 0, 2);
+      const found = await current().lastUses(["key_used", "key_refused_since", "key_tried", "key_never"]);
+      expect(Object.fromEntries(found)).toEqual({
+        key_used: { accepted: AT, refused: AT + 5 },
+        key_refused_since: { accepted: AT + 20, refused: AT + 30 },
+        key_tried: { accepted: null, refused: AT + 7 },
+      });
+      expect(await current().lastUses([])).toEqual(new Map());
+    });
+
     test("is counted in buckets by the time that a sighting ended", async () => {
       const start = AT - (AT % BUCKET_MS);
       const at = (ms: number, version = 1) =>

@@ -21,6 +21,8 @@ const texts = {
   revoked: newText(),
   expired: newText(),
   fenced: newText(),
+  walled: newText(),
+  out: newText(),
   late: newText(),
 };
 const since = Date.now() - 60_000;
@@ -47,6 +49,11 @@ beforeAll(async () => {
   authority.write(keyRecord("key_gone", [version(texts.revoked)], { status: "revoked", rotation }));
   authority.write(keyRecord("key_past", [version(texts.expired)], { expiresAt: since }));
   authority.write(keyRecord("key_fenced", [version(texts.fenced, { fence: { scopes: ["other:read"] } })]));
+  authority.write(keyRecord("key_walled", [version(texts.walled, { fence: { networks: ["192.0.2.0/24"] } })]));
+  const brownout = { from: since, until: endsAt };
+  authority.write(
+    keyRecord("key_out", [version(texts.out, { brownoutUntil: endsAt })], { rotation: { ...rotation, brownout } }),
+  );
   const { world } = worldOf(authority);
   const options = { url: "https://keys.test", token: "t", apis: ["market"], docsUrl: "https://example.test/rotation" };
   verifier = createVerifier({ ...options, world });
@@ -175,6 +182,16 @@ describe.each(Object.keys(frameworks))("%s", (name) => {
     });
   });
 
+  test("in a brownout the old version is refused as it will be for good, and told when it ends", async () => {
+    const { status, headers, body } = await bearer(texts.out);
+    expect([status, JSON.parse(body)]).toMatchObject([401, { status: 401, code: "key_brownout" }]);
+    expect(headers["www-authenticate"]).toBe(`Bearer error="invalid_token"`);
+    const seconds = Number(headers["retry-after"]);
+    expect(seconds).toBeGreaterThan(0);
+    expect(seconds).toBeLessThanOrEqual(3_600);
+    expect(headers["keyover-rotation"]).toContain(`brownout=@${Math.floor(since / 1_000)}`);
+  });
+
   test("unknown, revoked, malformed, missing, huge and doubled keys get the same answer, to the byte", async () => {
     const good = `Bearer ${texts.good}`;
     const replies = await Promise.all([
@@ -207,6 +224,8 @@ describe.each(Object.keys(frameworks))("%s", (name) => {
     expect([expired.status, JSON.parse(expired.body).code]).toEqual([401, "key_expired"]);
     const fenced = await bearer(texts.fenced);
     expect([fenced.status, JSON.parse(fenced.body).code]).toEqual([403, "key_fenced"]);
+    const walled = await bearer(texts.walled);
+    expect([walled.status, JSON.parse(walled.body).code]).toEqual([403, "key_fenced"]);
     const test = await bearer(newText("test"));
     expect([test.status, JSON.parse(test.body).code]).toEqual([401, "wrong_environment"]);
     get = await listen({ scope: "account:withdraw" });

@@ -124,6 +124,7 @@ function answerOf(verdict: Verdict, scope: RequireOptions<never>["scope"], docum
     body.retiredAt = new Date(verdict.retiredAt).toISOString();
   }
   const wanted = scope === undefined ? undefined : typeof scope === "string" ? scope : scope.join(" ");
+  // A fence may be around networks, where no scope is wanted.
   if (verdict.code === "insufficient_scope" || verdict.code === "fenced") body.scope = wanted;
   const headers: [string, string][] = [
     ["content-type", "application/problem+json"],
@@ -134,6 +135,8 @@ function answerOf(verdict: Verdict, scope: RequireOptions<never>["scope"], docum
     headers.push(["www-authenticate", `Bearer error="insufficient_scope", scope="${wanted}"`]);
   }
   if (status === 503) headers.push(["retry-after", "1"]);
+  if (verdict.retryAfterMs !== undefined)
+    headers.push(["retry-after", String(Math.max(1, Math.ceil(verdict.retryAfterMs / 1_000)))]);
   if (!secretive && verdict.rotation !== undefined) {
     headers.push(...rotationHeaders(verdict.rotation, verdict.version as number, documentation));
   }

@@ -8,9 +8,11 @@ type Tag =
   | "consumers"
   | "keys"
   | "rotations"
+  | "campaigns"
   | "policies"
   | "holder"
   | "tokens"
+  | "custodians"
   | "notices"
   | "feed"
   | "operations";

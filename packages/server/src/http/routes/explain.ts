@@ -85,9 +85,10 @@ function explainSilence(rotation: Rotation, quiet: QuietVerdict): string {
   const loudest = quiet.sources.find((source) => !source.quiet);
   if (loudest === undefined)
     return `no source is waited for; silence counts from ${iso(quiet.countsFrom)}, quiet at ${iso(quiet.quietAt)}`;
-  const { lastSeen, neededMs, quietAt, historyMs, young } = loudest;
+  const { lastSeen, neededMs, quietAt, historyMs, young, turnedAway } = loudest;
   const known = young ? `, and is known for only ${inWords(historyMs)}` : "";
-  const why = neededMs > loudest.usual.lengthMs * rotation.policy.gapMargin ? " by the policy" : "";
+  const byPolicy = neededMs > loudest.usual.lengthMs * rotation.policy.gapMargin;
+  const why = turnedAway ? ", twice as long as else, because it was refused last" : byPolicy ? " by the policy" : "";
   return `${nameOf(loudest)} used version ${quiet.version} at ${iso(lastSeen)}; ${explainUsual(loudest)}${known}, so it must be silent for ${inWords(neededMs)}${why}: quiet at ${iso(quietAt)}`;
 }
 

@@ -290,7 +290,7 @@ export function feedRoutes(app: App, rooms: Rooms): void {
       };
       const noted = await desk.commit({ writes: [], audit: [entry], feed: [] });
       if (!noted.ok) return sendRefusal(reply, noted);
-      await fleet.remove(api.id, boot);
+      await fleet.remove(api, boot);
       return reply.code(204).send(null);
     },
   );

@@ -1,7 +1,7 @@
 /** /v1/channels and /v1/notices */
 import { z } from "zod";
 import { secretsInForce } from "../../notices/channel-secrets.ts";
-import type { WithSecret } from "../../notices/channels.ts";
+import type { ChangedChannel, WithSecret } from "../../notices/channels.ts";
 import { render } from "../../notices/templates.ts";
 import { type Channel, type Notice, noticeStates } from "../../store/notice-entities.ts";
 import { access, owns } from "../auth.ts";
@@ -30,21 +30,29 @@ function channelView(channel: Channel, now: number) {
   };
 }
 
-function noticeView(notice: Notice) {
+/** `outside`: for a consumer, who learns nothing of our own network. */
+function noticeView(notice: Notice, outside: boolean) {
   const { channelId, consumerId: _consumer, collects: _collects, firstDueAt: _first, ...rest } = notice;
+  const { addressed: _addressed, copyOf: _copyOf, lastErrorPublic = UNTOLD, lastError, ...shown } = rest;
   return {
-    ...rest,
+    ...shown,
     channel: channelId,
+    recipient: notice.recipient ?? null,
+    lastError: outside && lastError !== null ? lastErrorPublic : lastError,
     events: notice.events.length,
     escalatedFrom: notice.escalatedFrom.map((step) => step.notice),
   };
 }
 
+/** Of a notice that was tried by a program that kept one reason alone. */
+const UNTOLD = "it could not be delivered";
+
 const params = { params: z.object({ channel: shape.handle }) };
 
 function channelRoutes(app: App, { world, store, channels }: Rooms): void {
   const view = (channel: Channel) => channelView(channel, world.clock.now());
-  const changed = (channel: Channel) => ({ status: 200, body: view(channel) });
+  const viewChanged = ({ channel, warnings }: ChangedChannel) => ({ ...view(channel), warnings });
+  const changed = (what: ChangedChannel) => ({ status: 200, body: viewChanged(what) });
 
   app.post(
     "/v1/channels",
@@ -119,15 +127,17 @@ function channelRoutes(app: App, { world, store, channels }: Rooms): void {
         tag: "notices",
         id: "updateChannel",
         summary: "Change a channel; enable it again, or disable it",
+        description: "One that others escalate to, or that policies name, is disabled or renamed only with `force`.",
         access: access.operate,
       },
       { ...params, body: noticeShape.channelPatch },
-      { 200: noticeShape.channel },
+      { 200: noticeShape.changedChannel },
     ),
     async (request, reply) => {
-      const command = commandOf<Channel>(request, world.clock, changed);
-      const outcome = await channels.update(request.params.channel, request.body, command);
-      return outcome.ok ? view(outcome.value) : sendRefusal(reply, outcome);
+      const command = commandOf<ChangedChannel>(request, world.clock, changed);
+      const { force, ...patch } = request.body;
+      const outcome = await channels.update(request.params.channel, patch, command, force);
+      return outcome.ok ? viewChanged(outcome.value) : sendRefusal(reply, outcome);
     },
   );
 
@@ -138,15 +148,16 @@ function channelRoutes(app: App, { world, store, channels }: Rooms): void {
         tag: "notices",
         id: "removeChannel",
         summary: "Remove a channel; what still waits for it becomes dead",
+        description: "One that others escalate to, or that policies name, only with `force=true`.",
         access: access.operate,
       },
-      params,
-      { 200: noticeShape.channel },
+      { ...params, querystring: z.strictObject({ force: z.enum(["true", "false"]).default("false") }) },
+      { 200: noticeShape.changedChannel },
     ),
     async (request, reply) => {
-      const command = commandOf<Channel>(request, world.clock, changed);
-      const outcome = await channels.remove(request.params.channel, command);
-      return outcome.ok ? view(outcome.value) : sendRefusal(reply, outcome);
+      const command = commandOf<ChangedChannel>(request, world.clock, changed);
+      const outcome = await channels.remove(request.params.channel, command, request.query.force === "true");
+      return outcome.ok ? viewChanged(outcome.value) : sendRefusal(reply, outcome);
     },
   );
 
@@ -166,7 +177,7 @@ function channelRoutes(app: App, { world, store, channels }: Rooms): void {
       const outcome = await channels.test(request.params.channel);
       if (!outcome.ok) return sendRefusal(reply, outcome);
       const { notice, attempt, tookMs } = outcome.value;
-      const error = attempt.ok ? (attempt.remark ?? null) : attempt.error;
+      const error = attempt.ok ? null : attempt.error;
       return { notice, delivered: attempt.ok, status: attempt.status, error, tookMs };
     },
   );
@@ -224,7 +235,11 @@ function secretRoutes(app: App, { world, channels }: Rooms): void {
 }
 
 function sentRoutes(app: App, { world, store, channels }: Rooms): void {
-  const changed = (notice: Notice) => ({ status: 200, body: noticeView(notice) });
+  const viewFor = (request: Parameters<typeof owns>[0]) => {
+    const outside = ownConsumer(request) !== undefined;
+    return (notice: Notice) => noticeView(notice, outside);
+  };
+  const changed = (notice: Notice) => ({ status: 200, body: noticeView(notice, false) });
   const named = { params: z.object({ notice: shape.handle }) };
   const visible = async (request: Parameters<typeof owns>[0], id: string): Promise<Notice | undefined> => {
     const notice = (await store.get("notice", id))?.value;
@@ -252,7 +267,7 @@ function sentRoutes(app: App, { world, store, channels }: Rooms): void {
         rows,
         limit,
         ({ value }) => value.id,
-        ({ value }) => noticeView(value),
+        ({ value }) => viewFor(request)(value),
       );
     },
   );
@@ -268,8 +283,10 @@ function sentRoutes(app: App, { world, store, channels }: Rooms): void {
       const rows = await Promise.all(notice.events.map((id) => store.get("notice_event", id)));
       const events = rows.flatMap((row) => (row === undefined ? [] : [row.value]));
       if (events.length === 0) return sendProblem(reply, "not_found", "its events are past keeping");
-      const { subject, text, needsReaction } = render(events, notice.id);
-      return { ...noticeView(notice), subject, text, needsReaction };
+      const { subject, text, needsReaction } = render(events, notice.id, notice.escalatedFrom.at(-1)?.notice);
+      const first = notice.copyOf == null ? notice : ((await store.get("notice", notice.copyOf))?.value ?? notice);
+      const { acknowledgedAt, acknowledgedBy } = notice.acknowledgedAt === null ? first : notice;
+      return { ...viewFor(request)(notice), acknowledgedAt, acknowledgedBy, subject, text, needsReaction };
     },
   );
 
@@ -287,7 +304,7 @@ function sentRoutes(app: App, { world, store, channels }: Rooms): void {
     ),
     async (request, reply) => {
       const outcome = await channels.resend(request.params.notice, commandOf<Notice>(request, world.clock, changed));
-      return outcome.ok ? noticeView(outcome.value) : sendRefusal(reply, outcome);
+      return outcome.ok ? viewFor(request)(outcome.value) : sendRefusal(reply, outcome);
     },
   );
 
@@ -306,11 +323,10 @@ function sentRoutes(app: App, { world, store, channels }: Rooms): void {
     async (request, reply) => {
       if ((await visible(request, request.params.notice)) === undefined)
         return sendProblem(reply, "not_found", `there is no notice ${request.params.notice}`);
-      const outcome = await channels.acknowledge(
-        request.params.notice,
-        commandOf<Notice>(request, world.clock, changed),
-      );
-      return outcome.ok ? noticeView(outcome.value) : sendRefusal(reply, outcome);
+      const view = viewFor(request);
+      const command = commandOf<Notice>(request, world.clock, (notice) => ({ status: 200, body: view(notice) }));
+      const outcome = await channels.acknowledge(request.params.notice, command);
+      return outcome.ok ? view(outcome.value) : sendRefusal(reply, outcome);
     },
   );
 }

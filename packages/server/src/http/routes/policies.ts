@@ -1,7 +1,8 @@
 /** /v1/policies, /v1/attachments, /v1/keys/{key}/policy, /v1/policy-schema */
 import { z } from "zod";
+import { missingChannels } from "../../policies/channel-names.ts";
 import { explainPolicy } from "../../policies/explain.ts";
-import type { Applied } from "../../policies/policy-desk.ts";
+import type { Applied, Attached } from "../../policies/policy-desk.ts";
 import type { Attachment, Policy } from "../../store/policy-entities.ts";
 import { access, owns } from "../auth.ts";
 import { commandOf } from "../idempotency.ts";
@@ -12,7 +13,7 @@ import { appliedView, attachmentView, policyVersionView, policyView } from "../v
 import { as, call, page } from "./call.ts";
 
 export function policyRoutes(app: App, rooms: Rooms): void {
-  const { world, store, policies, desk, evidence } = rooms;
+  const { world, store, policies, desk, evidence, idleFacts } = rooms;
 
   app.put(
     "/v1/policies/:policy",
@@ -121,10 +122,10 @@ export function policyRoutes(app: App, rooms: Rooms): void {
         access: access.administer,
       },
       { params: shape.policyParams, body: shape.attach },
-      { 201: shape.attachment },
+      { 201: shape.attachedPolicy },
     ),
     async (request, reply) => {
-      const command = commandOf<Attachment>(request, world.clock, (made) => ({
+      const command = commandOf<Attached>(request, world.clock, (made) => ({
         status: 201,
         body: attachmentView(made),
       }));
@@ -167,13 +168,16 @@ export function policyRoutes(app: App, rooms: Rooms): void {
       if (state === undefined || !owns(request, state.key.value.consumerId))
         return sendProblem(reply, "not_found", `there is no key ${request.params.key}`);
       const key = state.key.value;
+      const policy = await desk.policies.of(state.api, key);
       return explainPolicy({
         key,
-        policy: await desk.policies.of(state.api, key),
+        policy,
         activatedAt: state.versions.find(({ value }) => value.number === key.currentVersion)?.value.activatedAt ?? null,
         rotation: state.rotation?.value,
         uses: await evidence.uses(key.id),
+        idle: (await idleFacts.of([key])).get(key.id),
         nextStart: (...given) => desk.policies.nextStart(...given),
+        missingChannels: await missingChannels(store, policy.channels),
         now: world.clock.now(),
       });
     },

@@ -50,6 +50,9 @@ export function rotationRoutes(app: App, rooms: Rooms): void {
         return sendProblem(reply, "not_found", `there is no key ${request.params.key}`);
       if (isConsumer(request) && request.body.policy !== undefined)
         return sendProblem(reply, "forbidden", "a consumer rotates under the key's policy; leave policy out");
+      // Planned a year ahead it would keep every schedule and campaign away from the key, and nobody would hear of it.
+      if (isConsumer(request) && (request.body.startsAt ?? 0) > world.clock.now())
+        return sendProblem(reply, "forbidden", "a consumer's rotation begins at once; leave startsAt out");
       return answer(reply, await rotations.start(key.id, request.body, remembered(request, 201)), 201);
     },
   );
@@ -193,6 +196,40 @@ export function rotationRoutes(app: App, rooms: Rooms): void {
       summary: "Let a paused rotation go on; its deadline moves on by the length of the pause",
       body: shape.nothing,
       event: () => ({ type: "resume" }),
+    },
+    {
+      path: "brownout",
+      id: "brownOut",
+      summary: "Refuse the old version for a short time, from now on",
+      body: shape.brownoutNow,
+      event: (body: z.infer<typeof shape.brownoutNow>, _rotation, actor) => ({
+        type: "brownout",
+        forMs: body.forMs,
+        by: actor,
+        reason: body.reason,
+      }),
+    },
+    {
+      path: "brownout/end",
+      id: "endBrownout",
+      summary: "End the brownout that runs, and those that are planned",
+      body: shape.withReason,
+      event: (body: z.infer<typeof shape.withReason>, _rotation, actor) => ({
+        type: "end-brownout",
+        by: actor,
+        reason: body.reason,
+      }),
+    },
+    {
+      path: "fence/lift",
+      id: "liftFence",
+      summary: "Let the old version do again what it could do before the policy's fence",
+      body: shape.withReason,
+      event: (body: z.infer<typeof shape.withReason>, _rotation, actor) => ({
+        type: "lift-fence",
+        by: actor,
+        reason: body.reason,
+      }),
     },
     {
       path: "cancel",

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { Token } from "../../store/entities.ts";
 import { roles } from "../../store/entities.ts";
+import { ownerText } from "../../store/tables.ts";
 import { access } from "../auth.ts";
 import { commandOf } from "../idempotency.ts";
 import { sendProblem, sendRefusal } from "../problems.ts";
@@ -52,14 +53,20 @@ export function tokenRoutes(app: App, { world, store, tokens, inventory }: Rooms
           ...shape.pageQuery,
           role: z.enum(roles).optional(),
           consumer: shape.handle.optional(),
+          owner: z.string().min(1).max(100).optional().describe("In any case of letters."),
           revoked: z.enum(["true", "false"]).optional(),
         }),
       },
       { 200: shape.pageOf(shape.token) },
     ),
     async (request) => {
-      const { cursor, limit, role, consumer, revoked } = request.query;
-      const equals = { role, consumer_id: consumer, revoked: revoked === undefined ? undefined : revoked === "true" };
+      const { cursor, limit, role, consumer, owner, revoked } = request.query;
+      const equals = {
+        role,
+        consumer_id: consumer,
+        owner: owner === undefined ? undefined : ownerText(owner),
+        revoked: revoked === undefined ? undefined : revoked === "true",
+      };
       const rows = await store.list("token", { equals }, { after: cursor, limit: limit + 1 });
       return page(
         rows,
@@ -67,6 +74,20 @@ export function tokenRoutes(app: App, { world, store, tokens, inventory }: Rooms
         ({ value }) => value.id,
         ({ value }) => tokenView(value),
       );
+    },
+  );
+
+  app.patch(
+    "/v1/tokens/:token",
+    call(
+      { tag: "tokens", id: "updateToken", summary: "Say whose a token is", access: access.administer },
+      { params: z.object({ token: shape.handle }), body: shape.tokenPatch },
+      { 200: shape.token },
+    ),
+    async (request, reply) => {
+      const command = commandOf<Token>(request, world.clock, (token) => ({ status: 200, body: tokenView(token) }));
+      const outcome = await tokens.assign(request.params.token, request.body.owner, command);
+      return outcome.ok ? tokenView(outcome.value) : sendRefusal(reply, outcome);
     },
   );
 

@@ -1,0 +1,103 @@
+/** Deliberate bugs in fences, brownouts and automatic rollback. */
+import type { Mutant } from "./mutants.ts";
+
+export const limitMutants: Mutant[] = [
+  {
+    name: "brownout-without-end",
+    file: "core/src/verdict.ts",
+    find: "if (version.brownoutUntil !== undefined && latest < version.brownoutUntil)",
+    replace: "if (version.brownoutUntil !== undefined)",
+    why: "A verifier that is cut off does not end a brownout by itself",
+  },
+  {
+    name: "brownout-unannounced",
+    file: "core/src/brownout.ts",
+    find: "Math.max(now + policy.brownout.announceMs, busyUntil)",
+    replace: "busyUntil",
+    why: "A brownout begins sooner after it was announced than the policy says",
+  },
+  {
+    name: "brownout-of-the-new",
+    file: "core/src/brownout.ts",
+    find: `{ do: "set-brownout", version: rotation.from, until: slot.until },`,
+    replace: `{ do: "set-brownout", version: rotation.to, until: slot.until },`,
+    why: "The successor is refused in a brownout, not the old version",
+  },
+  {
+    name: "brownout-in-a-pause",
+    file: "core/src/brownout.ts",
+    find: "endedAt === null && paused === null && fromRefusedAt === null",
+    replace: "endedAt === null && paused !== undefined && fromRefusedAt === null",
+    why: "A brownout goes on while its rotation is paused",
+  },
+  {
+    name: "budget-is-ignored",
+    file: "core/src/brownout.ts",
+    find: "refusals <= errorBudget)",
+    replace: "refusals <= errorBudget + 1_000)",
+    why: "A brownout goes on over its error budget",
+  },
+  {
+    name: "retires-before-brownouts",
+    file: "core/src/brownout.ts",
+    find: `if (policy.onDeadline !== "brownout") return false;`,
+    replace: `if (policy.onDeadline === "brownout") return true;`,
+    why: "The policy retires at the deadline instead of after the last brownout",
+  },
+  {
+    name: "fence-stays",
+    file: "core/src/sub-states.ts",
+    find: `const lift = isFenced(next) ?`,
+    replace: `const lift = isFenced(next) && next.phase === "cancelled" ?`,
+    why: "A rollback leaves the policy's fence around the old version",
+  },
+  {
+    name: "fenced-at-once",
+    file: "core/src/rule-fence.ts",
+    find: "since + policy.fence.afterMs + pausedMs",
+    replace: "since",
+    why: "The policy's fence goes up at the offer, whenever it is due",
+  },
+  {
+    name: "fence-lets-through",
+    file: "core/src/rule-fence.ts",
+    find: "if (kept.length < named.length) return kept;",
+    replace: "if (kept.length < named.length) return named;",
+    why: "A fence leaves what it was to take away",
+  },
+  {
+    name: "rolls-back-again",
+    file: "core/src/decide.ts",
+    find: "if (lastAt !== null && now < lastAt + rule.coolDownMs)",
+    replace: "if (lastAt !== null && now < lastAt)",
+    why: "A retirement is taken back by itself again and again",
+  },
+  {
+    name: "rolls-back-for-one",
+    file: "core/src/decide.ts",
+    find: "if (refusals < rule.refusals || sources < rule.sources)",
+    replace: "if (refusals < 1)",
+    why: "One refused use takes a retirement back",
+  },
+  {
+    name: "rolls-back-a-persons-choice",
+    file: "core/src/decide.ts",
+    find: "if (rotation.forced !== null && rotation.forced.by !== POLICY)",
+    replace: `if (rotation.forced !== null && rotation.forced.by === "")`,
+    why: "What a person retired by force is brought back by itself",
+  },
+  {
+    name: "never-rolls-back",
+    file: "server/src/engine/facts.ts",
+    find: "if (facts.refused !== undefined) events.push(",
+    replace: "if (facts.refused !== undefined && facts.refused.known > 1_000) events.push(",
+    why: "A retirement that hurts is not taken back",
+  },
+  {
+    name: "turned-away-has-moved",
+    file: "core/src/evidence.ts",
+    find: "const TURNED_AWAY_MARGIN = 2;",
+    replace: "const TURNED_AWAY_MARGIN = 1;",
+    why: "Who fell silent in a brownout is taken for one that has moved",
+  },
+];
