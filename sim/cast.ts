@@ -280,6 +280,8 @@ export class Cast {
     const own = chance.happens(0.5) ? makeKeyText(prefix, "live", chance.bytes) : undefined;
     for (const { gone, machine } of own === undefined ? [] : this.servers)
       if (!gone) await caller.present(machine.name, own as string);
+    if (own !== undefined && options.faults.length > 0 && chance.happens(0.5))
+      this.#deafen(chance.between(2_000, 6_000));
     const made = await caller.call(
       "POST",
       "/v1/keys",
@@ -287,6 +289,17 @@ export class Cast {
     );
     const secret = own ?? (made?.body?.secret as string | null | undefined);
     if (made?.status === 201 && secret != null) this.#enter(name, plan, holder.token, made.body.id as string, secret);
+  }
+
+  /** A server that hears nothing from any authority for a while. */
+  #deafen(ms: number): void {
+    const { time, network } = this.#parts;
+    const server = this.#someServer();
+    if (server === undefined) return;
+    for (const { machine } of this.authorities) network.block(machine.name, server);
+    time.after(ms, () => {
+      for (const { machine } of this.authorities) network.heal(machine.name, server);
+    });
   }
 
   /** An operator's word that a server is gone, for each api. */

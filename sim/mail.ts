@@ -128,6 +128,7 @@ export class MailModel {
     this.raised = [...copy.raised];
     this.deduped = new Set(copy.deduped);
     this.events = new Map(copy.events);
+    for (const id of this.spreadAt.keys()) if (!this.events.has(id)) this.spreadAt.delete(id);
     this.notices = new Map(copy.notices);
     for (const id of this.channels.keys()) this.#channel(id, { at, channel: copy.channels.get(id) });
   }

@@ -69,6 +69,7 @@ test("mistakes at the keyboard are named, and nothing begins", async () => {
       "percents are of all keys, and grow",
     ],
     [[...spring, "--api", "moon", "--yes"], 1, "there is no api moon"],
+    [[...spring, "--consumer-label", "partner=nobody", "--dry-run"], 1, "No key is selected"],
     [[...spring, "--consumer-label", "partner=nobody", "--yes"], 1, "no key that is not revoked matches"],
     [[...spring, "--api", "market", "--expect", "5", "--yes"], 1, "more than the 5 keys"],
     [["emergency", "kill", "--reason", "leaked"], 2, "say which keys"],

@@ -2,7 +2,7 @@
 import type { paths } from "@keyover/client/api";
 import type { campaignStates } from "@keyover/core";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { campaignColumns, campaignText, keyCount, previewText, reportText, standingText } from "./campaign-text.ts";
+import { campaignColumns, campaignText, keyCount, reportText, standingText } from "./campaign-text.ts";
 import { watchCampaign } from "./campaign-watch.ts";
 import { calls, show, showList } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
@@ -10,6 +10,7 @@ import { everything } from "./connection.ts";
 import { UsageError } from "./exit-codes.ts";
 import { type Io, widthOf } from "./io.ts";
 import { duration, type ListOptions, listOptions, positive, present, several, whole } from "./options.ts";
+import { remarkPreview, showPreview } from "./preview.ts";
 import { type SelectionOptions, selectionOf, selectionOptions } from "./selection-options.ts";
 
 type NewCampaign = paths["/v1/campaigns"]["post"]["requestBody"]["content"]["application/json"];
@@ -80,7 +81,8 @@ function startCommand(group: Command, io: Io): void {
       if (dryRun || !yes) {
         const preview = await call.api.request("post", "/v1/campaigns", { body: { ...body, dryRun: true } });
         if (!("dryRun" in preview)) throw new Error("the authority began what was only asked about");
-        if (dryRun) return show(call, preview, (answer) => previewText(answer, false));
+        if (dryRun) return showPreview(call, preview, false);
+        remarkPreview(call, preview, false);
         await confirmOrStop(io, false, `${keyCount(preview.selection.keys)} will be rotated.`);
         body.expect ??= preview.selection;
       }

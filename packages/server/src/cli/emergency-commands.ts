@@ -1,11 +1,12 @@
 /** `keyover emergency …`: many keys have leaked. One key: keyover key kill. */
 import type { Command } from "commander";
-import { keyCount, previewText, receiptText } from "./campaign-text.ts";
+import { keyCount, receiptText } from "./campaign-text.ts";
 import { watchCampaign } from "./campaign-watch.ts";
 import { calls, show } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
-import { type Io, remark, say, sayJson } from "./io.ts";
+import { type Io, say, sayJson } from "./io.ts";
 import { positive, present, several } from "./options.ts";
+import { remarkPreview, showPreview } from "./preview.ts";
 import { type SelectionOptions, selectionOf, selectionOptions } from "./selection-options.ts";
 
 interface EmergencyOptions extends SelectionOptions {
@@ -60,8 +61,8 @@ function strikeCommand(group: Command, io: Io, mode: "kill" | "contain"): void {
       if (dryRun || !yes) {
         const preview = await call.api.request("post", "/v1/emergencies", { body: { ...body, dryRun: true } });
         if (!("dryRun" in preview)) throw new Error("the authority began what was only asked about");
-        if (dryRun) return show(call, preview, (answer) => previewText(answer, true));
-        remark(io, previewText(preview, true));
+        if (dryRun) return showPreview(call, preview, true);
+        remarkPreview(call, preview, true);
         await confirmOrStop(io, false, consequenceOf(mode, preview.selection.keys));
       }
       const begun = await call.api.request("post", "/v1/emergencies", { body });

@@ -113,6 +113,18 @@ test("a plan that both know goes on; one that verifiers know no more does not", 
   expect(over).toMatchObject({ announcedAt: AT + HOUR, slots: [], stopped: { by: "tok_1" } });
 });
 
+test("what forced a retirement that verifiers never heard of is not kept; a kill is", () => {
+  const forced = { by: "policy", reason: "the last brownout is over", at: AT };
+  const retired = { phase: "retired" as const, retiredAt: AT, forced };
+  expect(merged(localOf(retired, { state: "retired" }), shown({})).rotation).toMatchObject({
+    phase: "overlapping",
+    retiredAt: null,
+    forced: null,
+  });
+  const killed = localOf({ ...retired, fromRefusedAt: AT, fromCompromised: true }, { state: "retired" });
+  expect(merged(killed, shown({})).rotation?.forced).toEqual(forced);
+});
+
 test("without its rotation neither a fence nor a brownout stays behind: nobody would lift it", () => {
   const record = { ...shown({ fence, brownoutUntil: slot.until }), rotation: undefined, current: 1 };
   const { rotation, old } = merged(localOf({}), record);

@@ -125,6 +125,8 @@ function takenUp(
     claimEndedAt: secret === "sealed" ? base.claimEndedAt : (base.claimEndedAt ?? now),
     confirmedAt: beyondOffer ? (base.confirmedAt ?? now) : base.confirmedAt,
     fromCompromised: base.fromCompromised || old?.compromised === true,
+    // What forced a retirement that did not happen, by verifiers' word, forced nothing. A kill stays one.
+    forced: phase === "retired" || refused || base.fromRefusedAt !== null ? base.forced : null,
     fromRefusedAt: refused && phase !== "retired" ? (base.fromRefusedAt ?? old.retiredAt ?? now) : base.fromRefusedAt,
     endedAt: null,
   };
