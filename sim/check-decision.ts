@@ -110,9 +110,13 @@ function checkLimitedUse(model: Model, decision: Decision, past: KeyPast, sha256
   const late = model.clockErrorMs + decision.grace + AHEAD_MS;
   const right = since(past, from).some(({ record, byHash }) => {
     const held = byHash.get(sha256)?.version;
-    if (held === undefined || record?.rotation?.from !== version) return false;
-    if (code === "fenced") return held.fence !== undefined && (!held.compromised || held.fence.scopes !== undefined);
-    return (held.brownoutUntil ?? 0) > decision.at - late && isAccepted(held.state);
+    if (held === undefined) return false;
+    const limited = held.fence !== undefined && (!held.compromised || held.fence.scopes !== undefined);
+    // After a restore a fenced one may be on its way once more, and its record tells of no rotation.
+    if (code === "fenced") return limited && (record?.rotation?.from ?? version) === version;
+    return (
+      record?.rotation?.from === version && (held.brownoutUntil ?? 0) > decision.at - late && isAccepted(held.state)
+    );
   });
   if (!right)
     model.fail("limits", past.id, `${decision.verifier} said ${code} to version ${version}, which is not limited so`);

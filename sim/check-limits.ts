@@ -236,7 +236,7 @@ export function automaticProblem(model: Model, past: KeyPast, was: Rotation, kno
   if (last !== undefined && at - last < rule.coolDownMs - slackMs)
     return `it is rolled back by itself ${Math.round(at - last)} ms after the last time; the cool-down is ${rule.coolDownMs}`;
   const before = sinceOf(known.lastRetiredAt, was.retiredAt) - slackMs;
-  const runs = refusedRuns(past, was.from).filter(({ last }) => last >= before);
+  const runs = refusedRuns(past, was.from).filter(({ last }) => last >= before - ONE_REPORT_MS);
   const count = runs.reduce((sum, run) => sum + run.count, 0);
   if (count < rule.refusals || runs.length < rule.sources)
     return `it is rolled back by itself over ${count} refusals of ${runs.length} sources; the policy says ${rule.refusals} of ${rule.sources}`;

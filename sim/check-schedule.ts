@@ -14,6 +14,9 @@ const MINUTE_MS = 60_000;
 
 /** A rotation that begins has the policy that holds, whatever is changed beside it. */
 export function checkPolicy(model: Model, past: KeyPast, before: Key, rotation: Rotation, slackMs: number): void {
+  // After a restore one that was planned is begun anew, as it was.
+  const former = [...past.rotations.values()].findLast((known) => known.rotation.endedAt !== null)?.rotation;
+  if (model.restoredAt.length > 0 && JSON.stringify(former?.policy) === JSON.stringify(rotation.policy)) return;
   const mine: Record<string, unknown> = { ...rotation.policy };
   const states = model.rules.since(model.time.at - slackMs);
   const odd = states.map((state) => {

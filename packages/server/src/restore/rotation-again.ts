@@ -82,6 +82,18 @@ function shownRotation(
   return { id: known ?? newId(), phase: "propagating", from: record.current, to: pending.number };
 }
 
+/** A kill that verifiers have not heard of is upheld anew, in the phase that they show: after a rollback it has more to do than before. */
+function refusedAt(
+  { fromRefusedAt }: Rotation,
+  phase: Phase,
+  old: VersionRecord | undefined,
+  now: number,
+): number | null {
+  if (old !== undefined && isAccepted(old.state)) return null;
+  const killed = old?.compromised === true && phase !== "retired";
+  return killed ? (fromRefusedAt ?? old.retiredAt ?? now) : fromRefusedAt;
+}
+
 function takenUp(
   record: KeyRecord,
   shown: RotationRecord,
@@ -127,7 +139,7 @@ function takenUp(
     fromCompromised: base.fromCompromised || old?.compromised === true,
     // What forced a retirement that did not happen, by verifiers' word, forced nothing. A kill stays one.
     forced: phase === "retired" || refused || base.fromRefusedAt !== null ? base.forced : null,
-    fromRefusedAt: refused && phase !== "retired" ? (base.fromRefusedAt ?? old.retiredAt ?? now) : base.fromRefusedAt,
+    fromRefusedAt: refusedAt(base, phase, old, now),
     endedAt: null,
   };
 }

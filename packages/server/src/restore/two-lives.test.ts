@@ -113,6 +113,27 @@ test("a kill while the api is held stands, whatever a verifier that comes late r
   for (const verifier of [web, desk]) expect(verifier.states(key.id)?.[1]).toBe("retired!");
 });
 
+test("a kill before a late verifier tells of a rollback leaves the successor in force: there is no way back to what was killed", async () => {
+  const desk = await lineage.verifier(api, "desk");
+  const { id } = await rotate();
+  await lineage.pass(SECOND);
+  const image = lineage.backup();
+  web.serving = false;
+  await claim(id);
+  await post(`/v1/rotations/${id}/rollback`, because);
+  await desk.follow();
+  expect(desk.states(key.id)).toEqual({ 1: "active", 2: "retiring" });
+  desk.alive = false;
+  await lineage.restore(image);
+  await lineage.reconcile(api, "verifiers");
+  await post(`/v1/keys/${key.id}/emergency`, { ...because, mode: "kill", version: 1 });
+  expect(await desk.comeBack()).toBe("reconciling");
+  await lineage.choose(api, "verifiers");
+  await lineage.pass(SECOND);
+  expect([await stateOf(1), await stateOf(2)]).toEqual(["retired", "active"]);
+  expect((await running()).phase).toBe("retired");
+});
+
 describe("a rotation that was to begin after the backup, and has", () => {
   test("makes another successor, under another handle and number", async () => {
     const startsAt = lineage.clock.at + SECOND;
