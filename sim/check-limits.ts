@@ -30,7 +30,8 @@ export function checkLimited(model: Model, past: KeyPast): void {
     if (until > model.time.at + model.clockErrorMs && slot?.until !== until)
       fail(`is refused until ${until}; its rotation's brownout ends ${slot?.until}`);
     if (slot !== undefined && own?.paused !== null) fail("is in a brownout, and its rotation is paused");
-    if (slot !== undefined && slot.until !== brownoutUntil) fail("is in a brownout, and does not say until when");
+    const over = slot === undefined || slot.until < model.time.at;
+    if (!over && slot.until !== brownoutUntil) fail("is in a brownout, and does not say until when");
   }
 }
 

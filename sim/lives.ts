@@ -16,6 +16,7 @@ interface KeyCopy {
   rotations: Map<string, RotationPast>;
   sealed: Map<string, boolean>;
   told: KeyRecord | undefined;
+  autoRolledBackAt: number | undefined;
 }
 
 /** What the database said at one moment. */
@@ -31,7 +32,7 @@ export interface ModelCopy {
 export function copyModel(model: Model): ModelCopy {
   return {
     keys: new Map(
-      [...model.keys].map(([id, { key, versions, rotations, sealed, told }]) => [
+      [...model.keys].map(([id, { key, versions, rotations, sealed, told, autoRolledBackAt }]) => [
         id,
         {
           key,
@@ -39,6 +40,7 @@ export function copyModel(model: Model): ModelCopy {
           rotations: new Map([...rotations].map(([rotation, known]) => [rotation, { ...known }])),
           sealed: new Map(sealed),
           told,
+          autoRolledBackAt,
         },
       ]),
     ),
@@ -82,6 +84,7 @@ function takeBackKey(model: Model, past: KeyPast, was: KeyCopy | undefined): voi
   if (was.key.status !== past.key.status) past.statusChangedAt = model.time.at;
   past.key = was.key;
   past.told = was.told;
+  past.autoRolledBackAt = was.autoRolledBackAt;
   past.versions = new Map(was.versions);
   past.sealed = new Map(was.sealed);
   past.rotations = new Map();

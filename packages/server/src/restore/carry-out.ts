@@ -9,6 +9,7 @@
  */
 import {
   decide,
+  type Effect,
   effectivePolicy,
   type Fence,
   isAccepted,
@@ -16,6 +17,7 @@ import {
   makeHandle,
   type Phase,
   type Rotation,
+  runningBrownout,
   type Version,
   type World,
 } from "@keyover/core";
@@ -104,7 +106,7 @@ async function letGo(
 ): Promise<Held<Restoration>> {
   if (held.value.reconciledAt !== null || choice.letGo === true) return held;
   await eachRotation(deps, api.id, "offered", choice, fence, (change, rotation, why) =>
-    change.take(onItsWay(rotation), [], "rotation.offer_again", { reason: why }),
+    change.take(onItsWay(rotation), withoutBrownout(rotation), "rotation.offer_again", { reason: why }),
   );
   const value: Restoration = { ...held.value, choice: { ...choice, letGo: true } };
   const audit = [
@@ -278,6 +280,11 @@ function finish(
   uphold(change, struckBy(records, before), by, reason);
 }
 
+/** On its way a rotation has no brownouts: the one that runs is over. */
+function withoutBrownout(rotation: Rotation): Effect[] {
+  return runningBrownout(rotation) === undefined ? [] : [{ do: "set-brownout", version: rotation.from, until: null }];
+}
+
 /** A successor that the backup has on offer, and verifiers have let go of since, goes to all of them before anybody may claim it (I2). */
 function offerAnew(change: KeyChange, records: readonly KeyRecord[]): void {
   const { rotation } = change;
@@ -286,6 +293,7 @@ function offerAnew(change: KeyChange, records: readonly KeyRecord[]): void {
   const accepts = ({ versions }: KeyRecord) =>
     versions.some((version) => version.sha256 === sha256 && isAccepted(version.state));
   if (records.every(accepts)) return;
+  change.carryOut(withoutBrownout(rotation), rotation);
   change.rotation = onItsWay(rotation);
 }
 

@@ -54,6 +54,22 @@ describe("a successor that was claimed after the backup", () => {
   });
 });
 
+test.each(sides)(
+  "a brownout that ran in the backup is over where its rotation is offered again: %s chosen",
+  async (side) => {
+    const { id } = await rotate();
+    await lineage.pass(SECOND);
+    await post(`/v1/rotations/${id}/brownout`, { ...because, forMs: 600 * SECOND });
+    const image = lineage.backup();
+    await lineage.restore(image);
+    await lineage.reconcile(api, side);
+    expect(await phase(id)).toBe("propagating");
+    const { store } = lineage.keyover;
+    const versions = await store.list("version", { equals: { key_id: key.id } }, { limit: 10 });
+    expect(versions.map(({ value }) => value.brownoutUntil ?? null)).toEqual([null, null]);
+  },
+);
+
 test("a successor on offer in the backup, and cancelled since, goes to every verifier before it is claimed again", async () => {
   const { id } = await rotate();
   await lineage.pass(SECOND);
