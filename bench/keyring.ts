@@ -3,9 +3,12 @@
  * the snapshot line by line, a beat every second, and grants every report.
  */
 import { randomBytes } from "node:crypto";
-import { type KeyRecord, makeKeyText, sha256Text } from "@keyover/core";
+import { type KeyRecord, makeHandle, makeKeyText, sha256Text } from "@keyover/core";
 import { createVerifier, type Verifier } from "@keyover/verifier";
 import { realWorld } from "../packages/verifier/src/world.ts";
+
+const random = (length: number) => randomBytes(length);
+const START = 1_790_000_000_000;
 
 export interface HeldKey {
   text: string;
@@ -16,11 +19,11 @@ export interface HeldKey {
 export function makeKeys(count: number, boundEvery: number): HeldKey[] {
   return Array.from({ length: count }, (_, i) => {
     // The digits of a request's header are one flat string, and so is this.
-    const text = Buffer.from(makeKeyText("mkt", "live", (length) => randomBytes(length))).toString("latin1");
+    const text = Buffer.from(makeKeyText("mkt", "live", random)).toString("latin1");
     const record: KeyRecord = {
       seq: i + 1,
-      key: `key_${i}`,
-      consumer: `con_${i}`,
+      key: makeHandle("key", START + i, random),
+      consumer: makeHandle("consumer", START + i, random),
       environment: "live",
       status: "active",
       scopes: ["market:read", "trade:write"],

@@ -1,7 +1,7 @@
 /**
  * What Keyover costs, measured, each time beside something that everybody can run:
  *
- *     npm run bench -- NAME [--json] [--quick]      NAME: verify, http, changeover, revocation, start, throughput, fan-out,
+ *     npm run bench -- NAME [--json] [--quick]      NAME: verify, table, http, gateway, changeover, revocation, start, throughput, fan-out,
  *                                                 fleet-rotation, million, evidence, campaign, all
  *
  * A row is the median of the rounds, with the smallest and the largest. The ratio is to the baseline of the same run, so that
@@ -17,17 +17,21 @@ import { changeover } from "./changeover.ts";
 import { evidence } from "./evidence.ts";
 import { fanOut } from "./fan-out.ts";
 import { fleetRotation } from "./fleet-rotation.ts";
+import { gateway } from "./gateway.ts";
 import { http } from "./http.ts";
 import { million } from "./million.ts";
 import { type Row, table } from "./report.ts";
 import { revocation } from "./revocation.ts";
 import { start } from "./start.ts";
+import { table as tableBench } from "./table.ts";
 import { throughput } from "./throughput.ts";
 import { verify } from "./verify.ts";
 
 const benches: Record<string, (quick: boolean) => Promise<Row[]>> = {
   verify,
+  table: tableBench,
   http,
+  gateway,
   changeover,
   revocation,
   start,

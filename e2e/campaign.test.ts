@@ -28,6 +28,9 @@ interface Use {
   status: number;
 }
 
+/** As a failure may show it. */
+const withoutSecret = ({ key: { id }, sentAt, status }: Use) => ({ key: id, sentAt, status });
+
 let authority: Authority;
 const apis: VerifyingApi[] = [];
 const keys: Held[] = [];
@@ -164,12 +167,13 @@ describe(`a campaign over ${KEYS} keys`, () => {
       true,
     ]);
     expect(standing.waves[0]?.rotations.rotations).toBe(1);
-    expect(standing.waves[1]?.rotations.rotations).toBeGreaterThan(KEYS / 6);
+    // With the canary it is 30 % of all.
+    expect(standing.waves[1]?.rotations.rotations).toBe(KEYS * 0.3 - 1);
   });
 
   it("refuses nobody, while the authority is killed and keys rotate", () => {
     expect(uses.length).toBeGreaterThan(KEYS * 2);
-    expect(uses.filter(({ status }) => status !== 200)).toEqual([]);
+    expect(uses.filter(({ status }) => status !== 200).map(withoutSecret)).toEqual([]);
   });
 });
 
@@ -196,9 +200,10 @@ describe("an emergency under load", () => {
     const late = uses.filter(
       ({ key, sentAt, status }) => key.consumer === acme && sentAt > refusedSince && status !== 401,
     );
-    expect(late).toEqual([]);
+    expect(late.map(withoutSecret)).toEqual([]);
     expect(uses.filter(({ key, status }) => key.consumer === acme && status === 401).length).toBeGreaterThan(KEYS / 2);
-    expect(uses.filter(({ key, status }) => key.consumer !== acme && status !== 200)).toEqual([]);
+    const others = uses.filter(({ key, status }) => key.consumer !== acme && status !== 200);
+    expect(others.map(withoutSecret)).toEqual([]);
     console.log(
       `emergency: ${KEYS / 2} keys refused on 2 of 2 APIs ${refusedSince - begun.createdAt} ms after the call`,
     );

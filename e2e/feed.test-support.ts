@@ -59,7 +59,7 @@ export async function readFeed(authorityUrl: string, api: string, token: string)
   const { head } = await readSnapshot(authorityUrl, api, token);
   const follower = new FeedFollower(authorityUrl, api, token);
   try {
-    for (let waited = 0; follower.entries.length < head && waited < 10_000; waited += 20) await sleep(20);
+    for (let waited = 0; follower.entries.length < head && waited < 60_000; waited += 20) await sleep(20);
     return follower.entries.slice();
   } finally {
     await follower.close();

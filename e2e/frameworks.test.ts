@@ -1,5 +1,5 @@
 /**
- * R40: the same protected route under node:http, Express 5, Fastify 5 and Hono 4, against a real authority. Whatever the framework,
+ * R40: the same protected route under node:http, Express 5, Fastify 5, Hono 4 and Koa 3, against a real authority. Whatever the framework,
  * the caller sees the same: status, problem, headers, and nothing that tells an unknown key from a revoked one.
  */
 import { randomBytes } from "node:crypto";
@@ -10,10 +10,12 @@ import { createVerifier, type Verifier } from "@keyover/verifier";
 import { requireKey as expressKey } from "@keyover/verifier/express";
 import { requireKey as fastifyKey } from "@keyover/verifier/fastify";
 import { requireKey as honoKey } from "@keyover/verifier/hono";
+import { requireKey as koaKey } from "@keyover/verifier/koa";
 import { requireKey as nodeKey } from "@keyover/verifier/node";
 import express from "express";
 import Fastify from "fastify";
 import { Hono } from "hono";
+import Koa from "koa";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   type Authority,
@@ -75,6 +77,15 @@ const launches: Record<string, Launch> = {
       outgoing.writeHead(response.status, [...response.headers].flat());
       outgoing.end(await response.text());
     };
+    return listening(createServer((request, response) => void answer(request, response)));
+  },
+  "Koa 3": (verifier) => {
+    const app = new Koa();
+    app.use(koaKey(verifier, SCOPE)).use((ctx) => {
+      const { consumer, version } = ctx.state.keyover;
+      ctx.body = { consumer, version };
+    });
+    const answer = app.callback();
     return listening(createServer((request, response) => void answer(request, response)));
   },
 };
@@ -226,7 +237,7 @@ for (const [framework, launch] of Object.entries(launches)) {
   });
 }
 
-it("R06: the uses through all four are on record, and none of a key that is not there", async () => {
+it("R06: the uses through all of them are on record, and none of a key that is not there", async () => {
   const { keyId, secret } = keys.get("good") as Issued;
   expect(sha256Text(secret)).toHaveLength(43);
   const usage = await until(async () => {
@@ -234,8 +245,8 @@ it("R06: the uses through all four are on record, and none of a key that is not 
     const accepted = found.sources
       .flatMap(({ versions }) => versions)
       .reduce((sum, version) => sum + version.accepted, 0);
-    return accepted >= 12 ? found : undefined;
-  }, "twelve uses to be reported");
+    return accepted >= 15 ? found : undefined;
+  }, "fifteen uses to be reported");
   expect(usage.sources.map(({ source }) => source.network)).toEqual(["127.0.0.0/24"]);
 });
 

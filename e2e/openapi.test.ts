@@ -219,6 +219,7 @@ describe("R82: the document of a running server", () => {
     await callsOfNotices(does, values);
     values.sha256 = sha256Text(secret);
     await does("getChangeover", tokens.consumer, { sha256: values.sha256 });
+    await does("getOwnRotation", secret);
     const claim = await does("claimSuccessor", tokens.consumer);
     await does("confirmSuccessor", tokens.consumer);
     await does("verify", undefined, { key: claim.secret });

@@ -179,7 +179,7 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
 /** Asks again and again. A test fails with the words of what it waited for. */
 export async function until<T>(

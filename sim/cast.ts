@@ -5,6 +5,7 @@ import { ApiServer, SCOPES } from "./api-server.ts";
 import { AuthorityNode } from "./authority-node.ts";
 import { Caller } from "./caller.ts";
 import type { Chance } from "./chance.ts";
+import { checkStanding } from "./check-emergency.ts";
 import { checkHandOut } from "./check-hand-out.ts";
 import { Consumer } from "./consumer.ts";
 import type { ChannelPlan } from "./control-options.ts";
@@ -67,7 +68,7 @@ export class Cast {
     this.#parts = parts;
     this.masterKey = parts.chance.fork("master key").bytes(32);
     this.restores = new RestoreWatch(parts.model, this.servers);
-    this.#witness = new CommitWitness(parts.model, this.restores);
+    this.#witness = new CommitWitness(parts.model, this.restores, this.servers);
   }
 
   readonly #start = (machine: Machine, name: string = machine.name, about?: string): Process => {
@@ -94,7 +95,10 @@ export class Cast {
         mayStart: () => !database.closed,
         resolve: (process, host) => this.#resolve(process, host),
         fetchFor: (process) => network.fetchOf(process),
-        onAnswer: (request, answer) => checkHandOut(model, this.servers, request, answer),
+        onAnswer: (request, answer) => {
+          checkHandOut(model, this.servers, request, answer);
+          checkStanding(model, this.servers, request, answer);
+        },
       });
       this.#place(node);
       this.authorities.push(node);

@@ -49,6 +49,11 @@ export class Chance {
     return list[Math.floor(this.unit() * list.length)] as T;
   }
 
+  shuffled<T>(list: readonly T[]): T[] {
+    const left = [...list];
+    return list.map(() => left.splice(this.whole(0, left.length - 1), 1)[0] as T);
+  }
+
   readonly bytes = (length: number): Uint8Array => {
     const made = new Uint8Array(length);
     for (let i = 0; i < length; i++) made[i] = this.next() >>> 24;

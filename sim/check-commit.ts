@@ -6,6 +6,7 @@ import { isAccepted, type Rotation, type Version } from "@keyover/core";
 import type { NoticeEvent } from "../packages/server/src/store/notice-entities.ts";
 import type { Batch } from "../packages/server/src/store/store.ts";
 import { endProblem, slackOf, wasUsed } from "./check-end.ts";
+import { checkIdle, isForIdleness } from "./check-idle.ts";
 import { automaticProblem, checkHurt, checkLimited, checkLimits, isAutomatic, liftProblem } from "./check-limits.ts";
 import { checkPause } from "./check-pause.ts";
 import { checkPolicy } from "./check-schedule.ts";
@@ -29,7 +30,8 @@ export function checkCommit(model: Model, commit: Commit): void {
   checkInventory(model, commit);
   if (before.key !== undefined && before.key.status !== past.key.status) {
     const deed = { active: "restore", suspended: "suspend", revoked: "revoke" }[past.key.status];
-    if (!model.wasAsked(deed, past.id)) model.fail("I14", past.id, `nobody asked to ${deed} the key`);
+    if (!model.wasAsked(deed, past.id) && !isForIdleness(commit))
+      model.fail("I14", past.id, `nobody asked to ${deed} the key`);
   }
   for (const [number, version] of past.versions) {
     const was = before.versions.get(number);
@@ -45,6 +47,7 @@ export function checkCommit(model: Model, commit: Commit): void {
       model.fail("I14", past.id, "a rotation was changed, and the audit log does not name it");
     if (was !== rotation) checkRotation(model, commit, was, past.rotations.get(id) as RotationPast);
   }
+  checkIdle(model, commit);
   checkLimited(model, past);
   checkErasure(model, commit);
   checkTold(model, commit);

@@ -30,13 +30,13 @@ export function checkExpired(model: Model, past: KeyPast): void {
   const announced = model.mail.raised.some(
     ({ draft }) => draft.event === "key.expiring" && draft.keyId === past.id && draft.details.expiresAt === expiresAt,
   );
-  if (steps.length > 0 && !announced && looked(model, Math.min(...steps) + slack, at))
+  if (steps.length > 0 && !announced && looked(model, Math.min(...steps) + slack, expiresAt))
     model.fail("expiry", past.id, "the key has expired, and nobody was told before");
   const inUse =
     (past.reported.find(({ accepted }) => accepted > 0)?.at ?? Infinity) < expiresAt - GRACE_LEAD_MS - slack;
   const decidedFrom = Math.max(expiresAt - GRACE_LEAD_MS, setAt) + slack;
   const decides = expiresAt - GRACE_LEAD_MS > setAt + slack;
-  if (rule.graceMs > 0 && inUse && decides && key.graceUntil == null && looked(model, decidedFrom, at))
+  if (rule.graceMs > 0 && inUse && decides && key.graceUntil == null && looked(model, decidedFrom, expiresAt))
     model.fail("expiry", past.id, "the key was in use when it expired, and got no grace");
 }
 
@@ -53,7 +53,7 @@ function steadyRule(model: Model, { key }: KeyPast, from: number, to: number): E
   return texts.size === 1 ? rule : undefined;
 }
 
-/** Whether some process looked for what is due often enough, without being stopped in between. */
+/** Whether some process looked for what is due often enough, without being stopped in between, while there was time to. */
 function looked({ rounds }: Model, from: number, to: number): boolean {
   for (const times of rounds.values()) {
     let row = 0;

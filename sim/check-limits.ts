@@ -264,7 +264,8 @@ export function checkHurt(model: Model, past: KeyPast, was: Rotation, slackMs: n
   const rule = was.policy.automaticRollback;
   const { retiredAt, forced } = was;
   if (rule === null || retiredAt === null || was.fromCompromised || (forced !== null && forced.by !== "policy")) return;
-  const over = retiredAt + was.policy.rollbackMs;
+  // An emergency ends it earlier than its window.
+  const over = Math.min(retiredAt + was.policy.rollbackMs, model.time.at);
   const cool = (past.autoRolledBackAt ?? Number.NEGATIVE_INFINITY) + rule.coolDownMs + slackMs < over - LOOK_MS;
   if (!cool || past.key.status !== "active" || !model.steadySince(retiredAt)) return;
   const rows = past.reported.filter(({ version }) => version === was.from);

@@ -6,7 +6,7 @@ import type { Rotation } from "@keyover/core";
 import { UNKNOWN_INSTANCE } from "../packages/server/src/restore/mark.ts";
 import { type KeyPast, type Model, type RotationPast, sinceOf, type Use } from "./model.ts";
 
-interface Mark {
+export interface Mark {
   /** Every verifier that may answer has reported up to here. */
   at: number;
   /** When the last unknown time of a lost verifier ends. */
@@ -90,7 +90,7 @@ function isTurnedAway(uses: readonly Use[], last: Use): boolean {
 }
 
 /** Nobody can know of a use in a hole; after a restore, whoever reported it. What lies around it, the hole itself speaks for. */
-function isLost({ holes }: Mark, use: Use): boolean {
+export function isLost({ holes }: Mark, use: Use): boolean {
   const isHere = (verifier: string) => verifier === UNKNOWN_INSTANCE || verifier === use.verifier;
   return holes.some(({ verifier, from, to }) => isHere(verifier) && use.at > from && use.at <= to);
 }
@@ -128,7 +128,7 @@ function usualGap(mark: Mark, uses: readonly Use[]): number {
 const JUST_BEFORE_MS = 1e-3;
 
 /** The marks that an authority may have gone by since `from`, the newest first. */
-function* marks(model: Model, apiId: string, from: number): Generator<Mark> {
+export function* marks(model: Model, apiId: string, from: number): Generator<Mark> {
   const times = new Set([model.time.at, from]);
   for (const rows of model.boots.values())
     for (const { at, boot } of rows) if (boot.apiId === apiId && at > from) times.add(at).add(at - JUST_BEFORE_MS);

@@ -55,6 +55,10 @@ export class Consumer {
   diskFull = false;
   /** Only while this key is in rotation, at the end, when nothing else is of interest. */
   quietly = false;
+  /** Who sleeps does not wake up any more by itself. */
+  fast = false;
+  #sleeping = false;
+  #turnsAt = 0;
   readonly #parts: ConsumerParts;
   readonly #alive = new Set<number>();
   #pids = 100;
@@ -151,10 +155,19 @@ export class Consumer {
     const pause = this.plan.everyMs * process.chance.between(0.5, 1.5);
     process.clock.after(pause, () => {
       const rotating = this.#parts.model.keys.get(this.key)?.key.rotationId !== null;
-      const silent = process.time.at < instance.silentUntil;
+      const silent = process.time.at < instance.silentUntil || this.#sleeps(process);
       if (!silent && (rotating || !this.quietly)) void this.#request(instance, process);
       this.#requestLater(instance, process);
     });
+  }
+
+  /** By turns, all of its instances. */
+  #sleeps({ chance, time }: Process): boolean {
+    if (!this.plan.sleeps || this.quietly) return false;
+    if (time.at < this.#turnsAt) return this.#sleeping;
+    this.#sleeping = this.fast || !this.#sleeping;
+    this.#turnsAt = time.at + (this.#sleeping ? chance.between(6_000, 25_000) : chance.between(1_000, 4_000));
+    return this.#sleeping;
   }
 
   async #request(instance: Instance, process: Process): Promise<void> {

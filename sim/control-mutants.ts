@@ -13,10 +13,9 @@ export const controlMutants: Mutant[] = [
   {
     name: "spread-in-two",
     file: "server/src/notices/post-office.ts",
-    find: "await store.post({ fence, writes });\n    return true;",
+    find: "return (await store.post({ fence, writes })) && more;",
     replace: `await store.post({ fence, writes: writes.slice(0, events.length) });
-    await store.post({ fence, writes: writes.slice(events.length) });
-    return true;`,
+    return (await store.post({ fence, writes: writes.slice(events.length) })) && more;`,
     why: "An event is noted as spread first, and its messages are written after it",
   },
   {

@@ -14,15 +14,33 @@ export class SimDatabase implements DatabaseState {
   bellsLost: number;
   /** Nobody may start on it. */
   closed = false;
+  /** Writes come in groups: so long after the first of them. Undefined: each at once. */
+  readonly grouped: ((run: () => void) => void) | undefined;
+  /** The last group in which nothing was written yet. */
+  #waiting: { run: (() => void) | undefined } | undefined;
   readonly #shared: boolean;
   readonly #now: () => number;
   #sqlite: { serialize(): Buffer } | undefined;
 
-  constructor(processes: number, bellsLost: number, now: () => number) {
-    this.#shared = processes > 1;
-    this.bellsLost = bellsLost;
-    this.#now = now;
+  constructor(parts: {
+    processes: number;
+    bellsLost: number;
+    now: () => number;
+    grouped: ((run: () => void) => void) | undefined;
+  }) {
+    this.#shared = parts.processes > 1;
+    this.bellsLost = parts.bellsLost;
+    this.#now = parts.now;
+    this.grouped = parts.grouped;
     this.store = this.#open(undefined);
+  }
+
+  /** The process that had it open has died: what waited to be written with others is gone with it, and nobody hears of it. */
+  abandon(): boolean {
+    if (this.#waiting?.run === undefined) return false;
+    this.#waiting.run = undefined;
+    this.store = this.#open(this.copy());
+    return true;
   }
 
   get full(): boolean {
@@ -46,10 +64,21 @@ export class SimDatabase implements DatabaseState {
     await before.close();
   }
 
+  #later(run: () => void): void {
+    const group: { run: (() => void) | undefined } = { run };
+    this.#waiting = group;
+    this.grouped?.(() => {
+      const { run: write } = group;
+      group.run = undefined;
+      write?.();
+    });
+  }
+
   #open(image: Buffer | undefined): Store {
     return openMemoryStore({
       now: this.#now,
       shared: this.#shared,
+      ...(this.grouped === undefined ? {} : { later: (run: () => void) => this.#later(run) }),
       ...(image === undefined ? {} : { image }),
       tune: (sqlite) => {
         this.#sqlite = sqlite;

@@ -19,8 +19,8 @@ export const limitMutants: Mutant[] = [
   {
     name: "brownout-of-the-new",
     file: "core/src/brownout.ts",
-    find: `{ do: "set-brownout", version: rotation.from, until: slot.until },`,
-    replace: `{ do: "set-brownout", version: rotation.to, until: slot.until },`,
+    find: `{ do: "set-brownout", version: rotation.from, until: slot.until }`,
+    replace: `{ do: "set-brownout", version: rotation.to, until: slot.until }`,
     why: "The successor is refused in a brownout, not the old version",
   },
   {

@@ -2,7 +2,11 @@
  * L1, L2: after the heal every rotation ends. Where a consumer never changes over, the authority says so and names what it waits for; then
  * a person ends it, as the documentation tells them to.
  */
+
 import type { Caller } from "./caller.ts";
+import type { CampaignOperators } from "./campaign-deeds.ts";
+import type { CampaignPast } from "./campaign-model.ts";
+import { checkCampaignAnswers } from "./check-campaign-end.ts";
 import type { Consumer } from "./consumer.ts";
 import type { Controllers } from "./control-deeds.ts";
 import type { KeyPast, Model } from "./model.ts";
@@ -16,6 +20,7 @@ export interface Healed {
   consumers: Consumer[];
   operators: Operators;
   controllers: Controllers;
+  campaigns: CampaignOperators;
   restores: RestoreWatch;
   caller: Caller;
 }
@@ -23,6 +28,8 @@ export interface Healed {
 /** For verifiers to come back, and their leases and holes to pass. */
 const SETTLE_MS = 8_000;
 const RECONCILED_WITHIN_MS = 60_000;
+/** A few waves of each, of which each may be held and waits for people. */
+const CAMPAIGNS_WITHIN_MS = 120_000;
 
 export async function checkEnds(healed: Healed): Promise<void> {
   const { model, time, operators } = healed;
@@ -34,6 +41,7 @@ export async function checkEnds(healed: Healed): Promise<void> {
     model.settled = true;
   });
   for (const consumer of healed.consumers) consumer.quietly = true;
+  await campaignsEnd(healed, over);
   const begin = time.at;
   const bound = Math.max(...[...model.keys.values()].map((past) => boundOf(model, past)));
   const asked = new Set<string>();
@@ -63,6 +71,20 @@ export async function checkEnds(healed: Healed): Promise<void> {
       `${Math.round(bound / 1_000)} s after the heal rotation ${rotation?.from}→${rotation?.to} is still ${rotation?.phase}: ${why}`,
     );
   }
+}
+
+/** A campaign ends as well, where need be on an operator's word. */
+async function campaignsEnd({ model, time, campaigns, caller }: Healed, over: () => boolean): Promise<void> {
+  if (model.campaigns.all.size === 0) return;
+  const latest = time.at + CAMPAIGNS_WITHIN_MS;
+  while (!over() && model.campaigns.live().length > 0) {
+    const [{ row }] = model.campaigns.live() as [CampaignPast];
+    if (time.at > latest)
+      return model.fail("L1", undefined, `${row.id} (${row.action}) is still ${row.state} in wave ${row.wave}`);
+    campaigns.finish();
+    await time.runUntil(time.at + 1_000, over);
+  }
+  if (!over()) await ended(time, over, checkCampaignAnswers(model, caller));
 }
 
 /** A restore ends as well: every api is served, and the verifiers that knew more have been asked. */

@@ -6,6 +6,7 @@
  */
 import type { Key, KeyRecord, Version } from "@keyover/core";
 import type { Boot } from "../packages/server/src/store/entities.ts";
+import type { CampaignCopy } from "./campaign-model.ts";
 import type { MailCopy } from "./mail.ts";
 import { giveNumber, type KeyPast, type Model, type RotationPast } from "./model.ts";
 import type { RuleState } from "./rules.ts";
@@ -27,6 +28,7 @@ export interface ModelCopy {
   auditEntries: number;
   mail: MailCopy;
   rules: RuleState;
+  campaigns: CampaignCopy;
 }
 
 export function copyModel(model: Model): ModelCopy {
@@ -49,6 +51,7 @@ export function copyModel(model: Model): ModelCopy {
     auditEntries: model.auditEntries,
     mail: model.mail.copy(),
     rules: model.rules.now,
+    campaigns: model.campaigns.copy(),
   };
 }
 
@@ -63,6 +66,7 @@ export function takeBack(model: Model, copy: ModelCopy): void {
   const { at } = model.time;
   model.mail.takeBack(copy.mail, at);
   model.rules.takeBack(copy.rules, at);
+  model.campaigns.takeBack(copy.campaigns);
   for (const [id, rows] of model.boots) {
     const was = copy.boots.get(id) ?? { ...(rows.at(-1)?.boot as Boot), closed: true };
     rows.push({ at, boot: was });

@@ -15,6 +15,7 @@ import {
 } from "@keyover/core";
 import type { Boot } from "../packages/server/src/store/entities.ts";
 import type { UsageRow } from "../packages/server/src/store/store.ts";
+import { CampaignModel } from "./campaign-model.ts";
 import type { History } from "./history.ts";
 import { MailModel } from "./mail.ts";
 import type { Process } from "./process.ts";
@@ -131,6 +132,7 @@ export class Model {
   readonly leases = new Map<Process, number>();
   readonly feedHeads = new Map<string, number>();
   readonly mail = new MailModel();
+  readonly campaigns = new CampaignModel();
   readonly rules = new Rules();
   /** When each process looked for keys whose expiry is due. */
   readonly rounds = new Map<Process, number[]>();
@@ -148,6 +150,8 @@ export class Model {
   settled = false;
   /** Whether all authorities have worked since then. */
   steadySince: (since: number) => boolean = () => false;
+  /** How often what is checked took place, where that is rare. */
+  readonly seen = new Map<string, number>();
   readonly counts = { rotations: 0, requests: 0, wronglyRefused: 0, wronglyAccepted: 0, unavailable: 0, lost: 0 };
 
   constructor(time: VirtualTime, history: History, staleness: StalenessPolicy, slowMs: number) {
@@ -164,6 +168,10 @@ export class Model {
     if (this.violation !== undefined) return;
     this.history.note("CHECK", `${invariant} ${message}`, key);
     this.violation = new Violation(invariant, key, message);
+  }
+
+  saw(what: string): void {
+    this.seen.set(what, (this.seen.get(what) ?? 0) + 1);
   }
 
   ask(deed: string, subject: string): void {

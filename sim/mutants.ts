@@ -3,6 +3,7 @@
  * process that runs it and nowhere else (hooks.ts). The gate (mutation-gate.ts) runs seeds until the checks notice. The checks know nothing of
  * this list.
  */
+import { campaignMutants, groupMutants, idleMutants } from "./campaign-mutants.ts";
 import { controlMutants } from "./control-mutants.ts";
 import { limitMutants } from "./limit-mutants.ts";
 import { restoreMutants } from "./restore-mutants.ts";
@@ -16,8 +17,15 @@ export interface Mutant {
   replace: string;
   /** The bug, in a sentence. */
   why: string;
-  /** Only a restore can show it: seeds without one are left out. */
-  ofRestores?: boolean;
+  /** Only these can show it; the others are left out. */
+  among?: SomeSeeds;
+}
+
+/** Seeds with restores, with campaigns, with policies for unused keys, whose authority writes in groups. */
+export type SomeSeeds = "restores" | "campaigns" | "idle" | "grouped";
+
+function among(seeds: SomeSeeds, all: readonly Mutant[]): Mutant[] {
+  return all.map((mutant) => ({ ...mutant, among: seeds }));
 }
 
 export const mutants: Mutant[] = [
@@ -82,8 +90,8 @@ export const mutants: Mutant[] = [
   {
     name: "refused-use-is-no-use",
     file: "verifier/src/sightings.ts",
-    find: "if (accepted + refused === 0) return;",
-    replace: "if (accepted === 0) return;",
+    find: "to.push({ key, version, source, first, last, accepted, refused, longestGapMs: gap });",
+    replace: "if (accepted > 0) to.push({ key, version, source, first, last, accepted, refused, longestGapMs: gap });",
     why: "Uses that were refused are not reported, though somebody still holds the version",
   },
   {
@@ -153,9 +161,9 @@ export const mutants: Mutant[] = [
   },
   {
     name: "older-over-newer",
-    file: "verifier/src/replica.ts",
-    find: "if (before !== undefined && record.seq <= before.record.seq) return false;",
-    replace: "if (before !== undefined && record.seq === before.record.seq) return false;",
+    file: "verifier/src/flat/flat-replica.ts",
+    find: "if (head >= 0 && record.seq <= this.#table.seqOf(head)) return false;",
+    replace: "if (head >= 0 && record.seq === this.#table.seqOf(head)) return false;",
     why: "An old snapshot, or the late answer to a question, goes over newer entries",
   },
   {
@@ -266,8 +274,8 @@ export const mutants: Mutant[] = [
   {
     name: "no-feed-entry",
     file: "server/src/keys/change.ts",
-    find: "feed: visible ? [{ apiId: api.id, record }] : [],",
-    replace: `feed: visible && this.key.status === key.value.status ? [{ apiId: api.id, record }] : [],`,
+    find: "visible ? [{ apiId: api.id, record }] : []",
+    replace: "visible && this.key.status === key.value.status ? [{ apiId: api.id, record }] : []",
     why: "Verifiers are not told that a key was suspended or revoked",
   },
   {
@@ -357,5 +365,8 @@ export const mutants: Mutant[] = [
   },
   ...controlMutants,
   ...limitMutants,
-  ...restoreMutants.map((mutant) => ({ ...mutant, ofRestores: true })),
+  ...among("restores", restoreMutants),
+  ...among("campaigns", campaignMutants),
+  ...among("idle", idleMutants),
+  ...among("grouped", groupMutants),
 ];

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Chance } from "./chance.ts";
-import { type Mutant, mutants } from "./mutants.ts";
-import { drawOptions } from "./options.ts";
+import { type Mutant, mutants, type SomeSeeds } from "./mutants.ts";
+import { drawOptions, type Options } from "./options.ts";
 import { runSeeds } from "./seeds.ts";
 
 export interface GateOptions {
@@ -80,25 +80,34 @@ async function runMutant(mutant: Mutant): Promise<Verdict> {
   return verdict;
 }
 
-function seedsFor({ ofRestores = false }: Mutant): string[] {
+function seedsFor({ among }: Mutant): string[] {
   const seeds: string[] = [];
   for (let i = FIRST_SEED; seeds.length < SEEDS_MAX; i++) {
     const seed = String(i);
-    if (!ofRestores || drawOptions(new Chance(seed).fork("options")).restores > 0) seeds.push(seed);
+    if (among === undefined || has(drawOptions(new Chance(seed).fork("options")), among)) seeds.push(seed);
   }
   return seeds;
 }
 
+function has({ restores, campaignDeeds, idle, grouped }: Options, what: SomeSeeds): boolean {
+  return { restores: restores > 0, campaigns: campaignDeeds.length > 0, idle, grouped }[what];
+}
+
 const [BEGIN, END] = ["<!-- mutants -->", "<!-- /mutants -->"];
 
+/** Rows of mutants that were not run stay; those of mutants that are gone do not. */
 function writeTable(verdicts: readonly Verdict[]): void {
   const path = join(import.meta.dirname, "README.md");
   const text = readFileSync(path, "utf8");
-  const rows = verdicts.map(
-    ({ mutant, seeds, invariant }) =>
-      `| \`${mutant.name}\` | ${mutant.why} | \`${mutant.file.replace("/src/", "/")}\` | ${seeds ?? "not caught"} | ${invariant} |`,
-  );
-  const table = ["| mutant | the bug | file | seeds | caught by |", "|---|---|---|---|---|", ...rows].join("\n");
   const [before, rest] = text.split(BEGIN) as [string, string];
-  writeFileSync(path, `${before}${BEGIN}\n\n${table}\n\n${END}${rest.split(END)[1]}`);
+  const [former = "", after = ""] = rest.split(END);
+  const rowOf = ({ mutant, seeds, invariant }: Verdict) =>
+    `| \`${mutant.name}\` | ${mutant.why} | \`${mutant.file.replace("/src/", "/")}\` | ${seeds ?? "not caught"} | ${invariant} |`;
+  const rows = mutants.flatMap((mutant) => {
+    const fresh = verdicts.find((verdict) => verdict.mutant === mutant);
+    if (fresh !== undefined) return [rowOf(fresh)];
+    return former.split("\n").filter((line) => line.startsWith(`| \`${mutant.name}\` |`));
+  });
+  const table = ["| mutant | the bug | file | seeds | caught by |", "|---|---|---|---|---|", ...rows].join("\n");
+  writeFileSync(path, `${before}${BEGIN}\n\n${table}\n\n${END}${after}`);
 }

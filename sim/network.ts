@@ -114,22 +114,25 @@ export class Network {
     return new Promise((resolve, reject) => {
       let settled = false;
       let stream: Stream | undefined;
+      const abandon = () => {
+        stream?.leave();
+        if (settled) return;
+        settled = true;
+        reject(signal?.reason);
+      };
       const settle = (run: () => void) => {
         if (settled) return;
         caller.do(() => {
           if (settled) return;
           settled = true;
+          // A signal that is heard stays, and with it all that this simulation was.
+          if (stream === undefined) signal?.removeEventListener("abort", abandon);
           run();
         });
       };
       const fail = (code: string) => settle(() => reject(failure(code)));
       if (signal?.aborted) return reject(signal.reason);
-      signal?.addEventListener("abort", () => {
-        stream?.leave();
-        if (settled) return;
-        settled = true;
-        reject(signal.reason);
-      });
+      signal?.addEventListener("abort", abandon, { once: true });
       this.counts.requests++;
       const repeat = this.#servers.get(host)?.repeatable?.(request) && this.#chance.happens(this.weather.duplicates);
       if (repeat) {

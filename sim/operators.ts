@@ -12,6 +12,8 @@ export interface OperatorsParts {
   options: Options;
   chance: Chance;
   callers: Caller[];
+  /** Of keys that nobody rotates without need. */
+  leftAlone: (key: string) => boolean;
 }
 
 export class Operators {
@@ -35,11 +37,11 @@ export class Operators {
   }
 
   #rotateLater(): void {
-    const { model, options, chance } = this.#parts;
+    const { model, options, chance, leftAlone } = this.#parts;
     model.time.after(options.rotateEveryMs * chance.between(0.2, 1), () => {
       if (this.#over) return;
       for (const past of model.keys.values()) {
-        if (past.key.status !== "active" || this.#starting.has(past.id)) continue;
+        if (past.key.status !== "active" || this.#starting.has(past.id) || leftAlone(past.id)) continue;
         // Now and then somebody does not look whether one runs.
         if (past.key.rotationId !== null && !chance.happens(0.02)) continue;
         void this.#rotate(past);

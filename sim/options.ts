@@ -3,6 +3,7 @@
  * rare ones are not drowned by common ones and each is seen alone (swarm testing, Groce et al. 2012).
  */
 import type { RotationPolicyPatch, StalenessPolicy } from "@keyover/core";
+import { ALONE_EVERY_MS, type CampaignOptions, drawCampaigns } from "./campaign-options.ts";
 import type { Chance } from "./chance.ts";
 import { type ControlOptions, drawControls, drawLimits, drawRules } from "./control-options.ts";
 import type { Weather } from "./network.ts";
@@ -65,9 +66,11 @@ export interface ConsumerPlan {
   /** The key may do less than its consumer asks for: all instances but the first are refused, and hold it all the same. */
   narrow: boolean;
   claim: "token" | "self";
+  /** It makes no requests for long whiles, and nobody rotates its key for no other reason than time. */
+  sleeps: boolean;
 }
 
-export interface Options extends ControlOptions {
+export interface Options extends ControlOptions, CampaignOptions {
   authorities: number;
   verifiers: number;
   consumers: ConsumerPlan[];
@@ -109,7 +112,7 @@ export function drawOptions(chance: Chance): Options {
   const staticMs = onStale === "static" ? chance.pick([0, 2, 5, 15]) * SECOND : 0;
   const rough = (probability: number, low: number, high: number) =>
     !calm && chance.happens(probability) ? chance.between(low, high) : 0;
-  return {
+  const drawn = {
     authorities: chance.pick([1, 1, 2, 3]),
     verifiers: chance.pick([2, 2, 3, 4]),
     consumers: Array.from({ length: chance.whole(3, 14) }, (_, i) => drawConsumer(chance, i)),
@@ -143,6 +146,17 @@ export function drawOptions(chance: Chance): Options {
     restores: !calm && chance.happens(0.13) ? chance.pick([1, 1, 2]) : 0,
     ...drawControls(chance),
   };
+  const more = drawCampaigns(chance, { ruled: drawn.policyDeeds.length > 0, alone: drawn.authorities === 1 });
+  const often = more.campaignDeeds.length === 0;
+  return {
+    ...drawn,
+    ...more,
+    rotateEveryMs: often ? drawn.rotateEveryMs : ALONE_EVERY_MS,
+    consumers: drawn.consumers.map((plan, i) => ({
+      ...plan,
+      sleeps: more.idle && chance.fork(`sleeps ${i}`).happens(0.5),
+    })),
+  };
 }
 
 function drawConsumer(chance: Chance, index: number): ConsumerPlan {
@@ -157,6 +171,7 @@ function drawConsumer(chance: Chance, index: number): ConsumerPlan {
     networks: chance.happens(0.1),
     narrow: chance.happens(0.15),
     claim: chance.happens(0.15) ? "self" : "token",
+    sleeps: false,
     policy: {
       overlapMinMs,
       overlapMs,

@@ -1,5 +1,6 @@
 /** People who make policies, change them, attach and detach them, give labels and set expiries, at bad moments and at the same time. */
 import type { Caller } from "./caller.ts";
+import { drawIdleness } from "./campaign-options.ts";
 import type { Chance } from "./chance.ts";
 import { drawSpec, type PolicyDeed } from "./control-options.ts";
 import type { KeyPast, Model } from "./model.ts";
@@ -13,6 +14,8 @@ export interface PolicyMakersParts {
 }
 
 const NAMES = ["a", "b", "c"] as const;
+/** What holds for keys that nobody uses, on every api. */
+const UNUSED = "unused";
 export const TIERS = ["gold", "silver"] as const;
 
 export class PolicyMakers {
@@ -29,6 +32,7 @@ export class PolicyMakers {
     const { options, chance } = this.#parts;
     if (options.policyDeeds.length === 0) return;
     this.#deedLater();
+    if (options.idle) await this.#endUnused();
     for (const name of NAMES.slice(0, chance.whole(1, 3))) {
       await this.#apply(name);
       for (let i = chance.whole(1, 2); i > 0; i--) await this.#attach(name);
@@ -50,14 +54,15 @@ export class PolicyMakers {
     const { model, options, chance } = this.#parts;
     model.time.after(options.policyDeedEveryMs * chance.between(0.2, 1.8), () => {
       if (this.#over) return;
-      void this.#deed(chance.pick(options.policyDeeds));
+      if (options.idle && chance.happens(0.3)) void this.#idleDeed();
+      else void this.#deed(chance.pick(options.policyDeeds));
       this.#deedLater();
     });
   }
 
   async #deed(kind: PolicyDeed): Promise<void> {
     const { chance, model } = this.#parts;
-    this.done.set(`policies: ${kind}`, (this.done.get(`policies: ${kind}`) ?? 0) + 1);
+    this.#count(kind);
     if (kind === "apply") await this.#apply(chance.pick(NAMES));
     else if (kind === "attach") await this.#attach(chance.pick(NAMES));
     else if (kind === "detach") {
@@ -69,6 +74,32 @@ export class PolicyMakers {
     } else await this.#expire(chance.pick([...model.keys.values()]));
   }
 
+  async #endUnused(): Promise<void> {
+    const { chance, model } = this.#parts;
+    await this.#call("PUT", `/v1/policies/${UNUSED}`, { spec: { idle: drawIdleness(chance) } });
+    for (const api of new Set([...model.keys.values()].map(({ apiId }) => apiId)))
+      await this.#call("POST", `/v1/policies/${UNUSED}/attachments`, { target: { kind: "api", api } });
+  }
+
+  /** The rule changes; or somebody needs a key that was suspended because nobody used it. */
+  async #idleDeed(): Promise<void> {
+    const { chance, model } = this.#parts;
+    const suspended = [...model.keys.values()].filter(({ key }) => key.status === "suspended");
+    if (suspended.length === 0 || chance.happens(0.2)) {
+      this.#count("unused");
+      await this.#call("PUT", `/v1/policies/${UNUSED}`, { spec: { idle: drawIdleness(chance) } });
+      return;
+    }
+    const { id } = chance.pick(suspended);
+    this.#count("restore");
+    model.ask("restore", id);
+    await this.#call("POST", `/v1/keys/${id}/restore`, { reason: "r" });
+  }
+
+  #count(kind: string): void {
+    this.done.set(`policies: ${kind}`, (this.done.get(`policies: ${kind}`) ?? 0) + 1);
+  }
+
   #expire(past: KeyPast) {
     const { chance, model } = this.#parts;
     const expiresAt = chance.happens(0.2) ? null : Math.floor(model.time.at + chance.between(2_000, 15_000));
@@ -76,7 +107,11 @@ export class PolicyMakers {
   }
 
   #apply(name: string) {
-    return this.#call("PUT", `/v1/policies/${name}`, { spec: drawSpec(this.#parts.chance) });
+    const { chance, options } = this.#parts;
+    const spec = drawSpec(chance);
+    // In rotation nothing is idle.
+    if (options.idle && chance.happens(0.7)) Object.assign(spec, { schedule: undefined });
+    return this.#call("PUT", `/v1/policies/${name}`, { spec });
   }
 
   #attach(name: string) {

@@ -3,13 +3,13 @@
  * in whose time it was first touched. I5 is checked here at each touch, and I2 when a secret is handed out.
  */
 import { type FeedEntry, isAccepted, type KeyRecord, parseDigestText } from "@keyover/core";
-import { TableReplica } from "../packages/verifier/src/replica.ts";
+import { FlatReplica } from "../packages/verifier/src/flat/flat-replica.ts";
 import { Process } from "./process.ts";
 
 type Fail = (invariant: string, key: string | undefined, message: string) => void;
 
-const replicas = new Map<Process, Set<TableReplica>>();
-const newest = new WeakMap<TableReplica, Map<string, KeyRecord>>();
+const replicas = new Map<Process, Set<FlatReplica>>();
+const newest = new WeakMap<FlatReplica, Map<string, KeyRecord>>();
 let fail: Fail = () => {};
 let revived: ReadonlySet<string> = new Set();
 
@@ -21,7 +21,7 @@ export function watchReplicas(told: Fail, keys: ReadonlySet<string>): void {
   install();
 }
 
-export function replicasOf(process: Process): TableReplica[] {
+export function replicasOf(process: Process): FlatReplica[] {
   return [...(replicas.get(process) ?? [])];
 }
 
@@ -40,6 +40,14 @@ function holds(process: Process, sha256: string): KeyRecord | undefined {
 export function accepts(process: Process, sha256: string): boolean {
   const version = holds(process, sha256)?.versions.find((each) => each.sha256 === sha256);
   return version !== undefined && isAccepted(version.state);
+}
+
+/** True if nothing that this process holds lets the version through; or no more than its fence does. */
+export function refuses(process: Process, sha256: string, orFences: boolean): boolean {
+  const record = holds(process, sha256);
+  const version = record?.versions.find((each) => each.sha256 === sha256);
+  if (version === undefined || !isAccepted(version.state) || record?.status === "revoked") return true;
+  return orFences && version.fence !== undefined;
 }
 
 let installed = false;
@@ -80,21 +88,21 @@ function install(): void {
   });
 }
 
-type Around = (replica: TableReplica, given: unknown[], call: () => unknown) => unknown;
+type Around = (replica: FlatReplica, given: unknown[], call: () => unknown) => unknown;
 
 /** Does something before and after each call of a method of every replica. */
 function around(name: "put" | "apply" | "settle" | "keepEnvironments" | "clear", run: Around): void {
-  const { value: method } = Object.getOwnPropertyDescriptor(TableReplica.prototype, name) as {
+  const { value: method } = Object.getOwnPropertyDescriptor(FlatReplica.prototype, name) as {
     value: (...given: unknown[]) => unknown;
   };
-  Object.defineProperty(TableReplica.prototype, name, {
-    value(this: TableReplica, ...given: unknown[]) {
+  Object.defineProperty(FlatReplica.prototype, name, {
+    value(this: FlatReplica, ...given: unknown[]) {
       return run(this, given, () => method.apply(this, given));
     },
   });
 }
 
-function touch(replica: TableReplica): void {
+function touch(replica: FlatReplica): void {
   const process = Process.current;
   if (process === undefined || newest.has(replica)) return;
   newest.set(replica, new Map());
@@ -103,7 +111,7 @@ function touch(replica: TableReplica): void {
   for (const record of replica.records()) newest.get(replica)?.set(record.key, record);
 }
 
-function checkForward(replica: TableReplica, record: KeyRecord): void {
+function checkForward(replica: FlatReplica, record: KeyRecord): void {
   const seen = newest.get(replica);
   const before = seen?.get(record.key);
   if (before !== undefined && record.seq < before.seq)

@@ -31,6 +31,8 @@ interface Life {
   heardSeq: number;
 }
 
+export type SaidCopy = Map<string, Map<string, Claim[]>>;
+
 export class RestoreWatch {
   readonly #model: Model;
   readonly #servers: readonly ApiServer[];
@@ -46,6 +48,15 @@ export class RestoreWatch {
   /** Apis that wait for an operator or are being carried out. */
   waiting(): string[] {
     return [...this.#lives].filter(([, { row }]) => row.reconciledAt === null || row.late).map(([id]) => id);
+  }
+
+  /** What the database says that verifiers said, by api and key. */
+  copy(): SaidCopy {
+    return new Map([...this.#lives].map(([api, { said }]) => [api, new Map(said)]));
+  }
+
+  takeBack(copy: SaidCopy): void {
+    for (const [api, life] of this.#lives) life.said = new Map(copy.get(api));
   }
 
   committed({ writes }: Batch): void {

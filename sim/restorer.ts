@@ -13,7 +13,7 @@ import type { SimDatabase } from "./database.ts";
 import { copyModel, type ModelCopy, takeBack } from "./lives.ts";
 import type { Model } from "./model.ts";
 import type { Options } from "./options.ts";
-import type { RestoreWatch } from "./restore-watch.ts";
+import type { RestoreWatch, SaidCopy } from "./restore-watch.ts";
 import type { VirtualTime } from "./time.ts";
 
 export interface RestorerParts {
@@ -34,6 +34,7 @@ export interface RestorerParts {
 interface Copy {
   image: Buffer;
   model: ModelCopy;
+  said: SaidCopy;
 }
 
 interface Mark {
@@ -104,10 +105,10 @@ export class Restorer {
   }
 
   #copy(): void {
-    const { database, model, note, chance, servers } = this.#parts;
+    const { database, model, note, chance, servers, watch } = this.#parts;
     if (database.closed) return;
     note("the database is backed up");
-    this.#copies.push({ image: database.copy(), model: copyModel(model) });
+    this.#copies.push({ image: database.copy(), model: copyModel(model), said: watch.copy() });
     for (const server of servers) if (chance.happens(0.15)) server.platter.backUp();
   }
 
@@ -131,12 +132,13 @@ export class Restorer {
   }
 
   async #putBack(copy: Copy): Promise<void> {
-    const { database, authorities, model, note, chance, mark } = this.#parts;
+    const { database, authorities, model, note, chance, mark, watch } = this.#parts;
     database.closed = true;
     for (const authority of authorities) authority.process?.kill();
     note("the database is lost; a copy takes its place");
     await database.replace(copy.image);
     takeBack(model, copy.model);
+    watch.takeBack(copy.said);
     await mark();
     database.closed = false;
     for (const authority of authorities) {

@@ -4,7 +4,7 @@
  *
  *     default < api: attached, its own < environment < consumer's label < key: attached, its own
  */
-import { defaultExpiry, defaultRotationPolicy, defaultSchedule, type Key } from "@keyover/core";
+import { defaultExpiry, defaultIdleness, defaultRotationPolicy, defaultSchedule, type Key } from "@keyover/core";
 import type { Attachment, Policy } from "../packages/server/src/store/policy-entities.ts";
 import type { Batch } from "../packages/server/src/store/store.ts";
 
@@ -71,12 +71,14 @@ export class Rules {
 
   /** All that stood at some moment from `from` on; the newest first. */
   since(from: number): RuleState[] {
-    const first = Math.max(
-      0,
-      this.#states.findLastIndex(({ at }) => at <= from),
-    );
-    return this.#states.slice(first).reverse();
+    return since(this.#states, from);
   }
+}
+
+/** Of states in order of time, those that were in force at some moment from `from` on; the newest first. */
+export function since<T extends { at: number }>(states: readonly T[], from: number): T[] {
+  const first = states.findLastIndex(({ at }) => at <= from);
+  return states.slice(Math.max(0, first)).reverse();
 }
 
 interface Layer {
@@ -114,6 +116,7 @@ export function resolve(
     ...defaultRotationPolicy,
     schedule: defaultSchedule,
     expiry: defaultExpiry,
+    idle: defaultIdleness,
   });
   const sinceOf: Record<string, number> = {};
   for (const { spec, since } of layers)
@@ -125,7 +128,7 @@ export function resolve(
   return { values, scheduleSince: Math.max(0, ...clocks.map((name) => sinceOf[name] ?? 0)) };
 }
 
-const GROUPS = ["schedule", "expiry"];
+const GROUPS = ["schedule", "expiry", "idle"];
 
 function membersOf(spec: object): Record<string, unknown> {
   const members = Object.entries(spec).flatMap(([name, value]) =>

@@ -25,5 +25,17 @@ export const scaled: { file: string; find: string; replace: string }[] = [
     find: 'const from = momentOf(zone, day, minutes, "first");',
     replace: "const from = day * 7_000;",
   },
+  { file: "core/src/idle.ts", find: "const DAY = 24 * 60 * MINUTE;", replace: "const DAY = 4_000;" },
+  { file: "core/src/idle.ts", find: "const AGAIN_MS = MINUTE;", replace: "const AGAIN_MS = 500;" },
+  { file: "core/src/idle.ts", find: "unusedMs: { min: 7 * DAY,", replace: "unusedMs: { min: 1_000," },
+  { file: "core/src/idle.ts", find: "announceMs: { min: 60 * MINUTE,", replace: "announceMs: { min: 1," },
+  { file: "core/src/idle.ts", find: "suspendAfterMs: { min: DAY,", replace: "suspendAfterMs: { min: 1_000," },
+  { file: "core/src/idle.ts", find: "revokeAfterMs: { min: DAY,", replace: "revokeAfterMs: { min: 1_000," },
+  { file: "server/src/policies/idleness.ts", find: "const ASKED_MS = 3_600_000;", replace: "const ASKED_MS = 1_000;" },
+  {
+    file: "server/src/policies/idleness.ts",
+    find: "const TOLD_AGAIN_MS = 7 * 86_400_000;",
+    replace: "const TOLD_AGAIN_MS = 2_000;",
+  },
   { file: "server/src/policies/key-work.ts", find: "const FAILED_MS = 60_000;", replace: "const FAILED_MS = 500;" },
 ];

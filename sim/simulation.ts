@@ -6,9 +6,12 @@
  * It ends at the first violation: what follows may follow from it.
  */
 import type { Caller } from "./caller.ts";
+import { CampaignOperators } from "./campaign-deeds.ts";
 import { Cast } from "./cast.ts";
 import { Chance } from "./chance.ts";
 import { checkBooks, checkSealed } from "./check-books.ts";
+import { checkCampaignRows } from "./check-campaign-end.ts";
+import { checkIdleEnds } from "./check-idle.ts";
 import { checkNotices } from "./check-notices.ts";
 import { checkReplicas } from "./check-replicas.ts";
 import { checkLate } from "./check-schedule.ts";
@@ -47,6 +50,8 @@ export interface Outcome {
 }
 
 const CALM_MS = 1_500;
+/** What is written together has waited no longer than this. */
+const GROUP_MS = 3;
 /** Longer than any cadence. */
 const SCHEDULES_MS = 14_000;
 const STORY_LINES = 40;
@@ -75,6 +80,8 @@ class Simulation {
   #faulty = false;
   #crashes = 0;
   #healedAt = 0;
+  /** Nothing goes on any more but what the last checks ask for. */
+  #looking = false;
 
   constructor(seed: string, given: Partial<Options>) {
     this.#seed = seed;
@@ -84,10 +91,19 @@ class Simulation {
     const time = new VirtualTime(options.offsetMs);
     this.#time = time;
     this.#history = new History(() => time.at);
-    const slowMs = options.slowEffects > 0 ? options.slowEffectMs : 0;
+    const slowMs = (options.slowEffects > 0 ? options.slowEffectMs : 0) + (options.grouped ? GROUP_MS : 0);
     this.#model = new Model(this.#time, this.#history, options.staleness, slowMs);
     this.#network = new Network(this.#time, this.#chance.fork("network"), { ...options.weather });
-    this.#database = new SimDatabase(options.authorities, options.bellsLost, () => Math.floor(this.#time.at));
+    const groups = this.#chance.fork("groups");
+    this.#database = new SimDatabase({
+      processes: options.authorities,
+      bellsLost: options.bellsLost,
+      now: () => Math.floor(this.#time.at),
+      // Once everything is looked at, time stands still.
+      grouped: options.grouped
+        ? (run) => void (this.#looking ? queueMicrotask(run) : time.after(groups.between(0, GROUP_MS), run))
+        : undefined,
+    });
     connectSockets((sending) => this.#carry(sending));
     this.#model.steadySince = (since) => this.#isSteady(since);
     watchReplicas((invariant, key, message) => this.#model.fail(invariant, key, message), this.#model.revived);
@@ -99,8 +115,10 @@ class Simulation {
       network: this.#network,
       database: this.#database,
       mishaps: (process, effect) => this.#mishap(process, effect),
-      onDeath: () => {
+      onDeath: ({ machine }) => {
         if (this.#faulty) this.#crashes++;
+        const was = this.#cast.authorities.some((node) => node.machine === machine);
+        if (was && this.#database.abandon()) this.#count("crash with writes that wait");
       },
     });
   }
@@ -132,16 +150,18 @@ class Simulation {
     await this.#cast.setUp();
     const nemesis = this.#nemesis();
     const restorer = this.#restorer();
-    const operators = new Operators({ model, options, chance: this.#chance.fork("operators"), callers });
+    const operators = this.#operators();
     const noticeOperators = this.#noticeOperators();
     const controllers = this.#controllers();
     const makers = this.#policyMakers();
+    const campaigns = this.#campaigns();
     await time.runUntil(time.at + CALM_MS, over);
     this.#faulty = true;
     operators.begin();
     noticeOperators.begin();
     controllers.begin();
     void makers.begin();
+    campaigns.begin();
     nemesis.begin();
     restorer.begin();
     for (let i = 0; i < options.newKeys; i++) this.#addKeyLater();
@@ -153,6 +173,7 @@ class Simulation {
       ...noticeOperators.done,
       ...controllers.done,
       ...makers.done,
+      ...campaigns.done,
       ...restorer.counts,
     ])
       this.#struck.set(kind, count);
@@ -163,16 +184,30 @@ class Simulation {
     nemesis.heal();
     restorer.heal();
     for (const each of this.#cast.processes) each.resume();
+    for (const consumer of consumers) consumer.fast = true;
     operators.stop();
     noticeOperators.stop();
     controllers.stop();
     makers.stop();
+    campaigns.stop();
     const { restores } = this.#cast;
     if (options.policyDeeds.length > 0) await this.#schedules(makers);
-    await checkEnds({ model, time, consumers, operators, controllers, restores, caller: callers[0] as Caller });
+    await checkEnds({
+      model,
+      time,
+      consumers,
+      operators,
+      controllers,
+      campaigns,
+      restores,
+      caller: callers[0] as Caller,
+    });
     if (!over()) await checkReplicas(model, this.#cast.servers);
     restorer.stop();
     if (!over()) await this.#deliver();
+    this.#looking = true;
+    for (const [what, count] of model.seen) this.#struck.set(what, count);
+    if (!over()) await checkCampaignRows(model, this.#database.store);
     if (!over()) await checkBooks(model, this.#database.store, this.#cast.masterKey);
     if (!over()) await this.#swap();
   }
@@ -297,6 +332,13 @@ class Simulation {
     });
   }
 
+  #operators(): Operators {
+    const { callers, consumers } = this.#cast;
+    const [model, options] = [this.#model, this.#options];
+    const leftAlone = (key: string) => consumers.some((consumer) => consumer.key === key && consumer.plan.sleeps);
+    return new Operators({ model, options, chance: this.#chance.fork("operators"), callers, leftAlone });
+  }
+
   #noticeOperators(): NoticeOperators {
     const { callers, receivers } = this.#cast;
     const [model, options] = [this.#model, this.#options];
@@ -309,6 +351,7 @@ class Simulation {
     const over = () => model.violation !== undefined;
     await time.runUntil(time.at + SCHEDULES_MS, over);
     if (!over() && model.restoredAt.length === 0) checkLate(model, this.#healedAt);
+    if (this.#options.idle && model.restoredAt.length === 0) await checkIdleEnds(model, this.#healedAt, over);
     let done = false;
     void makers.detachAll().finally(() => {
       done = true;
@@ -320,6 +363,12 @@ class Simulation {
     const [model, options] = [this.#model, this.#options];
     const callers = this.#cast.administrators;
     return new PolicyMakers({ model, options, chance: this.#chance.fork("policy makers"), callers });
+  }
+
+  #campaigns(): CampaignOperators {
+    const { callers } = this.#cast;
+    const [model, options] = [this.#model, this.#options];
+    return new CampaignOperators({ model, options, chance: this.#chance.fork("campaign operators"), callers });
   }
 
   #controllers(): Controllers {

@@ -4,7 +4,10 @@ import type { Boot } from "../packages/server/src/store/entities.ts";
 import type { NoticeDraft } from "../packages/server/src/store/notice-entities.ts";
 import { SHARDS } from "../packages/server/src/store/schema.ts";
 import type { Batch, BootReport, Mail } from "../packages/server/src/store/store.ts";
+import type { ApiServer } from "./api-server.ts";
+import { takeCampaigns } from "./check-campaign.ts";
 import { checkCommit } from "./check-commit.ts";
+import { checkReceipts } from "./check-emergency.ts";
 import { slackOf } from "./check-end.ts";
 import { checkMail } from "./check-mail.ts";
 import { giveNumber, type KeyPast, type Model, positionOf, type RotationPast } from "./model.ts";
@@ -25,10 +28,12 @@ type FedEntries = Parameters<Witness["committed"]>[2];
 export class CommitWitness implements Witness {
   readonly #model: Model;
   readonly #restores: RestoreWatch;
+  readonly #servers: readonly ApiServer[];
 
-  constructor(model: Model, restores: RestoreWatch) {
+  constructor(model: Model, restores: RestoreWatch, servers: readonly ApiServer[]) {
     this.#model = model;
     this.#restores = restores;
+    this.#servers = servers;
   }
 
   committed(process: Process, batch: Batch, feed: FedEntries): void {
@@ -41,6 +46,7 @@ export class CommitWitness implements Witness {
     model.mail.committed(batch, model.time.at);
     model.rules.committed(batch, model.time.at);
     this.#raise(process, batch.notices ?? []);
+    takeCampaigns(model, process, batch);
     const before = new Map<KeyPast, Before>();
     const erased: { past: KeyPast; id: string }[] = [];
     for (const write of batch.writes) {
@@ -59,9 +65,11 @@ export class CommitWitness implements Witness {
       else if (write.put === "rotation") {
         if (model.leases.size > 0 && batch.audit[0]?.actor === "engine") this.#checkOwner(process, write.value);
         this.#rotation(process, write.value);
+        model.campaigns.rotation(write.value, model.time.at);
       } else if (write.put === "sealed" && write.value.keyId !== null)
         model.keys.get(write.value.keyId)?.sealed.set(write.value.id, true);
       else if (write.put === "key") this.#key(write.value);
+      else if (write.put === "campaign") this.#campaign(write.value.id);
     }
     const { feedBehind } = batch;
     if (feedBehind !== undefined) model.feedHeads.set(feedBehind.apiId, feedBehind.seq);
@@ -209,6 +217,11 @@ export class CommitWitness implements Witness {
     if (past.key.status !== key.status) past.statusChangedAt = this.#model.time.at;
     if (key.status !== "active") past.undisturbed = false;
     past.key = key;
+  }
+
+  #campaign(id: string): void {
+    const past = this.#model.campaigns.all.get(id);
+    if (past !== undefined && past.row.state === "ended") checkReceipts(this.#model, this.#servers, past);
   }
 
   #version(before: Map<KeyPast, Before>, version: Version): void {

@@ -214,6 +214,67 @@ test("a header shortens no pause after a failure and moves no moment; a caller's
   }
 });
 
+describe("R09: a brownout that a header has announced", () => {
+  /** The authority's clock is 4,000,000 ahead of `elapsed`. */
+  const offset = answer().now - NOW;
+  const at = (inMs: number) => NOW + offset + inMs;
+  const told = (inMs: number, rotation = "rot_1"): ChangeoverEvent => ({
+    type: "told",
+    by: "hint",
+    urgent: false,
+    brownout: { rotation, at: at(inMs) },
+  });
+  const knowing = (state: State) => ({ ...inState(state), offset });
+  const pause = knowing({ at: "resting", until: NOW + 300_000, backingOff: true });
+  const due = knowing({ at: "due", move, moment: NOW + 300_000, until: NOW + 60_000 });
+
+  test("ends a pause after a failure a minute before, once; nearer than that it ends none", () => {
+    const model = next(pause, told(100_000), NOW, random);
+    expect(model.state).toEqual({ at: "resting", until: NOW + 40_000, backingOff: true });
+    expect(next(model, told(100_000), NOW + 5_000, random)).toBe(model);
+    for (const inMs of [60_000, 1, 0, -5_000]) expect(next(pause, told(inMs), NOW, random).state).toEqual(pause.state);
+    expect(next(pause, told(400_000), NOW, random).state).toEqual(pause.state);
+    // What fails then waits again as long as it would have.
+    const again = next({ ...model, state: states.asking, attempts: 9 }, events.failed, NOW + 40_000, random);
+    expect(again.state.at === "resting" && again.state.until - NOW - 40_000).toBeGreaterThanOrEqual(150_000);
+  });
+
+  test("is heeded by the pauses that come after the header, too", () => {
+    const heard = next(pause, told(100_000), NOW, random);
+    const failed = next({ ...heard, state: states.asking, attempts: 9 }, events.failed, NOW, random);
+    expect(failed.state).toMatchObject({ until: NOW + 40_000 });
+  });
+
+  test("has a moment that lies behind it drawn anew, before it", () => {
+    expect(next(due, told(400_000), NOW, random).state).toEqual(due.state);
+    const asking = next(due, told(200_000), NOW, random);
+    expect(asking.state.at).toBe("asking");
+    const view = { ...(answer().rotation as NonNullable<Changeover["rotation"]>) };
+    const suggested = { from: at(300_000), to: at(900_000) };
+    for (let i = 0; i < 200; i++) {
+      const event = { ...events.answered, answer: answer({ rotation: { ...view, suggested } }) } as ChangeoverEvent;
+      const { state } = next({ ...asking, drawn: undefined }, event, NOW, random);
+      const moment = state.at === "due" ? state.moment : Number.NaN;
+      expect(moment).toBeGreaterThanOrEqual(NOW);
+      expect(moment).toBeLessThanOrEqual(NOW + 140_000);
+    }
+    const soon = next({ ...asking, brownout: { rotation: "rot_1", at: at(30_000) } }, events.answered, NOW, random);
+    expect(soon.state).toMatchObject({ at: "due", moment: NOW });
+  });
+
+  test("of another rotation, or where the authority's time is not known, changes nothing", () => {
+    const other = next(
+      { ...due, state: states.asking, brownout: { rotation: "rot_0", at: at(9) } },
+      events.answered,
+      NOW,
+      random,
+    );
+    expect(other.brownout).toBeUndefined();
+    const unknown = { ...pause, offset: undefined };
+    expect(next(unknown, told(100_000), NOW, random).state).toEqual(pause.state);
+  });
+});
+
 test("pauses double up to five minutes, and after a successor had to be taken back they begin at 16 s", () => {
   const pauses: number[] = [];
   let model = inState(states.asking);

@@ -26,7 +26,8 @@
  *     C2  the application never waits: no state is awaited by a request                   fetch.ts reads memory only
  *     C3  a failure is followed by a wait, longer each time                               backOff
  *     C4  a fleet spreads out: the moment is drawn once per rotation, target and window   momentOf
- *     C5  whatever numbers the authority sends, waits stay between 1 s and a day          clamp
+ *     C5  a move that can be made is made before a brownout that was announced             beforeBrownout, momentOf
+ *     C6  whatever numbers the authority sends, waits stay between 1 s and a day          clamp
  */
 import { type Changeover, jittered, type RandomBytes } from "@keyover/core";
 import type { Secret } from "./secret.ts";
@@ -70,8 +71,14 @@ export interface Holds {
 
 export type ChangeoverEvent =
   | { type: "time" }
-  /** Somebody says that a look is worth while. A `hint` (a response header) does not shorten a backing off. */
-  | { type: "told"; by: "hint" | "source" | "caller"; urgent: boolean; forGood?: boolean }
+  /** Somebody says that a look is worth while. A `hint` (a response header) does not shorten a backing off, but for a brownout. */
+  | {
+      type: "told";
+      by: "hint" | "source" | "caller";
+      urgent: boolean;
+      forGood?: boolean;
+      brownout?: Brownout | undefined;
+    }
   | { type: "refused"; secret: Secret }
   | { type: "answered"; answer: Changeover; holds: Holds }
   | { type: "busy" }
@@ -94,6 +101,12 @@ export type ChangeoverEvent =
 
 export type ChangeoverEventType = ChangeoverEvent["type"];
 
+/** From then on, epoch milliseconds of the authority's clock, a rotation's old version is refused for a while. */
+export interface Brownout {
+  rotation: string;
+  at: number;
+}
+
 /** Why a key stays where it is though it should move. Each is logged once. */
 type Obstacle = "not-claimable" | "no-rotation" | "previous-not-held";
 
@@ -106,6 +119,10 @@ export interface Model {
   pollAfterMs: number;
   /** The moment drawn for a rotation, kept while its window stays the same. */
   drawn: { tag: string; moment: number } | undefined;
+  /** The last that was announced. */
+  brownout: Brownout | undefined;
+  /** The authority's time, less `elapsed`, as of its last answer. */
+  offset: number | undefined;
   /** The old version is refused already: no point in waiting for the moment. */
   urgent: boolean;
   /** And for good. */
@@ -145,6 +162,8 @@ export const initialModel: Model = {
   returns: 0,
   pollAfterMs: 60_000,
   drawn: undefined,
+  brownout: undefined,
+  offset: undefined,
   urgent: false,
   stranded: false,
   obstacle: undefined,
@@ -206,9 +225,10 @@ function afterWaiting(
       return { ...model, state: { at: "returning", refused: event.secret } };
     case "told": {
       const patient = event.by === "hint" && !event.urgent && (state.at === "due" || state.backingOff);
-      if (patient) return model;
+      if (patient) return event.brownout === undefined ? model : beforeBrownout(model, state, event.brownout, now);
       const [urgent, stranded] = [model.urgent || event.urgent, model.stranded || event.forGood === true];
-      return { ...model, urgent, stranded, state: { at: "asking" } };
+      const { brownout = model.brownout } = event;
+      return { ...model, urgent, stranded, brownout, state: { at: "asking" } };
     }
     case "time":
       if (now < state.until) return model;
@@ -219,10 +239,41 @@ function afterWaiting(
   }
 }
 
+/** A moment that lies behind a brownout is drawn anew; a backing off ends shortly before one, so that there is a try. */
+function beforeBrownout(before: Model, state: Extract<State, { until: number }>, told: Brownout, now: number): Model {
+  const { brownout } = before;
+  const model =
+    brownout?.rotation === told.rotation && brownout.at === told.at ? before : { ...before, brownout: told };
+  const begins = brownoutOf(model, now);
+  if (begins === undefined) return model;
+  if (state.at === "due") return state.moment <= begins - SPARE_MS ? model : { ...model, state: { at: "asking" } };
+  const until = inTime(model, state.until, now);
+  return until === state.until ? model : { ...model, state: { ...state, until } };
+}
+
+/** By `elapsed`, when the brownout that was announced begins; undefined: none is ahead, as far as is known. */
+function brownoutOf({ brownout, offset }: Model, now: number): number | undefined {
+  if (brownout === undefined || offset === undefined) return undefined;
+  const begins = brownout.at - offset;
+  return begins > now ? begins : undefined;
+}
+
+/** The end of a wait, or so long before a brownout; less than that before one nothing is shortened, lest each hint do it. */
+function inTime(model: Model, until: number, now: number): number {
+  const latest = (brownoutOf(model, now) ?? Number.POSITIVE_INFINITY) - SPARE_MS;
+  return latest > now ? Math.min(until, latest) : until;
+}
+
 type Answered = Extract<ChangeoverEvent, { type: "answered" }>;
 
 function afterAnswer(model: Model, { answer, holds }: Answered, now: number, random: RandomBytes): Model {
-  const heard: Model = { ...model, pollAfterMs: clamp(answer.pollAfterMs), obstacle: undefined };
+  const heard: Model = {
+    ...model,
+    pollAfterMs: clamp(answer.pollAfterMs),
+    obstacle: undefined,
+    offset: answer.now - now,
+    brownout: model.brownout?.rotation === answer.rotation?.id ? model.brownout : undefined,
+  };
   const { rotation, version, target } = answer;
   if (version === target) {
     if (holds.unconfirmed && rotation !== null) return become(heard, answer, rotation, now, now);
@@ -243,14 +294,20 @@ function become(model: Model, answer: Changeover, rotation: RotationView, moment
   return { ...model, state: { at: "due", move, moment, until: Math.min(moment, now + model.pollAfterMs) } };
 }
 
-/** A moment in the suggested window, by the authority's clock; one already past means now. */
+/** A moment in the suggested window, by the authority's clock, and before a brownout; one already past means now. */
 function momentOf(model: Model, answer: Changeover, rotation: RotationView, now: number, random: RandomBytes) {
   const { from, to } = rotation.suggested;
-  const tag = `${rotation.id} ${answer.target} ${from} ${to} ${rotation.endsAt}`;
+  const brownout = model.brownout !== undefined && model.brownout.at > answer.now ? model.brownout.at : undefined;
+  const tag = `${rotation.id} ${answer.target} ${from} ${to} ${rotation.endsAt} ${brownout}`;
   if (model.drawn?.tag === tag) return model.drawn;
-  const latest = rotation.endsAt === null ? to : Math.min(to, rotation.endsAt - SPARE_MS);
+  let latest = Math.max(from, rotation.endsAt === null ? to : Math.min(to, rotation.endsAt - SPARE_MS));
+  let earliest = from;
+  if (brownout !== undefined && latest > brownout - SPARE_MS) {
+    latest = brownout - SPARE_MS;
+    earliest = Math.min(from, answer.now, latest);
+  }
   const [high = 0, low = 0] = random(2);
-  const moment = from + ((high * 256 + low) / 65_536) * Math.max(0, latest - from);
+  const moment = earliest + ((high * 256 + low) / 65_536) * (latest - earliest);
   return { tag, moment: now + Math.max(0, moment - answer.now) };
 }
 
@@ -282,7 +339,7 @@ function rest(model: Model, now: number, random: RandomBytes): Model {
 function backOff(model: Model, now: number, random: RandomBytes): Model {
   const doublings = Math.min(20, model.attempts + RETURN_WEIGHT * model.returns);
   const delay = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** doublings);
-  const until = now + jittered(delay, 0.5, random);
+  const until = inTime(model, now + jittered(delay, 0.5, random), now);
   return { ...model, attempts: model.attempts + 1, state: { at: "resting", until, backingOff: true } };
 }
 

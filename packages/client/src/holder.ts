@@ -276,10 +276,11 @@ export class Holder {
 
   // ---- what requests report -------------------------------------------------------------------------------------------
 
-  #hinted(_header: RotationHeader): void {
+  #hinted({ id, version, target, brownoutAt }: RotationHeader): void {
     if (!isWaiting(this.#model.state)) return; // at work on it already
     if (this.#world.clock.elapsed() - this.#lookedAt < HINT_GAP_MS) return;
-    this.#tell({ type: "told", by: "hint", urgent: false });
+    const brownout = brownoutAt === undefined || version === target ? undefined : { rotation: id, at: brownoutAt };
+    this.#tell({ type: "told", by: "hint", urgent: false, brownout });
   }
 
   #refused(secret: Secret): void {
@@ -377,7 +378,7 @@ function openSource(source: SourceOptions, world: World, host: Host, disk: Disk)
 type Told = Extract<ChangeoverEvent, { type: "told" }>;
 
 function sameNeed(a: Told, b: Told): boolean {
-  return a.urgent === b.urgent && a.forGood === b.forGood;
+  return a.urgent === b.urgent && a.forGood === b.forGood && a.brownout?.at === b.brownout?.at;
 }
 
 /** What a header and a report can carry. */

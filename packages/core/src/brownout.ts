@@ -11,10 +11,11 @@
  * The times are calculated once, when the plan is announced. A version's own `brownoutUntil` is what verifiers go by, so one that is cut off
  * ends a brownout on time. What ends one early stands in sub-states.ts, but for the error budget and the operator: here.
  */
+import { countText } from "./count-text.ts";
 import { deadlinePassed } from "./gates.ts";
 import { type Move, refuse, unchanged } from "./moves.ts";
 import { BROWNOUTS_MAX, type BrownoutRule } from "./policy.ts";
-import type { Decision, Effect, Rotation } from "./rotation.ts";
+import type { Decision, Effect, Rotation, RotationEvent } from "./rotation.ts";
 import { HORIZON_MS, isFree, type Quiet } from "./schedule.ts";
 import { isZone, minutesOf, momentOf, wallTime } from "./zone.ts";
 
@@ -35,6 +36,8 @@ export interface Brownouts {
   slots: BrownoutSlot[];
   /** The plan came to nothing, or no further. */
   stopped: { at: number; by: string; reason: string } | null;
+  /** While one runs: by source, how often it had been refused before (refusals.ts). */
+  refusedBefore?: Record<string, number> | undefined;
 }
 
 export const POLICY = "policy";
@@ -61,15 +64,19 @@ export function mayBrownOut({ phase, endedAt, paused, fromRefusedAt }: Rotation)
 }
 
 /** What the passing of time brings about. */
-export function brownoutByTime(rotation: Rotation, now: number): Decision | undefined {
+export function brownoutByTime(
+  rotation: Rotation,
+  now: number,
+  refusedBefore?: Record<string, number>,
+): Decision | undefined {
   if (!mayBrownOut(rotation)) return undefined;
   const slot = nextBrownout(rotation);
   if (slot !== undefined && now >= slot.until)
-    return changeSlot(rotation, slot, { endedAt: slot.until }, slot.begunAt === null ? [] : [lift(rotation)]);
-  if (slot !== undefined && slot.begunAt === null && now >= slot.from)
-    return changeSlot(rotation, slot, { begunAt: now }, [
-      { do: "set-brownout", version: rotation.from, until: slot.until },
-    ]);
+    return changeSlot(rotation, { ...slot, endedAt: slot.until }, slot.begunAt === null ? [] : [lift(rotation)]);
+  if (slot !== undefined && slot.begunAt === null && now >= slot.from) {
+    const effects: Effect[] = [{ do: "set-brownout", version: rotation.from, until: slot.until }];
+    return changeSlot(rotation, { ...slot, begunAt: now }, effects, refusedBefore);
+  }
   const due = rotation.policy.onDeadline === "brownout" && deadlinePassed(rotation, now);
   return due && (rotation.brownouts?.announcedAt ?? null) === null ? announce(rotation, now) : undefined;
 }
@@ -98,10 +105,22 @@ function lift({ from }: Rotation): Effect {
   return { do: "set-brownout", version: from, until: null };
 }
 
-function changeSlot(rotation: Rotation, slot: BrownoutSlot, change: Partial<BrownoutSlot>, effects: Effect[]): Move {
-  const brownouts = rotation.brownouts ?? none;
-  const slots = brownouts.slots.map((each) => (each === slot ? { ...each, ...change } : each));
-  return { ok: true, next: { ...rotation, brownouts: { ...brownouts, slots } }, effects };
+/** The next one, as it is now. */
+function changeSlot(
+  rotation: Rotation,
+  changed: BrownoutSlot,
+  effects: Effect[],
+  refusedBefore?: Record<string, number>,
+): Move {
+  const { announcedAt, slots, stopped } = rotation.brownouts ?? none;
+  const next = nextBrownout(rotation);
+  const brownouts = {
+    announcedAt,
+    slots: slots.map((each) => (each === next ? changed : each)),
+    stopped,
+    ...(refusedBefore === undefined ? {} : { refusedBefore }),
+  };
+  return { ok: true, next: { ...rotation, brownouts }, effects };
 }
 
 // ---- the plan ------------------------------------------------------------------------------------------------------------
@@ -157,7 +176,11 @@ function slotOn(
 
 // ---- by hand, and the error budget ---------------------------------------------------------------------------------------
 
-export function brownOutNow(rotation: Rotation, forMs: number, by: string, now: number): Decision {
+export function brownOutNow(
+  rotation: Rotation,
+  { forMs, by, refusedBefore }: Extract<RotationEvent, { type: "brownout" }>,
+  now: number,
+): Decision {
   const { phase, policy } = rotation;
   if (phase === "planned" || phase === "propagating")
     return refuse("rotation_not_offered", "the successor is not accepted everywhere yet; there is nothing to move to");
@@ -178,7 +201,7 @@ export function brownOutNow(rotation: Rotation, forMs: number, by: string, now: 
   const begun: BrownoutSlot = { from: now, until, by, begunAt: now, endedAt: null };
   const slots = recent([...brownouts.slots, begun].sort((a, b) => a.from - b.from));
   const effects: Effect[] = [{ do: "set-brownout", version: rotation.from, until }];
-  return { ok: true, next: { ...rotation, brownouts: { ...brownouts, slots } }, effects };
+  return { ok: true, next: { ...rotation, brownouts: { ...brownouts, slots, refusedBefore } }, effects };
 }
 
 /** The one that runs, and what is planned. */
@@ -197,12 +220,12 @@ export function browned(rotation: Rotation, refusals: number, now: number): Deci
   const { errorBudget } = rotation.policy.brownout;
   if (runningBrownout(rotation) === undefined || errorBudget === null || refusals <= errorBudget)
     return unchanged(rotation);
-  const reason = `${refusals} requests of sources that have not used version ${rotation.to} were refused; the error budget is ${errorBudget}`;
+  const reason = `${countText(refusals, "request")} of sources that have not used version ${rotation.to} ${refusals === 1 ? "was" : "were"} refused; the error budget is ${errorBudget}`;
   return endBrownouts(rotation, POLICY, reason, now);
 }
 
 /** The one that runs is over now; those that wait will not be. */
-function withoutRest(brownouts: Brownouts, now: number): Brownouts {
+function withoutRest({ refusedBefore: _before, ...brownouts }: Brownouts, now: number): Brownouts {
   const begun = brownouts.slots.filter(({ begunAt, endedAt }) => begunAt !== null || endedAt !== null);
   return {
     ...brownouts,

@@ -15,9 +15,11 @@ import {
   type CampaignHealth,
   type CampaignStep,
   commandCampaign,
+  drawnMore,
   estimateEnd,
   itemsMoved,
   newCampaign,
+  refusalWeight,
   rolledBackMore,
   selectedMore,
   stepCampaign,
@@ -323,13 +325,68 @@ describe("an operator's word", () => {
 
   test("what an operator takes back is no failure of the campaign", () => {
     const decided = commandCampaign(atGate(), { type: "roll-back", reason }, "tok_2", { broken: 0, refused: 0 }, AT);
-    const some = rolledBackMore(decided.ok ? decided.next : campaign(), 6, "cam_1.key_6", AT);
+    const some = rolledBackMore(decided.ok ? decided.next : campaign(), { own: 6, others: 0 }, "cam_1.key_6", AT);
     expect(some).toMatchObject({ rollback: { after: "cam_1.key_6" }, accepted: { failed: 6 } });
-    const all = rolledBackMore(some, 4, null, AT);
+    const all = rolledBackMore(some, { own: 4, others: 0 }, null, AT);
     expect(all).toMatchObject({ rollback: null, counts: [{ "rolled-back": 10, started: 0 }, { waiting: 90 }] });
+    expect(all.accepted.failed).toBe(10);
     const on = commandCampaign(all, { type: "resume" }, "tok_2", { broken: 10, refused: 0 }, AT);
     const seen = health({ broken: 10, offered: 0 }, { broken: 10 });
     expect(stepCampaign(on.ok ? on.next : all, seen, AT)).toMatchObject({ action: "campaign.wave" });
+  });
+});
+
+describe("limits count each trouble once", () => {
+  const said = (of: Campaign, command: CampaignCommand, seen: { broken: number; refused: number }) => {
+    const decided = commandCampaign(of, command, "tok_2", seen, AT);
+    if (!decided.ok) throw new Error(decided.code);
+    return decided.next;
+  };
+  const limits = { failedMax: 0, refusedMax: 0 };
+
+  test("what others had rolled back was accepted with the rest, and is not accepted again when its wave is taken back", () => {
+    const held = atGate({ state: "held", limits });
+    const accepted = said(held, { type: "continue", reason: "known" }, { broken: 3, refused: 0 });
+    expect(accepted.accepted.failed).toBe(3);
+    const rolling = said(accepted, { type: "roll-back", reason: "bad" }, { broken: 3, refused: 0 });
+    const back = rolledBackMore(rolling, { own: 7, others: 3 }, null, AT);
+    expect(back).toMatchObject({ accepted: { failed: 10 }, counts: [{ "rolled-back": 10 }, {}] });
+    const on = said(back, { type: "resume" }, { broken: 10, refused: 0 });
+    expect(stepCampaign(on, health({}, { broken: 10 }), AT)).toMatchObject({ action: "campaign.wave" });
+    // One more, and it is held: nothing was accepted for it.
+    expect(stepCampaign(on, health({}, { broken: 11 }), AT)).toMatchObject({ action: "campaign.held" });
+  });
+
+  test("what others had rolled back, and nobody has accepted, is no less a failure by a take-back", () => {
+    const rolling = said(atGate({ limits }), { type: "roll-back", reason: "bad" }, { broken: 1, refused: 0 });
+    const on = said(
+      rolledBackMore(rolling, { own: 9, others: 1 }, null, AT),
+      { type: "resume" },
+      { broken: 10, refused: 0 },
+    );
+    expect(stepCampaign(on, health({}, { broken: 10 }), AT)).toMatchObject({ action: "campaign.held" });
+  });
+
+  test("refusals that were accepted, and are gone with their wave, leave no allowance for others", () => {
+    const known = said(
+      atGate({ state: "held", limits }),
+      { type: "continue", reason: "known" },
+      { broken: 0, refused: 5 },
+    );
+    expect(stepCampaign(known, health({ offered: 0 }, { refused: 5 }), AT)).toMatchObject({ do: "wait" });
+    const paused = said(known, { type: "pause", reason: "look" }, { broken: 0, refused: 5 });
+    const on = said(paused, { type: "resume" }, { broken: 0, refused: 1 });
+    expect(on.accepted.refused).toBe(1);
+    expect(stepCampaign(on, health({}, { refused: 2 }), AT)).toMatchObject({ action: "campaign.held" });
+    // Nor are more of them accepted by a resume.
+    expect(said(paused, { type: "resume" }, { broken: 0, refused: 9 }).accepted.refused).toBe(5);
+  });
+
+  test("a consumer counts once, and again only when it gets twice as bad", () => {
+    expect([1, 2, 3, 4, 7, 8, 1_000_000].map((keys) => refusalWeight([keys]))).toEqual([1, 2, 2, 3, 3, 4, 20]);
+    expect(refusalWeight([])).toBe(0);
+    expect(refusalWeight([1, 1, 1])).toBe(3);
+    expect(refusalWeight([100, 1])).toBe(8);
   });
 });
 
@@ -341,7 +398,13 @@ describe("what was found and done", () => {
     ];
     const some = selectedMore(campaign(), found, { cursor: "x", apis: ["api_2"] }, AT);
     expect(some).toMatchObject({ state: "selecting", cursor: "x", apis: ["api_2"] });
-    const all = selectedMore(some, found, { cursor: null, apis: ["api_1", "api_2"] }, AT + 9);
+    const found4 = selectedMore(some, found, { cursor: null, apis: ["api_1", "api_2"] }, AT + 9);
+    // Now it is known how many 10 % are.
+    expect(found4).toMatchObject({ state: "selecting", cursor: null });
+    expect(stepCampaign(found4, health(), AT)).toEqual({ do: "draw" });
+    const moved = drawnMore(found4, [{ from: 1, to: 0 }], false, AT + 9);
+    expect(moved).toMatchObject({ state: "selecting", counts: [{ waiting: 1 }, { waiting: 3 }] });
+    const all = drawnMore(moved, [{ from: 0, to: 1 }], true, AT + 9);
     expect(all).toMatchObject({
       state: "running",
       wave: 1,
@@ -350,6 +413,15 @@ describe("what was found and done", () => {
       lap: { at: AT + 9 },
     });
     expect(all.counts[1]?.waiting).toBe(4);
+  });
+
+  test("where no keys are drawn it begins as soon as all are found", () => {
+    const waves: Wave[] = [
+      { of: { environment: "test" }, gate: gate() },
+      { of: { rest: true }, gate: gate() },
+    ];
+    const all = selectedMore(campaign({ waves }), [{ wave: 1, state: "waiting" }], { cursor: null, apis: [] }, AT);
+    expect(all).toMatchObject({ state: "running", wave: 1 });
   });
 
   test("a wave is whole when its last key was tried", () => {

@@ -1,12 +1,12 @@
 /**
  * What a campaign does next, as pure functions: `stepCampaign` by itself, `commandCampaign` on an operator's word.
  *
- *     selecting ──▶ running: start a wave's keys ──▶ its gate: shares, then soak ──▶ the next wave … ──▶ ended
- *        │             │  ▲                             │
- *        └──▶ paused ◀─┘  └──── resume, continue ──── held ◀── a limit passed, a gate's time over, an api restored
+ *     selecting, drawing ──▶ running: start a wave's keys ──▶ its gate: shares, then soak ──▶ the next wave … ──▶ ended
+ *        │                      │  ▲                             │
+ *        └──────▶ paused ◀──────┘  └──── resume, continue ──── held ◀── a limit passed, a gate's time over, an api restored
  *
  * A pause or a hold keeps further keys from being started; rotations that run go on. The answer of a step is what to do (`select`,
- * `start`, `roll-back`), what to wait for, or the campaign as it stands from now on. Nothing here does I/O, so a crash between two
+ * `draw`, `start`, `roll-back`), what to wait for, or the campaign as it stands from now on. Nothing here does I/O, so a crash between two
  * steps loses nothing: the next look finds the same campaign and the same health.
  *
  * An emergency strikes while it selects, waits for no gate, is stopped by no limit and by no restored api, and ends when no verifier that
@@ -22,7 +22,9 @@ import {
   type WaveGate,
   waveName,
 } from "./campaign.ts";
+import { drawsKeys } from "./campaign-shares.ts";
 import type { ProblemCode } from "./codes.ts";
+import { countText } from "./count-text.ts";
 
 /** How the rotations of a wave stand. Those taken back are in `broken` alone. */
 export interface WaveHealth {
@@ -38,7 +40,7 @@ export interface CampaignHealth {
   wave: WaveHealth;
   /** Cancelled or rolled back, over all waves. */
   broken: number;
-  /** As in CampaignLimits.refusedMax. */
+  /** As in CampaignLimits.refusedMax: `refusalWeight`. */
   refused: number;
   /** Apis of the campaign that are held after a restore. */
   heldApis: readonly string[];
@@ -47,6 +49,8 @@ export interface CampaignHealth {
 export type CampaignStep =
   | { do: "nothing" }
   | { do: "select" }
+  /** All keys are found: now it is known how many a percent is. */
+  | { do: "draw" }
   | { do: "start" }
   | { do: "roll-back" }
   /** An emergency: for verifiers to apply what was struck. */
@@ -60,7 +64,7 @@ export function stepCampaign(campaign: Campaign, health: CampaignHealth, now: nu
   if (campaign.state !== "selecting" && campaign.state !== "running") return { do: "nothing" };
   const trouble = campaign.action === "rotate" ? troubleOf(campaign, health) : undefined;
   if (trouble !== undefined) return hold(campaign, trouble, now);
-  if (campaign.state === "selecting") return { do: "select" };
+  if (campaign.state === "selecting") return { do: campaign.cursor === null ? "draw" : "select" };
   if (waitingIn(campaign) > 0) return { do: "start" };
   return campaign.action === "rotate" ? atTheGate(campaign, health.wave, now) : { do: "confirm" };
 }
@@ -70,11 +74,23 @@ function troubleOf(campaign: Campaign, { broken, refused, heldApis }: CampaignHe
   if (heldApis.length > 0)
     return `the database was restored, and ${heldApis.join(", ")} ${heldApis.length === 1 ? "is" : "are"} not served yet`;
   const failed = failuresOf(campaign, broken) - accepted.failed;
-  if (failed > limits.failedMax) return `${failed} keys failed or were taken back; ${limits.failedMax} are allowed`;
+  if (failed > limits.failedMax)
+    return `${countText(failed, "key")} failed or ${failed === 1 ? "was" : "were"} taken back; ${limits.failedMax} ${limits.failedMax === 1 ? "is" : "are"} allowed`;
   const more = refused - accepted.refused;
   if (more > limits.refusedMax)
-    return `${more} requests with retired versions were refused, of sources that had used them before; ${limits.refusedMax} are allowed`;
+    return `consumers are refused with retired versions that they had used before: it counts ${more} more than was accepted, ${limits.refusedMax} allowed; its report names them`;
   return undefined;
+}
+
+/**
+ * Against CampaignLimits.refusedMax, from the number of keys by which each consumer is refused. A consumer counts once with its first key, and once
+ * more at 2, 4, 8 … keys: however often it tries, one that is left behind can't hold a campaign again and again, and still is heard when
+ * it gets much worse.
+ */
+export function refusalWeight(keysByConsumer: Iterable<number>): number {
+  let weight = 0;
+  for (const keys of keysByConsumer) weight += 32 - Math.clz32(keys);
+  return weight;
 }
 
 /** Against CampaignLimits.failedMax. */
@@ -194,9 +210,28 @@ export function selectedMore(
   const counts = campaign.counts.map((each) => ({ ...each }));
   for (const { wave, state } of found) (counts[wave] as ItemCounts)[state]++;
   const next = { ...campaign, counts, cursor, apis: [...new Set([...campaign.apis, ...apis])].sort() };
-  if (cursor !== null) return next;
-  const first = counts.findIndex(({ waiting }) => waiting > 0);
-  return { ...onTheMove(next, now), state: "running", wave: Math.max(0, first), wholeAt: first < 0 ? now : null };
+  return cursor !== null || drawsKeys(campaign.waves) ? next : begun(next, now);
+}
+
+/** Items that wait went from one wave to another, by the draw. `whole`: that was all. */
+export function drawnMore(
+  campaign: Campaign,
+  moves: readonly { from: number; to: number }[],
+  whole: boolean,
+  now: number,
+): Campaign {
+  const counts = campaign.counts.map((each) => ({ ...each }));
+  for (const { from, to } of moves) {
+    (counts[from] as ItemCounts).waiting--;
+    (counts[to] as ItemCounts).waiting++;
+  }
+  const next = { ...campaign, counts };
+  return whole ? begun(next, now) : next;
+}
+
+function begun(campaign: Campaign, now: number): Campaign {
+  const first = campaign.counts.findIndex(({ waiting }) => waiting > 0);
+  return { ...onTheMove(campaign, now), state: "running", wave: Math.max(0, first), wholeAt: first < 0 ? now : null };
 }
 
 /** Items of a wave that went from one state to another. */
@@ -216,14 +251,22 @@ export function itemsMoved(
   return { ...campaign, counts, wholeAt: whole ? now : campaign.wholeAt };
 }
 
-/** More of a wave was taken back: that is nobody's failure. `after`: how far; null: that was all. */
-export function rolledBackMore(campaign: Campaign, count: number, after: string | null, now: number): Campaign {
+/**
+ * More of a wave was taken back. What is by this take-back is nobody's failure; what others had rolled back counts as it did before.
+ * `after`: how far; null: that was all.
+ */
+export function rolledBackMore(
+  campaign: Campaign,
+  back: { own: number; others: number },
+  after: string | null,
+  now: number,
+): Campaign {
   const { rollback, accepted } = campaign;
   if (rollback === null) return campaign;
-  const moves = Array.from({ length: count }, () => ({ from: "started", to: "rolled-back" }) as const);
+  const moves = Array.from({ length: back.own + back.others }, () => ({ from: "started", to: "rolled-back" }) as const);
   return {
     ...itemsMoved(campaign, rollback.wave, moves, now),
-    accepted: { ...accepted, failed: accepted.failed + count },
+    accepted: { ...accepted, failed: accepted.failed + back.own },
     rollback: after === null ? null : { ...rollback, after },
   };
 }
@@ -260,12 +303,18 @@ export function commandCampaign(
     case "resume":
       if (campaign.rollback !== null) return busy(campaign);
       if (campaign.state !== "paused" && campaign.state !== "held") return { ok: true, next: campaign };
-      return { ok: true, next: resumed(campaign, now) };
+      return { ok: true, next: resumed(forgetful(campaign, health), now) };
     case "continue":
       return campaign.rollback === null ? passOver(campaign, health, now) : busy(campaign);
     case "abort":
       return { ok: true, next: { ...endCampaign(campaign, "aborted", now), why } };
   }
+}
+
+/** Refusals that were accepted, and are gone with a wave that was taken back, are no allowance for others. */
+function forgetful(campaign: Campaign, { refused }: Pick<CampaignHealth, "refused">): Campaign {
+  const { accepted } = campaign;
+  return { ...campaign, accepted: { ...accepted, refused: Math.min(accepted.refused, refused) } };
 }
 
 function resumed(campaign: Campaign, now: number): Campaign {
@@ -300,6 +349,8 @@ function rollBack(
   if (campaign.action !== "rotate")
     return refuse("version_compromised", "what was killed or contained in an emergency does not come back");
   if (campaign.rollback !== null) return busy(campaign);
+  if (campaign.itemsGone !== undefined)
+    return refuse("campaign_ended", "it ended so long ago that what it did to each key is no longer kept");
   if ((campaign.counts[wave]?.started ?? 0) === 0)
     return refuse("wave_not_started", `of wave ${wave + 1} no rotation was started that could be taken back`);
   const rolling: Campaign = { ...campaign, rollback: { wave, by, reason, after: "" } };
@@ -349,7 +400,7 @@ export function estimateEnd(campaign: Campaign, now: number): CampaignEstimate {
   const soakMs = soaks.reduce((sum, each) => sum + each, 0);
   const forPeople = waves.some(({ gate }, i) => i >= wave && (gate.claimed > 0 || gate.retired > 0));
   const parts = [
-    ...(waiting > 0 ? [`${waiting === 1 ? "1 key" : `${waiting} keys`} at ${paceText(perSecond as number)}`] : []),
+    ...(waiting > 0 ? [`${countText(waiting, "key")} at ${paceText(perSecond as number)}`] : []),
     ...(soakMs > 0 ? [`${soakText(soakMs)} of soak`] : []),
     ...(forPeople ? ["and as long as its consumers take, which nobody knows"] : []),
   ];

@@ -2,13 +2,12 @@
  * A campaign as data: many keys rotated in waves with gates between them, or struck at once in an emergency. What follows when stands in
  * campaign-steps.ts.
  *
- *     selection ──▶ items, each in the first wave that takes it ──▶ wave 0 ─gate─▶ wave 1 ─gate─▶ … ──▶ ended
+ *     selection ──▶ items, each in its wave (campaign-shares.ts) ──▶ wave 0 ─gate─▶ wave 1 ─gate─▶ … ──▶ ended
  *
  * An emergency is a campaign with one wave and no gate: keys are struck while they are being found, and it ends when every verifier
  * refuses them. Times are epoch milliseconds of the authority's clock, durations milliseconds.
  */
 import type { Fence } from "./key.ts";
-import { shareOf } from "./schedule.ts";
 
 export const campaignActions = ["rotate", "kill", "contain"] as const;
 export type CampaignAction = (typeof campaignActions)[number];
@@ -49,7 +48,7 @@ export interface WaveGate {
 export type WaveOf =
   /** Canaries. */
   | { keys: string[] }
-  /** Of all selected keys, by a stable order of chance, cumulative: what comes before counts in. */
+  /** Of all selected keys, cumulative: what comes before counts in. Drawn by chance (campaign-shares.ts). */
   | { percent: number }
   | { environment: string }
   | { consumerLabel: { name: string; value: string } }
@@ -64,7 +63,7 @@ export interface Wave {
 export interface CampaignLimits {
   /** Keys that could not be started, and rotations that were cancelled or rolled back. */
   failedMax: number;
-  /** Refused uses of retired versions by sources that had used them before. */
+  /** How often consumers may be refused with retired versions by which they had been accepted; how it counts says `refusalWeight`. */
   refusedMax: number;
 }
 
@@ -101,7 +100,7 @@ export interface Campaign {
   state: CampaignState;
   /** Where it goes on after a pause or a hold. */
   resumes: "selecting" | "running";
-  /** How far the selection has come; the selecting code's own words. Null: whole. */
+  /** How far the selection has come; the selecting code's own words. Null: whole; while it is `selecting` still, keys are drawn for the waves. */
   cursor: string | null;
   /** The wave under way, from 0. */
   wave: number;
@@ -125,6 +124,8 @@ export interface Campaign {
   receipts: Receipt[];
   outcome: "done" | "aborted" | null;
   endedAt: number | null;
+  /** Since when its items are being removed, long after its end, and up to which they are; `after` null: all. Absent: they are kept. */
+  itemsGone?: { at: number; after: string | null } | undefined;
 }
 
 export const noItems: ItemCounts = { waiting: 0, started: 0, skipped: 0, failed: 0, "rolled-back": 0 };
@@ -148,20 +149,6 @@ export function wholeWaves(waves: readonly Wave[], gate: WaveGate): Wave[] {
 
 function takesAll(of: WaveOf): boolean {
   return "rest" in of || ("percent" in of && of.percent === 100);
-}
-
-/** The first wave that takes a key. Which percent it falls into differs from campaign to campaign, and not within one. */
-export function waveOf(waves: readonly Wave[], facts: WaveFacts, campaignId: string): number {
-  const found = waves.findIndex(({ of }) => takes(of, facts, campaignId));
-  return found < 0 ? waves.length - 1 : found;
-}
-
-function takes(of: WaveOf, { keyId, environment, consumerLabels }: WaveFacts, campaignId: string): boolean {
-  if ("keys" in of) return of.keys.includes(keyId);
-  if ("percent" in of) return shareOf(`${campaignId} ${keyId}`) * 100 < of.percent;
-  if ("environment" in of) return environment === of.environment;
-  if ("consumerLabel" in of) return consumerLabels[of.consumerLabel.name] === of.consumerLabel.value;
-  return true;
 }
 
 /** What is wrong with the waves, or undefined. Each number alone is checked at the edge. */

@@ -26,8 +26,8 @@
  */
 import { browned, brownOutNow, brownoutByTime, endBrownouts, POLICY, planIsOver } from "./brownout.ts";
 import { compromise } from "./compromise.ts";
+import { countText } from "./count-text.ts";
 import { extend, moveDeadline, pause } from "./deadline.ts";
-import type { QuietVerdict } from "./evidence.ts";
 import { claimEndsAt, deadlinePassed, gates, isQuiet } from "./gates.ts";
 import { activateSuccessor, backToOld, endRolledBack, goOn, overlap, refuse, restoreOld, unchanged } from "./moves.ts";
 import type { Decision, Effect, Rotation, RotationEvent, RotationEventType } from "./rotation.ts";
@@ -52,7 +52,7 @@ function decideAlone(rotation: Rotation, event: RotationEvent, now: number): Dec
     case "used":
       return used(rotation, now);
     case "assessed":
-      return rotation.paused === null ? assess(rotation, event.evidence, now) : unchanged(rotation);
+      return rotation.paused === null ? assess(rotation, event, now) : unchanged(rotation);
     case "fence":
       return putUpFence(rotation, event.fence, now);
     case "browned":
@@ -78,7 +78,7 @@ function decideAlone(rotation: Rotation, event: RotationEvent, now: number): Dec
     case "cancel":
       return cancel(rotation, now);
     case "brownout":
-      return brownOutNow(rotation, event.forMs, event.by, now);
+      return brownOutNow(rotation, event, now);
     case "end-brownout":
       return endBrownouts(rotation, event.by, event.reason, now);
     case "lift-fence":
@@ -173,7 +173,11 @@ function confirm(rotation: Rotation, now: number): Decision {
 }
 
 /** What time and evidence bring about by themselves. */
-function assess(rotation: Rotation, evidence: QuietVerdict, now: number): Decision {
+function assess(
+  rotation: Rotation,
+  { evidence, refusedBefore }: Extract<RotationEvent, { type: "assessed" }>,
+  now: number,
+): Decision {
   switch (rotation.phase) {
     case "offered":
     case "overlapping":
@@ -183,7 +187,7 @@ function assess(rotation: Rotation, evidence: QuietVerdict, now: number): Decisi
       if (deadlinePassed(rotation, now) && rotation.policy.onDeadline === "retire") {
         return retire(rotation, { by: POLICY, reason: "the overlap's deadline passed", at: now }, now);
       }
-      return brownoutByTime(rotation, now) ?? afterBrownouts(rotation, now) ?? endClaim(rotation, now);
+      return brownoutByTime(rotation, now, refusedBefore) ?? afterBrownouts(rotation, now) ?? endClaim(rotation, now);
     case "retired":
       // While the successor is neither proven nor out of its claim time, its sealed copy may be the only one there is (R04).
       if (rotation.claimEndedAt === null) return endClaim(rotation, now);
@@ -291,8 +295,7 @@ function refusedUses(rotation: Rotation, { refusals, sources, lastAt }: RefusedU
   if (rotation.forced !== null && rotation.forced.by !== POLICY) return unchanged(rotation);
   if (refusals < rule.refusals || sources < rule.sources) return unchanged(rotation);
   if (lastAt !== null && now < lastAt + rule.coolDownMs) return unchanged(rotation);
-  const who = sources === 1 ? "1 source" : `${sources} sources`;
-  const reason = `${refusals} requests of ${who} that had used version ${rotation.from} before were refused since it retired`;
+  const reason = `${countText(refusals, "request")} of ${countText(sources, "source")} that had used version ${rotation.from} before ${refusals === 1 ? "was" : "were"} refused since it retired`;
   return rollback(rotation, reason, now);
 }
 

@@ -4,8 +4,9 @@
  * that for another reason (a fence, a brownout), and not accepted between: how much of its run came since is not known, and it counts as one.
  */
 import type { BrownoutSlot } from "./brownout.ts";
-import type { Source, SourceUse } from "./evidence.ts";
+import { type Source, type SourceUse, sourceId } from "./evidence.ts";
 import type { Rotation } from "./rotation.ts";
+import { sha256Text } from "./sha256.ts";
 
 /** A report counts what it covers as one; a run that began so long before a brownout, or a retirement, still began with it. */
 export const REFUSED_RUN_LEAD_MS = 60_000;
@@ -45,16 +46,50 @@ export function refusedSince(uses: readonly SourceUse[], version: number, at: nu
   };
 }
 
-/** In a brownout of the old version, refused uses by sources that have not used the successor: what the error budget counts. */
+/**
+ * In a brownout of the old version, refused uses by sources that have not used the successor: what the error budget counts. One whose run began
+ * before it, because it calls during brownouts alone or a fence refuses it, counts with what came on top of `refusedBefore`.
+ */
 export function refusedIn(
   { from }: Pick<BrownoutSlot, "from">,
-  { from: version, to }: Pick<Rotation, "from" | "to">,
+  { from: version, to, brownouts }: Pick<Rotation, "from" | "to" | "brownouts">,
   uses: readonly SourceUse[],
 ): number {
-  return uses.reduce((sum, { versions }) => {
+  const before = brownouts?.refusedBefore ?? {};
+  return uses.reduce((sum, { source, versions }) => {
     const run = versions[version]?.refusedRun;
-    const moved = (versions[to]?.accepted ?? 0) > 0;
-    // Who was refused before, and not accepted since, is refused for another reason.
-    return run === undefined || moved || run.since < from - REFUSED_RUN_LEAD_MS ? sum : sum + run.count;
+    if (run === undefined || (versions[to]?.accepted ?? 0) > 0) return sum;
+    if (run.since >= from - REFUSED_RUN_LEAD_MS) return sum + run.count;
+    const known = before[shortName(source)];
+    return known === undefined ? sum : sum + Math.max(0, run.count - known);
   }, 0);
+}
+
+/**
+ * When a brownout begins: by source, how often it was refused since it was last accepted. Whoever was refused within the last minute, though no
+ * brownout ran, is refused for another reason, all along: it is left out, and does not count.
+ */
+export function refusedBefore(
+  { from, to, brownouts }: Pick<Rotation, "from" | "to" | "brownouts">,
+  uses: readonly SourceUse[],
+  now: number,
+): Record<string, number> {
+  const past = (brownouts?.slots ?? []).filter(({ begunAt }) => begunAt !== null);
+  const browned = (at: number) =>
+    past.some(
+      (slot) => slot.from - REFUSED_RUN_LEAD_MS <= at && at <= (slot.endedAt ?? slot.until) + REFUSED_RUN_LEAD_MS,
+    );
+  const counts: Record<string, number> = {};
+  for (const { source, versions } of uses) {
+    const seen = versions[from];
+    if (seen === undefined || seen.refusedRun.count === 0 || (versions[to]?.accepted ?? 0) > 0) continue;
+    if (seen.last >= now - REFUSED_RUN_LEAD_MS && !browned(seen.last)) continue;
+    counts[shortName(source)] = seen.refusedRun.count;
+  }
+  return counts;
+}
+
+/** Enough to tell a key's few hundred sources apart. */
+function shortName(source: Source): string {
+  return sha256Text(sourceId(source)).slice(0, 10);
 }

@@ -87,7 +87,8 @@ export type RotationEvent =
   | { type: "begin" }
   | { type: "acknowledged" }
   | { type: "used" }
-  | { type: "assessed"; evidence: QuietVerdict }
+  /** `refusedBefore`: of the old version's sources, for a brownout that may begin (refusals.ts). */
+  | { type: "assessed"; evidence: QuietVerdict; refusedBefore?: Record<string, number> | undefined }
   /** The policy's rule is due (rule-fence.ts); `notes`: what of it could not be done, and why. */
   | { type: "fence"; fence: Fence; notes: string[] }
   /** In the brownout that runs, by sources that have not used the successor. */
@@ -106,7 +107,13 @@ export type RotationEvent =
   | { type: "cancel" }
   | { type: "pause"; by: string; reason: string }
   | { type: "resume" }
-  | { type: "brownout"; forMs: number; by: string; reason: string }
+  | {
+      type: "brownout";
+      forMs: number;
+      by: string;
+      reason: string;
+      refusedBefore?: Record<string, number> | undefined;
+    }
   /** The one that runs, and what is planned. */
   | { type: "end-brownout"; by: string; reason: string }
   | { type: "lift-fence"; by: string; reason: string }

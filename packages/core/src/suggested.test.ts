@@ -53,6 +53,20 @@ describe("when a client best changes over", () => {
     expect(suggestedWindow(rotation, from)).toEqual({ from, to: from + HOUR });
   });
 
+  test("before a brownout that runs or was announced; one that is over says nothing", () => {
+    const rotation = offered("2026-03-09T12:00:00Z", null);
+    const from = rotation.offeredAt as number;
+    const slot = { until: from + HOUR, by: "tok_1", begunAt: null, endedAt: null };
+    const at = (begins: number, change = {}) => {
+      const brownouts = { announcedAt: null, slots: [{ ...slot, from: begins, ...change }], stopped: null };
+      return suggestedWindow({ ...rotation, brownouts }, from);
+    };
+    expect(at(from + 20 * MINUTE)).toEqual({ from, to: from + 20 * MINUTE });
+    expect(at(from - MINUTE, { begunAt: from - MINUTE })).toEqual({ from: from - MINUTE, to: from - MINUTE });
+    expect(at(from + 20 * MINUTE, { endedAt: from })).toEqual({ from, to: from + HOUR });
+    expect(at(from + DAY)).toEqual({ from, to: from + HOUR });
+  });
+
   test("no moment that a client can draw lies in a blackout, and none behind the deadline", () => {
     fc.assert(
       fc.property(

@@ -7,6 +7,7 @@ import { Writable } from "node:stream";
 import { type Clock, makeHandle, type RotationPolicyPatch, type World } from "@keyover/core";
 import { expect } from "vitest";
 import { type Authority, createAuthority } from "./authority.ts";
+import { expectKnownDetails } from "./notices/details.test-support.ts";
 import type { NoticesConfig } from "./notices/notices.ts";
 import { openMemoryStore } from "./store/sqlite.ts";
 import type { Store } from "./store/store.ts";
@@ -196,6 +197,7 @@ export class TestAuthority {
   }
 
   async close(): Promise<void> {
+    await expectKnownDetails(this.store);
     await this.clock.during(this.authority.close());
   }
 

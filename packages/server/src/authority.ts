@@ -8,6 +8,7 @@
  */
 import { isHandle, makeHandle, type World } from "@keyover/core";
 import { createCampaignDesk } from "./campaigns/campaign-desk.ts";
+import { createForgetting } from "./campaigns/forgetting.ts";
 import { createCampaignRunner } from "./campaigns/runner.ts";
 import { createOffboarding } from "./custodians/offboarding.ts";
 import { createCustody } from "./custody/custody.ts";
@@ -169,7 +170,7 @@ export async function createAuthority(given: World, store: Store, config: Author
     keys: createKeys({ world, store, desk, custody }),
     rotations: createRotations({ world, store, desk, custody, evidence }),
     campaigns: campaignDesk,
-    offboarding: createOffboarding({ world, store, tokens, campaigns: campaignDesk }),
+    offboarding: createOffboarding({ world, store, tokens, desk, campaigns: campaignDesk }),
     ready: () => ready,
   };
   const app = await createHttp(rooms, config);
@@ -205,6 +206,7 @@ export async function createAuthority(given: World, store: Store, config: Author
     scheduler,
     idleness,
     campaigns,
+    forgetting: createForgetting({ world, store, desk, shares }),
     postOffice: notices.office,
     lostVerifiers,
     syncClock: () => clock.sync(),
@@ -217,7 +219,7 @@ export async function createAuthority(given: World, store: Store, config: Author
     app,
     async tick() {
       if (!ready) return;
-      await Promise.all([upkeep.run(), engine.pass()]);
+      await Promise.all([upkeep.run(), engine.part()]);
     },
     async firstToken() {
       if ((await store.count("token", {})) > 0) return undefined;

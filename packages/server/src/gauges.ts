@@ -1,14 +1,19 @@
-/** What the metrics read at each scrape. */
-import { type Clock, mayAnswer, phases } from "@keyover/core";
+/**
+ * What the metrics read at each scrape. What takes time with the number of keys is counted a part at a time, other work between, and not
+ * anew for a while: so no scrape, however often one comes, stops the event loop.
+ */
+import { type Clock, mayAnswer, phases, sleep } from "@keyover/core";
 import type { Shares } from "./engine/shares.ts";
 import type { Fleet } from "./feed/fleet.ts";
 import type { Hub } from "./feed/hub.ts";
 import type { Gauges } from "./http/metrics.ts";
 import type { Restorations } from "./restore/restorations.ts";
-import type { Api } from "./store/entities.ts";
+import type { Api, EntityName } from "./store/entities.ts";
 import type { Store } from "./store/store.ts";
 
 const APIS_MAX = 1_000;
+/** So long a count of what there may be a million of stands. */
+const COUNTED_MS = 10_000;
 
 export interface GaugeDeps {
   store: Store;
@@ -23,9 +28,41 @@ export function gaugesOf({ store, fleet, hub, shares, restorations, clock }: Gau
   const apis = async (): Promise<Api[]> => (await store.list("api", {}, { limit: APIS_MAX })).map(({ value }) => value);
   const counts = async (names: readonly string[], count: (name: string) => Promise<number>) =>
     Object.fromEntries(await Promise.all(names.map(async (name) => [name, await count(name)] as const)));
+  const countAll = async (table: EntityName, column: string, value: string): Promise<number> => {
+    let sum = 0;
+    for (let after: number | undefined = 0; after !== undefined; ) {
+      if (after > 0) await sleep(clock, 0);
+      const part = await store.countSome(table, column, value, after);
+      sum += part.count;
+      after = part.next;
+    }
+    return sum;
+  };
+  /** By value of a column; whoever asks while it is counted gets the same. */
+  const standing = (table: EntityName, column: string, values: readonly string[]) => {
+    let counted: { until: number; what: Promise<Record<string, number>> } | undefined;
+    return (): Promise<Record<string, number>> => {
+      const now = clock.elapsed();
+      if (counted !== undefined && now < counted.until) return counted.what;
+      const what = counts(values, (value) => countAll(table, column, value));
+      const fresh = { until: Number.POSITIVE_INFINITY, what };
+      counted = fresh;
+      what.then(
+        () => {
+          fresh.until = clock.elapsed() + COUNTED_MS;
+        },
+        () => {
+          counted = undefined;
+        },
+      );
+      return what;
+    };
+  };
+  const keys = standing("key", "status", ["active", "suspended", "revoked"]);
+  const letters = standing("notice", "state", ["waiting", "dead"]);
   return {
     rotations: () => counts(phases, (phase) => store.count("rotation", { equals: { phase, ended: false } })),
-    keys: () => counts(["active", "suspended", "revoked"], (status) => store.count("key", { equals: { status } })),
+    keys,
     async verifiers() {
       const counted = await Promise.all(
         (await apis()).map(async ({ id, name }) => {
@@ -57,10 +94,8 @@ export function gaugesOf({ store, fleet, hub, shares, restorations, clock }: Gau
       }));
     },
     async notices() {
-      const of = (state: string) => store.count("notice", { equals: { state } });
-      const [waiting, dead, oldest] = await Promise.all([
-        of("waiting"),
-        of("dead"),
+      const [{ waiting = 0, dead = 0 }, oldest] = await Promise.all([
+        letters(),
         // A handle begins with the time at which it was made.
         store.list("notice", { equals: { state: "waiting" } }, { limit: 1 }),
       ]);

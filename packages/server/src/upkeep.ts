@@ -3,6 +3,7 @@
  * Each thing by itself: one that fails, or takes long, keeps none of the others from being done.
  */
 import type { World } from "@keyover/core";
+import type { Forgetting } from "./campaigns/forgetting.ts";
 import type { CampaignRunner } from "./campaigns/runner.ts";
 import type { Engine } from "./engine/engine.ts";
 import { fenceIn, type Shares } from "./engine/shares.ts";
@@ -24,6 +25,7 @@ const RECONCILE_MS = 5_000;
 const SWEEP_MS = 60_000;
 const PATROL_MS = 10_000;
 const LOST_MS = 30_000;
+const FORGET_MS = 10_000;
 const DAY_MS = 86_400_000;
 
 /** In one sweep. */
@@ -52,6 +54,7 @@ export interface UpkeepDeps {
   scheduler: Scheduler;
   idleness: Idleness;
   campaigns: CampaignRunner;
+  forgetting: Forgetting;
   postOffice: PostOffice;
   lostVerifiers: LostVerifiers;
   syncClock: () => Promise<void>;
@@ -125,7 +128,7 @@ export function createUpkeep({ world, store, desk, hub, tokens, ...deps }: Upkee
     duty("tidy", BEAT_MS, () => deps.fleet.tidy()),
     duty("reconcile", RECONCILE_MS, () => engine.reconcile()),
     duty("sweep", SWEEP_MS, sweep),
-    duty("notices", BEAT_MS, () => deps.postOffice.run()),
+    duty("notices", BEAT_MS, () => deps.postOffice.part()),
     duty("held", BEAT_MS, endHeldStreams),
     duty("pursue", BEAT_MS, pursueChoices),
     duty("tell", SWEEP_MS, tellOfHeld),
@@ -133,6 +136,7 @@ export function createUpkeep({ world, store, desk, hub, tokens, ...deps }: Upkee
     duty("expiries", BEAT_MS, () => deps.scheduler.announce()),
     duty("idle", BEAT_MS, () => deps.idleness.look()),
     duty("campaigns", 0, () => deps.campaigns.run()),
+    duty("forget", FORGET_MS, () => deps.forgetting.look()),
     duty("replan", BEAT_MS, () => deps.scheduler.replan()),
     duty("lost", LOST_MS, () => deps.lostVerifiers.look()),
     duty("patrol", PATROL_MS, () => deps.scheduler.patrol()),

@@ -23,10 +23,11 @@ import {
 } from "@keyover/core";
 import { type Answer, AuthorityCalls, hostOf, type Refusal } from "./authority-calls.ts";
 import type { DiskHead, ReplicaDisk } from "./disk.ts";
+import { FlatReplica } from "./flat/flat-replica.ts";
 import { Follower } from "./follower.ts";
 import { AuthorityClock, Lease } from "./lease.ts";
 import { Misses } from "./misses.ts";
-import { type Replica, TableReplica } from "./replica.ts";
+import type { Replica } from "./replica.ts";
 import { ReplicaKeeper } from "./replica-keeper.ts";
 import { Reporter } from "./reporter.ts";
 import { asGrant } from "./shapes.ts";
@@ -48,6 +49,8 @@ export interface ApiOptions {
 
 export interface ApiStatus {
   api: string;
+  /** Of the api's keys; empty until it is known. */
+  prefix: string;
   phase: string;
   /** The host, and port, of the authority that calls go to. */
   authority: string;
@@ -78,7 +81,7 @@ export class ApiReplica {
   readonly #clock: AuthorityClock;
   readonly #lease = new Lease();
   readonly #sightings: Sightings;
-  readonly #replica: Replica = new TableReplica((slot) => this.#sightings.release(this.#replica, slot));
+  readonly #replica: Replica = new FlatReplica((slot) => this.#sightings.release(this.#replica, slot));
   readonly #misses: Misses;
   readonly #reporter: Reporter;
   #follower: Follower | undefined;
@@ -135,7 +138,8 @@ export class ApiReplica {
       keeper,
       software,
       instance: known,
-      replaces: state?.head.boot,
+      // None, if the file was taken from a process that goes on (standalone/slots.ts).
+      replaces: state?.head.boot || undefined,
       onAck: (answer) => this.#toldTime(answer),
       onWelcome: (welcome, boot) => this.#welcomed(welcome, boot),
       onLevel: () => this.#settleReady.resolve(),
@@ -156,7 +160,7 @@ export class ApiReplica {
     asked.scope = ask.scope;
     asked.network = ask.network;
     const code = this.#replica.isPlainlyOk(slot, asked) ? "ok" : this.#judge(slot, asked, at);
-    this.#sightings.count(this.#replica, slot, ask, at, code === "ok");
+    this.#sightings.count(slot, ask, at, code === "ok");
     if (code === "ok" && fresh) return this.#replica.okVerdict(slot);
     const verdict = verdictOf(this.#replica.held(slot), code, this.#clock.earliest(at));
     if (!fresh) verdict.stale = true;
@@ -189,6 +193,7 @@ export class ApiReplica {
     const end = standing === "static" ? this.#lease.staticUntil : this.#lease.until;
     return {
       api: this.#options.api,
+      prefix: this.prefix,
       phase: this.#closed ? "closed" : (this.#follower?.phase ?? "starting"),
       authority: hostOf(this.#calls.url),
       seq: this.#replica.seq,

@@ -92,7 +92,7 @@ export class AuthorityDouble {
   /** The next snapshot ends after so many lines. */
   cutAfter: number | undefined;
   /** Answers every call with this status and code. */
-  refuse: { status: number; code: "unauthenticated" | "forbidden" | "not_found" } | undefined;
+  refuse: { status: number; code: "unauthenticated" | "forbidden" | "not_found" | "conflict" } | undefined;
   /** Before a miss is answered. */
   beforeMissAnswer: (() => Promise<void>) | undefined;
   latencyMs = 0;

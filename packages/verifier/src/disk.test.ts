@@ -1,5 +1,14 @@
 import { spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { KeyRecord } from "@keyover/core";
@@ -313,15 +322,30 @@ describe("a restart without the authority", () => {
 });
 
 describe("files that are not as they were written", () => {
+  test("a file of another api: moved aside, said, and started without", async () => {
+    const { clock, authority, dataDir, start } = stage();
+    const first = await start();
+    await clock.pass(3_000);
+    await files();
+    first.kill();
+    authority.down = true;
+    renameSync(join(dataDir, "api-market.replica"), join(dataDir, "api-other.replica"));
+    const said: unknown[] = [];
+    const disk = fileDisk(dataDir, (_level, event, fields) => said.push([event, fields?.reason]));
+    expect(await disk.load("other")).toBeUndefined();
+    expect(said).toEqual([["disk.unreadable", "it is of the api market"]]);
+    expect(await fileDisk(dataDir, () => {}).load("other")).toBeUndefined();
+  });
+
   const damages: [name: string, damage: (bytes: Buffer) => Buffer | string, reason: RegExp][] = [
     ["a flipped bit", (bytes) => Buffer.from(bytes.map((byte, i) => (i === 200 ? byte ^ 1 : byte))), /checksum/],
-    ["a cut file", (bytes) => bytes.subarray(0, bytes.length - 60), /checksum/],
+    ["a cut file", (bytes) => bytes.subarray(0, bytes.length - 60), /cut off/],
     ["an empty file", () => "", /not a replica/],
     ["a foreign file", () => "hello world\n".repeat(30), /not a replica/],
     [
       "a newer format",
-      (bytes) => bytes.toString().replace("keyover-replica 1", "keyover-replica 2"),
-      /keyover-replica 2.* is not/,
+      (bytes) => bytes.toString().replace("keyover-replica 2", "keyover-replica 3"),
+      /keyover-replica 3.* is not/,
     ],
   ];
 

@@ -3,7 +3,7 @@
  * from before what it has acknowledged (I5).
  *
  *     <dataDir>/lock            pid of the process that uses the folder
- *     <api>.replica             a snapshot: format line, head, one record a line, SHA-256 of all before
+ *     <api>.replica             a snapshot: the table as it stands in memory, each part with a CRC-32 (flat/table-file.ts)
  *     <api>.journal             what came since: feed entries, leases, boots; each line with a CRC-32
  *     <api>.journal-next        what came while a new snapshot is being written
  *     *.unreadable-<n>/         what was corrupt, foreign or newer than this program; moved aside, never used
@@ -16,13 +16,14 @@
  *
  * Secrets never come here: records hold hashes only.
  */
-import { createHash } from "node:crypto";
 import { appendFile, type FileHandle, mkdir, open, readFile, rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { FeedEntry, KeyRecord, Log, StalenessPolicy, Welcome } from "@keyover/core";
 import { lockFolder } from "./disk-lock.ts";
-import { asEntry, asRecord, parseJson } from "./shapes.ts";
+import { FlatTable } from "./flat/flat-table.ts";
+import { fileChunks, TableReader, Unreadable } from "./flat/table-file.ts";
+import { asEntry, parseJson } from "./shapes.ts";
 
 /** Who wrote it: enough to route a text and to register as the successor of the dead process. */
 export interface DiskHead {
@@ -48,6 +49,8 @@ export type JournalLine = { entry: FeedEntry } | { lease: DiskLease | null } | {
 export interface DiskState {
   head: DiskHead;
   records: KeyRecord[];
+  /** The records once more, as a table that may be taken over; then `records` need not be read. */
+  table?: FlatTable | undefined;
   entries: FeedEntry[];
   /** Null: the state may not be used without the authority. */
   lease: DiskLease | null;
@@ -57,8 +60,11 @@ export interface ReplicaDisk {
   /** Keeps other processes out until the answer is called. Throws a sentence that names the other process. */
   lock(): Promise<() => Promise<void>>;
   load(api: string): Promise<DiskState | undefined>;
-  /** Writes the whole state anew; what is appended meanwhile is kept beside it. */
-  save(api: string, head: DiskHead, records: Iterable<KeyRecord>): Promise<void>;
+  /**
+   * Writes the whole state anew; what is appended meanwhile is kept beside it. `table`: what the records stand in, where it is at
+   * hand; then they need not be read.
+   */
+  save(api: string, head: DiskHead, records: Iterable<KeyRecord>, table?: FlatTable): Promise<void>;
   append(api: string, lines: readonly JournalLine[]): Promise<void>;
   /** Takes away the journal, and with it the leave to go on without the authority. Works on a full disk too. */
   forget(api: string): Promise<void>;
@@ -66,8 +72,7 @@ export interface ReplicaDisk {
   sizes(api: string): { journal: number; snapshot: number };
 }
 
-const FORMAT = "keyover-replica 1";
-const RECORDS_PER_WRITE = 500;
+const READ_BYTES = 4 * 1024 * 1024;
 
 export function fileDisk(dataDir: string, log: Log): ReplicaDisk {
   const folders = new Map<string, ApiFiles>();
@@ -87,8 +92,8 @@ export function fileDisk(dataDir: string, log: Log): ReplicaDisk {
         await unlock();
       };
     },
-    load: (api) => filesOf(api).load(),
-    save: (api, head, records) => filesOf(api).save(head, records),
+    load: (api) => filesOf(api).load(api),
+    save: (api, head, records, table) => filesOf(api).save(head, table ?? tableOf(records)),
     append: (api, lines) => filesOf(api).append(lines),
     forget: (api) => filesOf(api).forget(),
     sizes: (api) => filesOf(api).sizes,
@@ -108,15 +113,24 @@ class ApiFiles {
     this.#log = log;
   }
 
-  async load(): Promise<DiskState | undefined> {
-    const snapshot = await readIfThere(`${this.#path}.replica`);
+  async load(api: string): Promise<DiskState | undefined> {
+    const snapshot = await readSnapshot(`${this.#path}.replica`, api);
     if (snapshot === undefined) return undefined;
-    const state = parseSnapshot(snapshot);
-    if (typeof state === "string") {
-      await this.#moveAside(["replica", "journal", "journal-next"], state);
+    if (typeof snapshot === "string") {
+      await this.#moveAside(["replica", "journal", "journal-next"], snapshot);
       return undefined;
     }
-    this.sizes.snapshot = snapshot.length;
+    this.sizes.snapshot = snapshot.size;
+    const { head, table } = snapshot;
+    const state: DiskState = {
+      head,
+      get records() {
+        return [...table.heads()].map((slot) => table.recordOf(slot));
+      },
+      table,
+      entries: [],
+      lease: null,
+    };
     await this.#loadJournals(state);
     return state;
   }
@@ -150,13 +164,13 @@ class ApiFiles {
     });
   }
 
-  async save(head: DiskHead, records: Iterable<KeyRecord>): Promise<void> {
+  async save(head: DiskHead, table: FlatTable): Promise<void> {
     await this.#inTurn(async () => {
       await this.#journal?.close();
       this.#journal = await this.#openJournal("journal-next");
       this.sizes.journal = 0;
     });
-    this.sizes.snapshot = await writeSnapshot(`${this.#path}.replica`, head, records);
+    this.sizes.snapshot = await writeSnapshot(`${this.#path}.replica`, head, table);
     await this.#inTurn(() => rename(`${this.#path}.journal-next`, `${this.#path}.journal`).catch(ignoreAbsent));
   }
 
@@ -198,26 +212,15 @@ class ApiFiles {
   }
 }
 
-async function writeSnapshot(path: string, head: DiskHead, records: Iterable<KeyRecord>): Promise<number> {
+async function writeSnapshot(path: string, head: DiskHead, table: FlatTable): Promise<number> {
   const temporary = `${path}.tmp`;
-  const hash = createHash("sha256");
   const file = await open(temporary, "w", 0o600);
   let size = 0;
   try {
-    let text = `${FORMAT}\n${JSON.stringify(head)}\n`;
-    let count = 0;
-    const flush = async () => {
-      hash.update(text);
-      size += Buffer.byteLength(text);
-      await file.appendFile(text);
-      text = "";
-    };
-    for (const record of records) {
-      text += `${JSON.stringify(record)}\n`;
-      if (++count % RECORDS_PER_WRITE === 0) await flush();
+    for (const chunk of fileChunks(table, head)) {
+      await file.appendFile(chunk);
+      size += chunk.length;
     }
-    await flush();
-    await file.appendFile(`sha256 ${hash.digest("base64url")}\n`);
     await file.sync();
   } finally {
     await file.close();
@@ -226,32 +229,65 @@ async function writeSnapshot(path: string, head: DiskHead, records: Iterable<Key
   return size;
 }
 
-/** The state, or the reason why there is none. */
-function parseSnapshot(bytes: Buffer): DiskState | string {
-  const format = bytes.subarray(0, 64).toString("latin1").split("\n", 1)[0] as string;
-  if (format !== FORMAT) {
-    return format.startsWith("keyover-replica ") ? `format "${format}" is not "${FORMAT}"` : "not a replica of Keyover";
+function tableOf(records: Iterable<KeyRecord>): FlatTable {
+  const table = new FlatTable();
+  for (const record of records) table.write(record, table.headOf(record.key));
+  return table;
+}
+
+interface Snapshot {
+  head: DiskHead;
+  table: FlatTable;
+  size: number;
+}
+
+/** The snapshot, or the reason why there is none; undefined if there is no file. */
+async function readSnapshot(path: string, api: string): Promise<Snapshot | string | undefined> {
+  const file = await open(path, "r").catch(ignoreAbsent);
+  if (file === undefined) return undefined;
+  try {
+    const reader = new TableReader();
+    const size = await readParts(file, reader);
+    const head = headOf(reader.head);
+    if (head === undefined) return "it has no head";
+    if (head.api.name !== api && head.api.id !== api) return `it is of the api ${head.api.name}`;
+    return { head, table: reader.table, size };
+  } catch (error) {
+    if (error instanceof Unreadable) return error.message;
+    throw error;
+  } finally {
+    await file.close();
   }
-  const sumStart = bytes.length - 51; // "sha256 ", 43 characters, LF
-  if (sumStart < 0) return "cut off";
-  const sum = createHash("sha256").update(bytes.subarray(0, sumStart)).digest("base64url");
-  if (bytes.subarray(sumStart).toString("latin1") !== `sha256 ${sum}\n`) return "its checksum does not hold";
-  const records: KeyRecord[] = [];
-  let head: DiskHead | undefined;
-  for (let at = FORMAT.length + 1, end = 0; at < sumStart; at = end + 1) {
-    end = bytes.indexOf(10, at);
-    const parsed = parseJson(bytes.toString("utf8", at, end));
-    if (head === undefined) {
-      // Files of before there were epochs have none.
-      head = { epoch: "", ...(parsed as Omit<DiskHead, "epoch">) };
-      continue;
-    }
-    const record = asRecord(parsed);
-    if (record === undefined) return "a record does not have the form of one";
-    records.push(record);
+}
+
+/** In pieces, so that other work goes on. Answers how many bytes there were. */
+async function readParts(file: FileHandle, reader: TableReader): Promise<number> {
+  let buffer = Buffer.allocUnsafe(READ_BYTES);
+  let filled = 0;
+  let size = 0;
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled);
+    if (bytesRead === 0) break;
+    size += bytesRead;
+    const bytes = buffer.subarray(0, filled + bytesRead);
+    let at = 0;
+    for (let taken = -1; taken !== 0 && at < bytes.length; at += taken) taken = reader.take(bytes, at);
+    filled = bytes.length - at;
+    // A part that is longer than the buffer.
+    const next = at === 0 && filled === buffer.length ? Buffer.allocUnsafe(2 * buffer.length) : buffer;
+    bytes.copy(next, 0, at);
+    buffer = next;
   }
-  if (head === undefined) return "it has no head";
-  return { head, records, entries: [], lease: null };
+  reader.finish(filled);
+  return size;
+}
+
+function headOf(value: unknown): DiskHead | undefined {
+  const head = value as Partial<DiskHead> | undefined;
+  if (typeof head?.api?.name !== "string" || typeof head.boot !== "string" || typeof head.seq !== "number")
+    return undefined;
+  // Files of before there were epochs have none.
+  return { epoch: "", ...(head as Omit<DiskHead, "epoch">) };
 }
 
 function journalText(line: JournalLine): string {
@@ -287,8 +323,9 @@ function replayJournal(bytes: Buffer, state: DiskState): number | undefined {
   return bytes.length;
 }
 
-function ignoreAbsent(error: NodeJS.ErrnoException): void {
+function ignoreAbsent(error: NodeJS.ErrnoException): undefined {
   if (error.code !== "ENOENT") throw error;
+  return undefined;
 }
 
 async function readIfThere(path: string): Promise<Buffer | undefined> {

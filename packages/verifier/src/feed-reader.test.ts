@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { FeedReader } from "./feed-reader.ts";
+import { FlatReplica } from "./flat/flat-replica.ts";
 import { AuthorityClock, Lease } from "./lease.ts";
-import { TableReplica } from "./replica.ts";
 import { ReplicaKeeper } from "./replica-keeper.ts";
 import { START, VirtualClock } from "./virtual-clock.test-support.ts";
 
@@ -9,7 +9,7 @@ import { START, VirtualClock } from "./virtual-clock.test-support.ts";
 function reader() {
   const local = new VirtualClock();
   const world = { clock: local, random: () => new Uint8Array(1), fetch, log: () => {} };
-  const [replica, lease, clock] = [new TableReplica(), new Lease(), new AuthorityClock(local)];
+  const [replica, lease, clock] = [new FlatReplica(), new Lease(), new AuthorityClock(local)];
   const keeper = new ReplicaKeeper({ world, disk: undefined, api: "market", instance: "a", replica, lease, clock });
   clock.heard(START, 0, 0);
   lease.grant({ leaseMs: 2_000, onStale: "closed", staticMs: 0 }, 0, 0);

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { AuthorityDouble, keyRecord, version, worldOf } from "./authority.test-double.ts";
+import { FlatReplica } from "./flat/flat-replica.ts";
 import { FollowedHistory } from "./history.ts";
-import { TableReplica } from "./replica.ts";
 import { VirtualClock } from "./virtual-clock.test-support.ts";
 
 const record = (key: string, seq: number) => ({ seq, ...keyRecord(key, [version(key)]) });
 
 function history(...held: ReturnType<typeof record>[]) {
-  const replica = new TableReplica();
+  const replica = new FlatReplica();
   for (const each of held) replica.put(each);
   const { world, events } = worldOf(new AuthorityDouble(new VirtualClock()));
   const followed = new FollowedHistory(world, replica);

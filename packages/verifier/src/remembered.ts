@@ -63,6 +63,7 @@ export class RememberedUpload {
     if (known !== undefined && known.restored.epoch === epoch && known.restored.after === after) return known;
     const seq = keeper.newest;
     const records = [...replica.records()].filter((record) => record.seq > after && record.seq <= seq);
+    records.sort((a, b) => a.seq - b.seq);
     const upload: Upload = { restored, records, n: seq > after ? 1 : undefined };
     if (seq > after) world.log("warn", "remembered.upload", { after, seq, records: records.length });
     this.#upload = upload;

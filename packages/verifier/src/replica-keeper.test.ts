@@ -1,15 +1,16 @@
 import { expect, test } from "vitest";
 import { AuthorityDouble, keyRecord, version, worldOf } from "./authority.test-double.ts";
+import type { ReplicaDisk } from "./disk.ts";
+import { FlatReplica } from "./flat/flat-replica.ts";
 import { AuthorityClock, Lease } from "./lease.ts";
-import { TableReplica } from "./replica.ts";
 import { ReplicaKeeper } from "./replica-keeper.ts";
-import { VirtualClock } from "./virtual-clock.test-support.ts";
+import { settle, VirtualClock } from "./virtual-clock.test-support.ts";
 
 const record = (seq: number) => ({ seq, ...keyRecord(`key_${seq}`, [version(`${seq}`)]) });
 
 test("the highest number held is the feed's or a record's, in this epoch, from disk too", () => {
   const { world } = worldOf(new AuthorityDouble(new VirtualClock()));
-  const [replica, lease, clock] = [new TableReplica(), new Lease(), new AuthorityClock(world.clock)];
+  const [replica, lease, clock] = [new FlatReplica(), new Lease(), new AuthorityClock(world.clock)];
   const keeper = new ReplicaKeeper({ world, disk: undefined, api: "market", instance: "a", replica, lease, clock });
   const api = { id: "api_1", name: "market", prefix: "mkt" };
   const head = { api, environments: ["live"], boot: "boo_1", instance: "a", epoch: "one", seq: 3 };
@@ -22,4 +23,35 @@ test("the highest number held is the feed's or a record's, in this epoch, from d
   expect(keeper.newest).toBe(9);
   keeper.snapshotTaken("two");
   expect([keeper.epoch, keeper.newest]).toEqual(["two", 4]);
+});
+
+test("a snapshot that comes while another is being saved is saved after it, and until then the file has no lease", async () => {
+  const { world } = worldOf(new AuthorityDouble(new VirtualClock()));
+  const [replica, lease, clock] = [new FlatReplica(), new Lease(), new AuthorityClock(world.clock)];
+  const grant = { now: 1_000, leaseMs: 10_000, onStale: "closed" as const, staticMs: 0 };
+  clock.heard(grant.now, 0, 0);
+  lease.grant(grant, 0, 0);
+  lease.whole(0);
+  const saves: (() => void)[] = [];
+  const written: string[] = [];
+  const disk: ReplicaDisk = {
+    lock: async () => async () => undefined,
+    load: async () => undefined,
+    save: (_api, head) => new Promise((resolve) => saves.push(() => resolve(void written.push(`save ${head.epoch}`)))),
+    append: async (_api, lines) => void written.push(...lines.map((line) => Object.keys(line).join())),
+    forget: async () => undefined,
+    sizes: () => ({ journal: 0, snapshot: 0 }),
+  };
+  const keeper = new ReplicaKeeper({ world, disk, api: "market", instance: "a", replica, lease, clock });
+  const api = { id: "api_1", name: "market", prefix: "mkt" };
+  keeper.registered({ ...grant, api, environments: ["live"], reportEveryMs: 1_000, epoch: "one" }, "boo_1");
+  keeper.snapshotTaken("one");
+  keeper.snapshotTaken("two");
+  await settle();
+  saves[0]?.();
+  await settle();
+  expect(written).toEqual(["boot", "save one"]);
+  saves[1]?.();
+  await settle();
+  expect(written).toEqual(["boot", "save one", "save two", "lease"]);
 });

@@ -32,6 +32,8 @@ export class ReplicaKeeper {
   readonly #parts: KeeperParts;
   #level = false;
   #saving = false;
+  /** There is a newer state to be saved than the one that is being saved. */
+  #again = false;
   #closed = false;
   #welcome: Welcome | undefined;
   #boot = "";
@@ -63,9 +65,17 @@ export class ReplicaKeeper {
   /** Fills the replica with what is on disk; false if it may not be used without the authority. */
   restore(state: DiskState): boolean {
     const { replica, lease, clock, world } = this.#parts;
-    for (const record of state.records) replica.put(record);
-    replica.settle(state.head.seq, new Set(state.records.map((record) => record.key)));
-    for (const record of state.records) this.holdsToo(record);
+    if (state.table !== undefined) {
+      replica.adopt(state.table);
+      this.#aside = state.table.newest;
+    } else {
+      for (const record of state.records) {
+        replica.put(record);
+        this.holdsToo(record);
+      }
+    }
+    // It was empty: all that it holds is the file's.
+    replica.settle(state.head.seq, { has: () => true });
     this.#epoch = state.head.epoch;
     const whole = state.entries.every((entry) => replica.apply(entry) !== "gap");
     if (state.lease === null || !whole) return false;
@@ -146,13 +156,20 @@ export class ReplicaKeeper {
 
   async #save(): Promise<void> {
     const { disk, api, instance, replica, world } = this.#parts;
-    if (disk === undefined || this.#saving || this.#closed || this.#welcome === undefined) return;
+    if (disk === undefined || this.#closed || this.#welcome === undefined) return;
+    if (this.#saving) {
+      this.#again = true;
+      return;
+    }
     this.#saving = true;
+    this.#again = false;
     const { environments } = this.#welcome;
     const [boot, epoch] = [this.#boot, this.#epoch];
     const head = { api: this.#welcome.api, environments, boot, instance, epoch, seq: replica.seq };
     try {
-      await disk.save(api, head, replica.records());
+      await disk.save(api, head, replica.records(), replica.table);
+      // What is written may lack what a snapshot brought meanwhile, and have what it lacked.
+      if (this.#again) return;
       this.#level = true;
       this.#leaseAt = Number.NEGATIVE_INFINITY;
       this.granted();
@@ -161,6 +178,7 @@ export class ReplicaKeeper {
       world.clock.after(SAVE_AGAIN_MS, () => void this.#save());
     } finally {
       this.#saving = false;
+      if (this.#again) void this.#save();
     }
   }
 

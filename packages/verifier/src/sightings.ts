@@ -1,28 +1,42 @@
 /**
- * Who used which version, from where, since the last report. Counting is on the hot path. The counters of the last caller of
- * a version stand in the version's line of the replica's table, which the look-up has just brought into the cache:
+ * Who used which version, from where, since the last report. Counting is on the hot path and makes nothing on the heap:
  *
- *     same caller as last time    a few comparisons and additions; nothing is made
- *     another caller              the counters are folded into a tally of their source, and begin anew for this one
+ *     use ──▶ cell of the slot, if it is this version's and the caller is the last one: a few comparisons and additions
+ *               │ another version's or caller's: what it held is spilled, and it begins anew
+ *               ▼
+ *             list of spilled cells, in the order of time ──a report, a release, a long list──▶ tally by slot and source
+ *
+ * There are as many cells as fit the processor's cache, not one for each key: with ten million keys a place of its own for each would be one more
+ * wait for memory in each decision, and 32 bytes more.
  *
  * Times are kept on the local monotonic clock and translated when a report is made, when the authority's clock is known
  * best. At most `SOURCES_MAX` sources of a version are told apart in one interval; the rest are one source, `other`.
  */
-import { type HeldVersion, type Sighting, type Source, sourceId, truncatedNetwork } from "@keyover/core";
-import { LINE } from "./digest-table.ts";
+import { type Sighting, type Source, sourceId, truncatedNetwork } from "@keyover/core";
 
 const SOURCES_MAX = 64;
 const CALLERS_MAX = 65_536;
 const LABEL_LENGTH_MAX = 64;
 const MEMORY_MAX = 4_096;
 
-// Words of a line, after the digest and RULE. Times are milliseconds since the interval began.
-const CALLER = 9;
-const ACCEPTED = 10;
-const REFUSED = 11;
-const FIRST = 12;
-const LAST = 13;
-const GAP = 14;
+/** A power of two: 2 MB of cells. */
+const CELLS = 65_536;
+const CELLS_PER_CHUNK = 16_384;
+/** 32 MB of spilled cells are folded without waiting for the report. */
+const CHUNKS_MAX = 64;
+/** Kept from one interval to the next. */
+const CHUNKS_KEPT = 8;
+
+// Words of a cell. Times are milliseconds since the interval began.
+const CELL = 8;
+/** Slot + 1; 0: nothing is counted here. */
+const OF = 0;
+const CALLER = 1;
+const ACCEPTED = 2;
+const REFUSED = 3;
+const FIRST = 4;
+const LAST = 5;
+const GAP = 6;
 
 /** Who is calling, as the request has it. */
 export interface Caller {
@@ -33,10 +47,14 @@ export interface Caller {
   instance?: string | undefined;
 }
 
+export interface VersionName {
+  key: string;
+  version: number;
+}
+
 /** The versions that are counted: a replica. */
 export interface Counted {
-  readonly lines: Int32Array;
-  held(slot: number): HeldVersion;
+  nameOf(slot: number): VersionName;
 }
 
 interface KnownCaller extends Caller {
@@ -55,11 +73,14 @@ interface Tally {
 export class Sightings {
   /** When the interval began (monotonic). */
   #base: number;
-  /** Slots counted in this interval; twice if the slot was taken from its version meanwhile. */
-  #touched: number[] = [];
   #callers = new KnownCallers();
-  /** By slot and `sourceId`: what is not in the line any more. */
-  #folded = new Map<number, Map<string, Tally>>();
+  readonly #cells = new Int32Array(CELL * CELLS);
+  /** Cells from here on were not used in this interval. */
+  #cellsEnd = 0;
+  #chunks: Int32Array[] = [];
+  #spilled = 0;
+  /** By slot: what is in no cell any more. */
+  #folded = new Map<number, Tally[]>();
   /** Of versions that were replaced or taken away since. */
   #released: Sighting[] = [];
 
@@ -68,110 +89,137 @@ export class Sightings {
   }
 
   /** One use at the monotonic time `at`. */
-  count(versions: Counted, slot: number, caller: Caller, at: number, accepted: boolean): void {
-    const { lines } = versions;
-    const line = LINE * slot;
-    const time = at - this.#base;
-    if ((lines[line + ACCEPTED] as number) + (lines[line + REFUSED] as number) === 0) {
-      this.#touched.push(slot);
-      this.#begin(lines, line, caller, time);
-    } else if (this.#callers.is(lines[line + CALLER] as number, caller)) {
-      // Rounded up: a gap that looks longer than it was asks for more silence, not for less.
-      const gap = Math.ceil(time) - (lines[line + LAST] as number);
-      if (gap > (lines[line + GAP] as number)) lines[line + GAP] = gap;
+  count(slot: number, caller: Caller, at: number, accepted: boolean): void {
+    const cells = this.#cells;
+    const cell = CELL * (slot & (CELLS - 1));
+    // Rounded up: a gap that looks longer than it was asks for more silence, not for less.
+    const time = Math.ceil(at - this.#base);
+    if (cells[cell + OF] === slot + 1 && this.#callers.is(cells[cell + CALLER] as number, caller)) {
+      const gap = time - (cells[cell + LAST] as number);
+      if (gap > (cells[cell + GAP] as number)) cells[cell + GAP] = gap;
     } else {
-      this.#fold(versions, slot);
-      this.#begin(lines, line, caller, time);
+      if (cells[cell + OF] !== 0) this.#spill(cell);
+      this.#begin(cell, slot, caller, time);
     }
-    lines[line + LAST] = Math.ceil(time);
-    const counter = line + (accepted ? ACCEPTED : REFUSED);
-    lines[counter] = (lines[counter] as number) + 1;
+    cells[cell + LAST] = time;
+    const counter = cell + (accepted ? ACCEPTED : REFUSED);
+    cells[counter] = (cells[counter] as number) + 1;
   }
 
   /** The slot is about to be taken from its version: what was counted is kept. */
   release(versions: Counted, slot: number): void {
-    this.#fold(versions, slot);
-    const folded = this.#folded.get(slot);
-    if (folded === undefined) return;
-    const { held, version } = versions.held(slot);
-    for (const tally of folded.values()) this.#released.push(sightingOf(held.record.key, version.number, tally));
+    const cell = CELL * (slot & (CELLS - 1));
+    if (this.#cells[cell + OF] === slot + 1) {
+      this.#spill(cell);
+      this.#cells[cell + OF] = 0;
+    }
+    if (this.#spilled > 0) this.#foldSpilled();
+    const tallies = this.#folded.get(slot);
+    if (tallies === undefined) return;
+    pushSightings(this.#released, versions.nameOf(slot), tallies);
     this.#folded.delete(slot);
   }
 
   /** Everything since the last call, its times translated by `timeOf`; and begins anew at the monotonic time `at`. */
   drain(versions: Counted, at: number, timeOf: (at: number) => number): Sighting[] {
-    const drained = this.#released;
-    for (const slot of this.#touched) {
-      this.#fold(versions, slot);
-      const folded = this.#folded.get(slot);
-      if (folded === undefined) continue;
-      const { held, version } = versions.held(slot);
-      for (const tally of folded.values()) drained.push(sightingOf(held.record.key, version.number, tally));
-      this.#folded.delete(slot);
+    for (let cell = 0; cell < this.#cellsEnd; cell += CELL) {
+      if (this.#cells[cell + OF] === 0) continue;
+      this.#spill(cell);
+      this.#cells[cell + OF] = 0;
     }
+    this.#foldSpilled();
+    const drained = this.#released;
+    for (const [slot, tallies] of this.#folded) pushSightings(drained, versions.nameOf(slot), tallies);
     for (const sighting of drained) {
       sighting.first = Math.ceil(timeOf(this.#base + sighting.first));
       sighting.last = Math.ceil(timeOf(this.#base + sighting.last));
     }
     this.#released = [];
-    this.#touched = [];
+    this.#folded.clear();
+    this.#cellsEnd = 0;
+    this.#chunks.length = Math.min(this.#chunks.length, CHUNKS_KEPT);
     this.#callers.tidy();
     this.#base = at;
     return drained;
   }
 
-  #begin(lines: Int32Array, line: number, caller: Caller, time: number): void {
-    const known = lines[line + CALLER] as number;
-    if (!this.#callers.is(known, caller)) lines[line + CALLER] = this.#callers.idOf(caller);
-    lines[line + FIRST] = Math.ceil(time);
-    lines[line + GAP] = 0;
+  #begin(cell: number, slot: number, caller: Caller, time: number): void {
+    const cells = this.#cells;
+    cells[cell + OF] = slot + 1;
+    cells[cell + CALLER] = this.#callers.idOf(caller);
+    cells[cell + ACCEPTED] = 0;
+    cells[cell + REFUSED] = 0;
+    cells[cell + FIRST] = time;
+    cells[cell + GAP] = 0;
+    if (cell >= this.#cellsEnd) this.#cellsEnd = cell + CELL;
   }
 
-  /** Moves what the line has counted to the tally of its source. */
-  #fold({ lines }: Counted, slot: number): void {
-    const line = LINE * slot;
-    const accepted = lines[line + ACCEPTED] as number;
-    const refused = lines[line + REFUSED] as number;
-    if (accepted + refused === 0) return;
-    let tallies = this.#folded.get(slot);
-    if (tallies === undefined) {
-      tallies = new Map();
-      this.#folded.set(slot, tallies);
+  #spill(cell: number): void {
+    const index = Math.floor(this.#spilled / CELLS_PER_CHUNK);
+    let chunk = this.#chunks[index];
+    if (chunk === undefined) {
+      chunk = new Int32Array(CELL * CELLS_PER_CHUNK);
+      this.#chunks.push(chunk);
     }
-    const source = this.#callers.sourceOf(lines[line + CALLER] as number);
-    const [first, last, gap] = [
-      lines[line + FIRST] as number,
-      lines[line + LAST] as number,
-      lines[line + GAP] as number,
-    ];
-    const place = tallies.has(sourceId(source)) || tallies.size < SOURCES_MAX ? source : OTHER;
-    const tally = tallies.get(sourceId(place));
+    const to = CELL * (this.#spilled % CELLS_PER_CHUNK);
+    for (let i = 0; i < CELL; i++) chunk[to + i] = this.#cells[cell + i] as number;
+    if (++this.#spilled === CELLS_PER_CHUNK * CHUNKS_MAX) this.#foldSpilled();
+  }
+
+  #foldSpilled(): void {
+    for (let i = 0; i < this.#spilled; i++) {
+      this.#fold(this.#chunks[Math.floor(i / CELLS_PER_CHUNK)] as Int32Array, CELL * (i % CELLS_PER_CHUNK));
+    }
+    this.#spilled = 0;
+  }
+
+  /** Adds a cell to the tally of its source. */
+  #fold(cells: Int32Array, at: number): void {
+    const slot = (cells[at + OF] as number) - 1;
+    const source = this.#callers.sourceOf(cells[at + CALLER] as number);
+    const accepted = cells[at + ACCEPTED] as number;
+    const refused = cells[at + REFUSED] as number;
+    const [first, last, gap] = [cells[at + FIRST] as number, cells[at + LAST] as number, cells[at + GAP] as number];
+    const tallies = this.#folded.get(slot);
+    const known = tallies?.find((each) => each.source === source);
+    const tally = known ?? (tallies !== undefined && tallies.length >= SOURCES_MAX ? otherOf(tallies) : undefined);
     if (tally === undefined) {
-      tallies.set(sourceId(place), { source: place, first, last, accepted, refused, gap });
+      const place = tallies !== undefined && tallies.length >= SOURCES_MAX ? OTHER : source;
+      const made = { source: place, first, last, accepted, refused, gap };
+      if (tallies === undefined) this.#folded.set(slot, [made]);
+      else tallies.push(made);
     } else {
       tally.gap = Math.max(tally.gap, gap, first - tally.last);
       tally.last = last;
       tally.accepted += accepted;
       tally.refused += refused;
     }
-    lines[line + ACCEPTED] = 0;
-    lines[line + REFUSED] = 0;
   }
 }
 
-/** Its times still the interval's own. */
-function sightingOf(key: string, version: number, { source, first, last, accepted, refused, gap }: Tally): Sighting {
-  return { key, version, source, first, last, accepted, refused, longestGapMs: gap };
+function otherOf(tallies: readonly Tally[]): Tally | undefined {
+  return tallies.find((each) => each.source === OTHER);
+}
+
+/** Their times still the interval's own. */
+function pushSightings(to: Sighting[], { key, version }: VersionName, tallies: readonly Tally[]): void {
+  for (const { source, first, last, accepted, refused, gap } of tallies) {
+    to.push({ key, version, source, first, last, accepted, refused, longestGapMs: gap });
+  }
 }
 
 /** Callers that send more about themselves than this are counted together: they are kept in memory as they came. */
 const CALLER_LENGTH_MAX = 500;
 const OTHER: Source = { network: "other", client: "other", instance: "" };
 
-/** Callers by a small number, so that a line can hold one. Number 0 is everybody who was one too many. */
+/** Callers by a small number, so that a cell can hold one. Number 0 is everybody who was one too many. */
 class KnownCallers {
   #list: KnownCaller[] = [{ network: "\0", source: OTHER }];
   #ids = new Map<string, number>();
+  /** By network: the caller from there that was asked for last. */
+  #last = new Map<string | undefined, number>();
+  /** One object for each, so that two that are the same are the same object. */
+  #sources = new Map<string, Source>();
   #networks = new Memory(truncatedNetwork);
   #clients = new Memory(clientProduct);
   #instances = new Memory(label);
@@ -186,26 +234,43 @@ class KnownCallers {
     return this.#list[id]?.source ?? OTHER;
   }
 
-  idOf({ network, client, instance }: Caller): number {
+  idOf(caller: Caller): number {
+    const last = this.#last.get(caller.network);
+    if (last !== undefined && this.is(last, caller)) return last;
+    const id = this.#idOf(caller);
+    if (id > 0) this.#last.set(caller.network, id);
+    return id;
+  }
+
+  #idOf({ network, client, instance }: Caller): number {
     const name = `${network}\0${client}\0${instance}`;
     const known = this.#ids.get(name);
     if (known !== undefined) return known;
     if (this.#list.length >= CALLERS_MAX || name.length > CALLER_LENGTH_MAX) return 0;
-    const source: Source = {
+    const source = this.#sourceOf({
       network: network === undefined ? "unknown" : this.#networks.get(network),
       client: client === undefined ? "" : this.#clients.get(client),
       instance: instance === undefined ? "" : this.#instances.get(instance),
-    };
+    });
     const id = this.#list.push({ network, client, instance, source }) - 1;
     this.#ids.set(name, id);
     return id;
   }
 
-  /** Between two intervals, when no line's number counts: forgets all if the list has grown long. */
+  #sourceOf(source: Source): Source {
+    const id = sourceId(source);
+    const known = this.#sources.get(id) ?? source;
+    this.#sources.set(id, known);
+    return known;
+  }
+
+  /** Between two intervals, when no cell's number counts: forgets all if the list has grown long. */
   tidy(): void {
     if (this.#list.length < CALLERS_MAX / 16) return;
     this.#list.length = 1;
     this.#ids.clear();
+    this.#last.clear();
+    this.#sources.clear();
   }
 }
 

@@ -6,20 +6,36 @@ import { createVerifier } from "./verifier.ts";
 import { START, settle, VirtualClock } from "./virtual-clock.test-support.ts";
 
 describe("deciding", () => {
-  test("a known key is decided at once; the same frozen verdict each time", async () => {
+  test("a known key is decided at once, the same each time", async () => {
     const { verifier, text, clock } = await stage();
     await verifier.ready;
     const verdict = verifier.verifyNow(text, { scope: "market:read" });
     expect(verdict).toMatchObject({ valid: true, code: "ok", key: "key_1", version: 1, consumer: "con_1" });
-    expect(verifier.verifyNow(text, { scope: "market:read" })).toBe(verdict);
-    expect(Object.isFrozen(verdict)).toBe(true);
+    expect(verifier.verifyNow(text, { scope: "market:read" })).toEqual(verdict);
     expect(verifier.verifyNow(text, { scope: "trade:write" })?.code).toBe("insufficient_scope");
     expect(verifier.verifyNow(text, { environment: "test" })?.code).toBe("wrong_environment");
     expect(verifier.verifyNow(`${text}x`, {})?.code).toBe("malformed");
     expect(verifier.verifyNow(newText("live", "other"), {})?.code).toBe("malformed");
     expect(verifier.verifyNow(undefined as unknown as string, {})?.code).toBe("malformed");
     await clock.pass(60_000);
-    expect(verifier.verifyNow(text, {})).toBe(verdict);
+    expect(verifier.verifyNow(text, {})).toEqual(verdict);
+  });
+
+  test("a verdict of a plain key shows all its members, and keeps them when the key changes", async () => {
+    const handles = { key: "key_0UbAw3xk00000000000001", consumer: "con_0UbAw3xk00000000000002" };
+    const text = newText();
+    const { verifier, authority } = await stage({}, (double) =>
+      double.write(keyRecord(handles.key, [version(text)], { consumer: handles.consumer })),
+    );
+    const expected = { valid: true, code: "ok", ...handles, version: 1, environment: "live", scopes: ["market:read"] };
+    const verdict = verifier.verifyNow(text, {});
+    authority.write(keyRecord(handles.key, [], { consumer: handles.consumer }));
+    authority.write(keyRecord("key_0UbAw3xk00000000000009", [version(newText())], { consumer: handles.consumer }));
+    await settle();
+    expect(verifier.verifyNow(text, {})?.valid).not.toBe(true);
+    expect(JSON.parse(JSON.stringify(verdict))).toEqual(expected);
+    const { valid, code, key, version: number, consumer, environment, scopes } = verdict!;
+    expect({ valid, code, key, version: number, consumer, environment, scopes }).toEqual(expected);
   });
 
   test("a text of another environment is told so, without asking and without a look at whether it exists", async () => {
@@ -69,6 +85,16 @@ describe("starting", () => {
       );
       expect(verifier.verifyNow(text, {})?.code).toBe("stale_replica");
     }
+  });
+
+  test("whose first registration came late, and twice, registers another time", async () => {
+    const { verifier, authority, clock, text, code } = await stage({}, (each) => {
+      each.refuse = { status: 409, code: "conflict" };
+    });
+    authority.refuse = undefined;
+    await clock.pass(2_000);
+    await verifier.ready;
+    expect(code(text)).toBe("ok");
   });
 
   test("an authority that is away is waited for", async () => {

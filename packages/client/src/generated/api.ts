@@ -333,7 +333,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** List campaigns */
+        /** List campaigns, the newest first */
         get: operations["listCampaigns"];
         put?: never;
         /**
@@ -1282,6 +1282,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/self/rotation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * When should I move?
+         * @description With the key itself as the bearer. Name the process in Keyover-Instance: each draws a time of its own from the window, otherwise each address does.
+         */
+        get: operations["getOwnRotation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tokens": {
         parameters: {
             query?: never;
@@ -1480,6 +1500,8 @@ export interface components {
                 scopes?: string[];
             } | null;
             id: string;
+            /** @description False once it has ended for more than 400 days: of its items only those that its report names are left. */
+            itemsKept: boolean;
             /** @description By what has become of them so far. */
             keys: {
                 failed: number;
@@ -1565,7 +1587,7 @@ export interface components {
                 keys: number;
             };
             suspended: number;
-            /** @description Percents are drawn anew for each campaign: as many, and others. */
+            /** @description Keys of percents are drawn anew for each campaign: as many, and others. */
             waves: {
                 keys: number;
                 name: string;
@@ -1589,6 +1611,8 @@ export interface components {
                 scopes?: string[];
             } | null;
             id: string;
+            /** @description False once it has ended for more than 400 days: of its items only those that its report names are left. */
+            itemsKept: boolean;
             /** @description By what has become of them so far. */
             keys: {
                 failed: number;
@@ -1623,6 +1647,13 @@ export interface components {
             }[];
             /** @description Requests with versions that it retired, by sources that had used them before. */
             refused: number;
+            /** @description Whose keys see them, and how many: the first few, those with most first. */
+            refusedBy: {
+                consumer: string;
+                keys: number;
+            }[];
+            /** @description As limits count it. */
+            refusedWeight: number;
             select: components["schemas"]["KeySelection"];
             /** @description The selection is whole. */
             selected: boolean;
@@ -1707,6 +1738,8 @@ export interface components {
                 scopes?: string[];
             } | null;
             id: string;
+            /** @description False once it has ended for more than 400 days: of its items only those that its report names are left. */
+            itemsKept: boolean;
             /** @description By what has become of them so far. */
             keys: {
                 failed: number;
@@ -2046,17 +2079,19 @@ export interface components {
             secret: string | null;
         };
         CustodianReach: {
+            /** @description Of all secrets; on the first page alone, null on the others. */
             counts: {
                 done: number;
                 dormant: number;
                 replacing: number;
                 works: number;
-            };
+            } | null;
             secrets: {
                 items: components["schemas"]["ReachedSecret"][];
                 next: string | null;
             };
             tokens: components["schemas"]["ReachedToken"][];
+            /** @description On the first page alone. */
             warnings: string[];
             who: {
                 consumers: {
@@ -2451,6 +2486,40 @@ export interface components {
             /** @description Tokens that are refused from now on. */
             revoked: string[];
             who: string;
+        };
+        OwnRotation: {
+            /** @description The one that runs, or is next: then the presented version is refused for a while. */
+            brownout: {
+                /** @description Epoch milliseconds. */
+                from: number;
+                /** @description Epoch milliseconds. */
+                until: number;
+            } | null;
+            /** @description By this key itself. */
+            claimable: boolean;
+            /** @description The deadline of the overlap. */
+            endsAt: number | null;
+            key: string;
+            /** @description A time in the window that is this caller's own: the same each time while the window stays the same. */
+            moveAt: number | null;
+            /** @description Epoch milliseconds. */
+            now: number;
+            phase: string | null;
+            /** @description That runs; null: none does. */
+            rotation: string | null;
+            /** @description A successor is on offer, and can be taken by whoever may. */
+            successorWaits: boolean;
+            /** @description The one to be on. */
+            target: number;
+            /** @description The one that was presented. */
+            version: number;
+            /** @description When it is best to move. Past: now. Null: nothing is to be done, or not yet. */
+            window: {
+                /** @description Epoch milliseconds. */
+                end: number;
+                /** @description Epoch milliseconds. */
+                start: number;
+            } | null;
         };
         Policy: {
             /** @description Epoch milliseconds. */
@@ -4740,7 +4809,7 @@ export interface operations {
                     limits?: {
                         /** @description Keys that failed or were taken back; more hold the campaign. Default 10. */
                         failedMax?: number;
-                        /** @description Refused uses of retired versions by sources that had used them. Default 0. */
+                        /** @description Consumers that are refused with retired versions that they had used. One counts once with its first key, and once more at 2, 4, 8 … keys. Default 0. */
                         refusedMax?: number;
                     };
                     name: string;
@@ -4784,7 +4853,7 @@ export interface operations {
                             /** @description Held if it has not come to this so long after its last start. Default null: it waits. */
                             waitMs?: number | null;
                         };
-                        /** @description Of all selected keys, cumulative. */
+                        /** @description Of all selected keys, with those of the waves before, rounded; one key at least. */
                         percent: number;
                     } | {
                         environment: string;
@@ -7948,6 +8017,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Rotation"];
+                };
+            };
+        };
+    };
+    getOwnRotation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnRotation"];
                 };
             };
         };

@@ -31,7 +31,7 @@ import { scopesProblem } from "../keys/keys.ts";
 import { allOf } from "../keys/sights.ts";
 import { accept, type Outcome, type Refusal, refuse } from "../outcome.ts";
 import { put, type Store } from "../store/store.ts";
-import { type HealthDeps, refusedInAll, waveHealth } from "./health.ts";
+import { type HealthDeps, refusedInAll, waveHealth, weightOf } from "./health.ts";
 import { noteOf } from "./ledger.ts";
 import { type Preview, previewOf } from "./preview.ts";
 import { selectPage, WALK_START } from "./selection.ts";
@@ -129,7 +129,8 @@ export function createCampaignDesk(deps: CampaignDeskDeps): CampaignDesk {
         const held = await store.get("campaign", id);
         if (held === undefined) return refuse("not_found", `there is no campaign ${id}`);
         const now = world.clock.now();
-        const health = what.type === "continue" ? await accepted(id) : { broken: 0, refused: 0 };
+        const looks = what.type === "continue" || what.type === "resume";
+        const health = looks ? await accepted(id) : { broken: 0, refused: 0 };
         const decision = commandCampaign(held.value, what, command.actor, health, now);
         if (!decision.ok) return refuse(decision.code, decision.detail);
         const { next } = decision;
@@ -156,7 +157,7 @@ export function createCampaignDesk(deps: CampaignDeskDeps): CampaignDesk {
 
   async function accepted(id: string) {
     const { broken } = waveHealth(await store.campaignTally(id));
-    return { broken, refused: await refusedInAll(store, id, breathe) };
+    return { broken, refused: weightOf(await refusedInAll(store, id, breathe)) };
   }
 }
 

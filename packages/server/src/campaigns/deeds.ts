@@ -20,6 +20,7 @@ import {
 import { dropPlanned, seenFrom, strike } from "../engine/rotations.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { KeyChange } from "../keys/change.ts";
+import type { GuardedPolicy } from "../keys/key-desk.ts";
 import { scopesProblem } from "../keys/keys.ts";
 import type { ChangedKey, ManyWork } from "../keys/many-keys.ts";
 import { actionOf } from "../keys/move-told.ts";
@@ -50,16 +51,16 @@ const started = (rotation: Rotation, why: string | null = null): Outcome<Deed> =
 /** `waveOf`: of each key's item. */
 export function deedOf(campaign: Campaign, waveOf: (keyId: string) => number, tools: DeedTools): ManyWork<Deed> {
   return async (keys) => {
-    const policies = await tools.policies.ofMany(keys.map(({ change }) => change.key));
+    const policies = await tools.policies.guarded(keys.map(({ change }) => change.key));
     const networks = await networksSeen(campaign, keys, tools.evidence);
     const shown = await shownTo(campaign, keys, tools.store);
     const restored = await restoredApis(tools.restorations);
     return keys.map((key, i) =>
       byItself(() => {
         const { change, state } = key;
-        const policy = policies[i] as ResolvedPolicy;
+        const { policy, checks } = policies[i] as GuardedPolicy;
         change.joinCampaign({ id: campaign.id, wave: waveOf(change.key.id) });
-        change.follow(policy);
+        change.follow(policy, checks);
         return campaign.action === "rotate"
           ? begin(change, policy, campaign)
           : strikeKey(change, campaign, {
@@ -229,7 +230,8 @@ function takeBackOne(change: KeyChange, rotationId: string | null, reason: strin
   const { rotation, now } = change;
   const stays = (why: string) => accept<Deed>({ state: "started", rotationId, why: `not taken back: ${why}` });
   if (rotation === undefined || rotation.id !== rotationId) return stays("its rotation has ended");
-  if (rotation.phase === "rolled-back") return accept({ state: "rolled-back", rotationId, why: null });
+  if (rotation.phase === "rolled-back")
+    return accept({ state: "rolled-back", rotationId, why: "it was rolled back before the wave was" });
   const event = { type: "rollback", reason } as const;
   const decision = decide(rotation, event, now);
   if (!decision.ok) return stays(decision.detail);

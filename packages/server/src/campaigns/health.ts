@@ -2,8 +2,8 @@
  * How a campaign is: what the gates and limits of core ask. Rotations are counted by an index. Refused uses are walked through a page at a
  * time, because each rotation's have to be looked up.
  */
-import type { Campaign, CampaignHealth, WaveHealth } from "@keyover/core";
-import type { RotationTally } from "../store/campaign-entities.ts";
+import { type Campaign, type CampaignHealth, refusalWeight, type WaveHealth } from "@keyover/core";
+import type { RefusedPage, RotationTally } from "../store/campaign-entities.ts";
 import type { Restoration } from "../store/entities.ts";
 import type { Store } from "../store/store.ts";
 
@@ -49,34 +49,57 @@ export async function readHealth(
 /** In one question, of about 20 µs a rotation on SQLite. */
 const REFUSED_PAGE = 500;
 
+/** What a campaign's rotations have refused that was accepted before. */
+export class RefusedTally {
+  requests = 0;
+  /** Keys that see refusals, by consumer. */
+  readonly keys = new Map<string, number>();
+
+  add({ refused }: RefusedPage): void {
+    for (const { consumerId, requests } of refused) {
+      this.requests += requests;
+      this.keys.set(consumerId, (this.keys.get(consumerId) ?? 0) + 1);
+    }
+  }
+}
+
+/** As limits count it. */
+export function weightOf({ keys }: RefusedTally): number {
+  return refusalWeight(keys.values());
+}
+
 /** All of them, at once. `breathe`: between two pages. */
-export async function refusedInAll(store: Store, campaignId: string, breathe: () => Promise<void>): Promise<number> {
-  let sum = 0;
+export async function refusedInAll(
+  store: Store,
+  campaignId: string,
+  breathe: () => Promise<void>,
+): Promise<RefusedTally> {
+  const tally = new RefusedTally();
   for (let after: string | null = ""; after !== null; ) {
     const page = await store.campaignRefused(campaignId, after, REFUSED_PAGE);
-    sum += page.refused;
+    tally.add(page);
     after = page.after;
     if (after !== null) await breathe();
   }
-  return sum;
+  return tally;
 }
 
-/** The same a page at each look, round and round: the sum of the last whole walk, or of this one as soon as it is more. */
+/** The weight of the same, a page at each look, round and round: that of the last whole walk, or of this one as soon as it is more. */
 export class RefusedWalk {
   #after = "";
-  #sum = 0;
+  #tally = new RefusedTally();
   #last = 0;
 
   async look(store: Store, campaignId: string, tally: readonly RotationTally[]): Promise<number> {
     // A refusal is of a version that has retired.
     if (waveHealth(tally).retired === 0) return 0;
-    const { refused, after } = await store.campaignRefused(campaignId, this.#after, REFUSED_PAGE);
-    this.#sum += refused;
-    if (after === null) {
-      this.#last = this.#sum;
-      this.#sum = 0;
-    }
-    this.#after = after ?? "";
-    return Math.max(this.#last, this.#sum);
+    const page = await store.campaignRefused(campaignId, this.#after, REFUSED_PAGE);
+    this.#tally.add(page);
+    this.#after = page.after ?? "";
+    const weight = weightOf(this.#tally);
+    if (page.after !== null) return Math.max(this.#last, weight);
+    this.#last = weight;
+    this.#tally = new RefusedTally();
+    return weight;
   }
 }

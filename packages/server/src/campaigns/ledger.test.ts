@@ -25,7 +25,7 @@ function held(change: Partial<Campaign> = {}): Held<Campaign> {
 }
 
 const deed = (state: Deed["state"]): Outcome<Deed> => accept({ state, rotationId: "rot_1", why: null });
-const found = ["key_1", "key_2", "key_3"].map((keyId) => ({ keyId, wave: 0, apiId: "api_1" }));
+const found = ["key_1", "key_2", "key_3"].map((keyId) => ({ keyId, wave: 0, home: 0, apiId: "api_1" }));
 const item = (keyId: string, state: Deed["state"]) => {
   const value = {
     id: `cam_1.${keyId}`,

@@ -125,6 +125,7 @@ export function startLedger(held: Held<Campaign>, items: readonly Held<CampaignI
 export interface SelectedKey {
   keyId: string;
   wave: number;
+  home: number;
   apiId: string;
 }
 
@@ -154,7 +155,7 @@ export function selectLedger(
         const id = campaignItemId(campaign.id, keyId);
         return key === undefined
           ? []
-          : [{ id, campaignId: campaign.id, keyId, wave: key.wave, ...deedFrom(outcome), at: now }];
+          : [{ id, campaignId: campaign.id, keyId, wave: key.wave, home: key.home, ...deedFrom(outcome), at: now }];
       });
       const apis = [...deeds.keys()].flatMap((keyId) => keyOf.get(keyId)?.apiId ?? []);
       return {
@@ -184,12 +185,14 @@ export function rollBackLedger(
         const item = itemOf.get(keyId);
         return item === undefined ? [] : [{ item, deed: outcome.ok ? outcome.value : staying(item.value, outcome) }];
       });
-      const back = met.filter(({ deed }) => deed.state === "rolled-back").length;
+      const back = met.filter(({ deed }) => deed.state === "rolled-back");
+      // What somebody else had rolled back says so.
+      const own = back.filter(({ deed }) => deed.why === null).length;
       const place = last ? after : (campaign.rollback?.after ?? null);
       return {
-        next: rolledBackMore(campaign, back, place, now),
+        next: rolledBackMore(campaign, { own, others: back.length - own }, place, now),
         writes: met.map(({ item, deed }) => put("campaign_item", { ...item.value, ...deed, at: now }, item)),
-        tally: { back, stay: met.length - back },
+        tally: { back: back.length, stay: met.length - back.length },
       };
     },
   });

@@ -1,5 +1,19 @@
 /** What a campaign would be about, counted before anything is done. Nothing of it is kept: who starts it says which count was seen. */
-import { type CampaignAction, type KeySelection, type Wave, waveName, waveOf } from "@keyover/core";
+import {
+  type CampaignAction,
+  type Cuts,
+  type DrawRun,
+  drawOf,
+  exactCuts,
+  homeOf,
+  type KeySelection,
+  likelyCuts,
+  runsOf,
+  sharesOf,
+  type Wave,
+  waveAt,
+  waveName,
+} from "@keyover/core";
 import { isExpired } from "../store/entities.ts";
 import type { Store } from "../store/store.ts";
 import { type FoundKey, selectPage, WALK_START } from "./selection.ts";
@@ -32,6 +46,8 @@ const PAGE = 500;
 const CONSUMERS_SHOWN = 20;
 const SAMPLES_EACH = 3;
 const SAMPLES_MAX = 30;
+/** Keys out of which the samples are taken, beside those that are likely to be in a wave that has none. */
+const CANDIDATES = 200;
 
 export async function previewOf(
   store: Store,
@@ -39,16 +55,22 @@ export async function previewOf(
   waves: readonly Wave[],
   { now, breathe }: { now: number; breathe: () => Promise<void> },
 ): Promise<Preview> {
-  // Whose percents are of this campaign is not known yet: these are as many, and others.
+  // Which keys are drawn for a wave is not known before the campaign has a handle: these are as many, and others.
   const tally = new Tally(waves, now);
   for (let cursor: string | null = WALK_START; cursor !== null; ) {
     const page = await selectPage(store, select, cursor, PAGE, action !== "rotate");
     tally.revoked += page.revoked;
-    for (const found of page.found) tally.add(found);
+    tally.add(page.found);
     cursor = page.cursor;
     await breathe();
   }
   return tally.preview(store);
+}
+
+interface Candidate {
+  key: FoundKey["key"];
+  home: number;
+  draw: number;
 }
 
 class Tally {
@@ -60,16 +82,30 @@ class Tally {
   readonly #apis = new Map<string, number>();
   readonly #environments = new Map<string, number>();
   readonly #consumers = new Map<string, number>();
-  readonly #byWave: number[];
-  readonly #samples: Preview["samples"] = [];
+  readonly #runs: DrawRun[] = [];
+  readonly #candidates: Candidate[] = [];
+  readonly #likelyCuts: Cuts;
+  readonly #likely: number[];
 
   constructor(waves: readonly Wave[], now: number) {
     this.#waves = waves;
+    this.#likelyCuts = likelyCuts(waves);
     this.#now = now;
-    this.#byWave = waves.map(() => 0);
+    this.#likely = waves.map(() => 0);
   }
 
-  add({ key, consumerLabels }: FoundKey): void {
+  add(found: readonly FoundKey[]): void {
+    const drawn = found.map(({ key, consumerLabels }) => ({
+      key,
+      home: homeOf(this.#waves, { keyId: key.id, environment: key.environment, consumerLabels }),
+      draw: drawOf("", key.id),
+    }));
+    for (const each of drawn) this.#count(each);
+    this.#runs.push(...runsOf(drawn));
+  }
+
+  #count(candidate: Candidate): void {
+    const { key, home, draw } = candidate;
     const more = (map: Map<string, number>, id: string) => map.set(id, (map.get(id) ?? 0) + 1);
     this.#keys++;
     if (key.rotationId !== null) this.#states.inRotation++;
@@ -78,12 +114,22 @@ class Tally {
     more(this.#apis, key.apiId);
     more(this.#environments, key.environment);
     more(this.#consumers, key.consumerId);
-    const wave = waveOf(this.#waves, { keyId: key.id, environment: key.environment, consumerLabels }, "");
-    const before = this.#byWave[wave] ?? 0;
-    this.#byWave[wave] = before + 1;
-    if (before >= SAMPLES_EACH || this.#samples.length >= SAMPLES_MAX) return;
-    const { id, name, apiId: api, environment, consumerId: consumer } = key;
-    this.#samples.push({ key: id, name, api, environment, consumer, wave });
+    const wave = waveAt(this.#likelyCuts, home, draw);
+    const seen = this.#likely[wave] ?? 0;
+    this.#likely[wave] = seen + 1;
+    if (seen < SAMPLES_EACH || this.#candidates.length < CANDIDATES) this.#candidates.push(candidate);
+  }
+
+  #samples(cuts: Cuts): Preview["samples"] {
+    const counts = this.#waves.map(() => 0);
+    const samples = this.#candidates.flatMap(({ key, home, draw }) => {
+      const wave = waveAt(cuts, home, draw);
+      const before = counts[wave] ?? 0;
+      counts[wave] = before + 1;
+      const { id, name, apiId: api, environment, consumerId: consumer } = key;
+      return before < SAMPLES_EACH ? [{ key: id, name, api, environment, consumer, wave }] : [];
+    });
+    return samples.slice(0, SAMPLES_MAX);
   }
 
   async preview(store: Store): Promise<Preview> {
@@ -94,6 +140,8 @@ class Tally {
       const names = new Map(rows.map(({ value }) => [value.id, value.name]));
       return pairs.map(([id, keys]) => ({ id, name: names.get(id) ?? id, keys }));
     };
+    const cuts = exactCuts(this.#waves, this.#runs);
+    const shares = sharesOf(this.#waves, this.#runs, cuts);
     return {
       keys: this.#keys,
       revoked: this.revoked,
@@ -102,8 +150,8 @@ class Tally {
       environments: most(this.#environments).map(([name, keys]) => ({ name, keys })),
       consumers: await named("consumer", most(this.#consumers).slice(0, CONSUMERS_SHOWN)),
       consumersTotal: this.#consumers.size,
-      waves: this.#waves.map(({ of }, i) => ({ name: waveName(of), keys: this.#byWave[i] ?? 0 })),
-      samples: this.#samples,
+      waves: this.#waves.map(({ of }, i) => ({ name: waveName(of), keys: shares[i] ?? 0 })),
+      samples: this.#samples(cuts),
     };
   }
 }

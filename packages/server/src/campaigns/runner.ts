@@ -1,7 +1,7 @@
 /**
  * Carries campaigns forward. One process does it for all (its fence is in each commit), a batch of keys at a time.
  *
- *     live campaigns ─▶ health ─▶ core's `stepCampaign` ─▶ select │ start │ take back │ confirm │ become ─▶ one commit ─▶ again
+ *     live campaigns ─▶ health ─▶ core's `stepCampaign` ─▶ select │ draw │ start │ take back │ confirm │ become ─▶ one commit ─▶ again
  *
  * Nothing is remembered here that the store does not have, but for the pace and a walk through refusals: a commit holds the changed keys, their
  * items and the campaign's counts, so whoever takes over after a crash goes on where the last commit ended. While an emergency has keys to
@@ -11,12 +11,16 @@ import {
   type Campaign,
   type CampaignHealth,
   type CampaignStep,
+  drawnMore,
+  drawOf,
   endCampaign,
+  homeOf,
+  likelyCuts,
   type Receipt,
   sleep,
   stepCampaign,
   type World,
-  waveOf,
+  waveAt,
 } from "@keyover/core";
 import { fenceIn, type Proof, type Shares } from "../engine/shares.ts";
 import type { Evidence } from "../evidence/evidence.ts";
@@ -27,6 +31,7 @@ import type { Policies } from "../policies/key-policies.ts";
 import { type CampaignItem, campaignItemId } from "../store/campaign-entities.ts";
 import { type Held, put, type Store } from "../store/store.ts";
 import { type Deed, deedOf, takeBack } from "./deeds.ts";
+import { Drawing } from "./drawing.ts";
 import { type HealthDeps, RefusedWalk, readHealth } from "./health.ts";
 import {
   type CampaignLedger,
@@ -80,6 +85,7 @@ const HEALTH_MS = 1_000;
 interface Memory {
   health: { at: number; value: CampaignHealth } | undefined;
   refused: RefusedWalk;
+  drawing: Drawing | undefined;
   /** The last item that was tried: one that has to be tried again lets the others go first. */
   after: string;
   paced: { at: number; left: number } | undefined;
@@ -107,6 +113,7 @@ export function createCampaignRunner(deps: RunnerDeps): CampaignRunner {
     const fresh = {
       health: undefined,
       refused: new RefusedWalk(),
+      drawing: undefined,
       after: "",
       paced: undefined,
       receipts: undefined,
@@ -135,6 +142,8 @@ export function createCampaignRunner(deps: RunnerDeps): CampaignRunner {
     switch (step.do) {
       case "select":
         return select(held, leads);
+      case "draw":
+        return draw(held, leads);
       case "start":
         return start(held, leads);
       case "roll-back":
@@ -174,13 +183,15 @@ export function createCampaignRunner(deps: RunnerDeps): CampaignRunner {
     const campaign = held.value;
     const strikes = campaign.action !== "rotate";
     let cursor = campaign.cursor;
+    const cuts = likelyCuts(campaign.waves);
     let fresh: SelectedKey[] = [];
     for (let i = 0; cursor !== null && fresh.length === 0 && i < EMPTY_PAGES_MAX; i++) {
       if (i > 0) await breathe();
       const page = await selectPage(store, campaign.select, cursor, strikes ? BATCH : SELECT_PAGE, strikes);
       const found = page.found.map(({ key, consumerLabels }) => {
         const facts = { keyId: key.id, environment: key.environment, consumerLabels };
-        return { keyId: key.id, apiId: key.apiId, wave: waveOf(campaign.waves, facts, campaign.id) };
+        const home = homeOf(campaign.waves, facts);
+        return { keyId: key.id, apiId: key.apiId, home, wave: waveAt(cuts, home, drawOf(campaign.id, key.id)) };
       });
       fresh = await unnoted(campaign, found);
       cursor = page.cursor;
@@ -192,6 +203,32 @@ export function createCampaignRunner(deps: RunnerDeps): CampaignRunner {
     }
     const { writes, audit } = ledger.entries(waitingDeeds(fresh));
     await desk.commit({ writes, audit, feed: [], fence: fenceIn(leads) });
+    return true;
+  };
+
+  const draw = async (held: Held<Campaign>, leads: Proof): Promise<boolean> => {
+    const memory = memoryOf(held.value.id);
+    const drawing = memory.drawing ?? new Drawing();
+    // Until the page is committed: if it is not, all is walked again.
+    memory.drawing = undefined;
+    const page = await drawing.look(store, held.value);
+    if (page === undefined || (page.moves.length === 0 && !page.whole)) {
+      memory.drawing = drawing;
+      return true;
+    }
+    const now = world.clock.now();
+    const moves = page.moves.map(({ item, to }) => ({ from: item.value.wave, to }));
+    const next = drawnMore(held.value, moves, page.whole, now);
+    const outcome = await desk.commit({
+      writes: [
+        ...page.moves.map(({ item, to }) => put("campaign_item", { ...item.value, wave: to, at: now }, item)),
+        put("campaign", next, held),
+      ],
+      audit: [noteOf(next, "campaign.drawn", now, { moved: moves.length, whole: page.whole })],
+      feed: [],
+      fence: fenceIn(leads),
+    });
+    if (outcome.ok && !page.whole) memory.drawing = drawing;
     return true;
   };
 

@@ -11,7 +11,7 @@ import {
 import type { Fleet, FleetMember } from "../feed/fleet.ts";
 import type { CampaignItem } from "../store/campaign-entities.ts";
 import type { Store } from "../store/store.ts";
-import { type HealthDeps, readHealth, refusedInAll, waveHealth } from "./health.ts";
+import { type HealthDeps, readHealth, refusedInAll, waveHealth, weightOf } from "./health.ts";
 
 export interface WaveStanding {
   items: ItemCounts;
@@ -41,6 +41,10 @@ export interface CampaignStanding {
 export interface CampaignReport {
   /** Requests with retired versions, by sources that had used them before. */
   refused: number;
+  /** Whose keys, and how many of them: those with most first, the first few. */
+  refusedBy: { consumer: string; keys: number }[];
+  /** As limits count it. */
+  refusedWeight: number;
   skipped: CampaignItem[];
   failed: CampaignItem[];
 }
@@ -79,25 +83,38 @@ async function receiptStanding(
 }
 
 const ITEMS_SHOWN = 200;
+const CONSUMERS_SHOWN = 20;
+
+/** Those that a report names. */
+export async function shownItems(
+  store: Store,
+  campaign: Pick<Campaign, "id" | "waves">,
+  state: "skipped" | "failed",
+): Promise<CampaignItem[]> {
+  const found: CampaignItem[] = [];
+  for (const wave of campaign.waves.keys()) {
+    if (found.length >= ITEMS_SHOWN) break;
+    const equals = { campaign_id: campaign.id, wave, state };
+    const rows = await store.list("campaign_item", { equals }, { limit: ITEMS_SHOWN - found.length });
+    found.push(...rows.map(({ value }) => value));
+  }
+  return found;
+}
 
 export async function reportOf(
   { store }: Pick<StandingDeps, "store">,
   campaign: Campaign,
   breathe: () => Promise<void>,
 ): Promise<CampaignReport> {
-  const itemsOf = async (state: "skipped" | "failed") => {
-    const found: CampaignItem[] = [];
-    for (const wave of campaign.waves.keys()) {
-      if (found.length >= ITEMS_SHOWN) break;
-      const equals = { campaign_id: campaign.id, wave, state };
-      const rows = await store.list("campaign_item", { equals }, { limit: ITEMS_SHOWN - found.length });
-      found.push(...rows.map(({ value }) => value));
-    }
-    return found;
-  };
+  const tally = await refusedInAll(store, campaign.id, breathe);
   return {
-    refused: await refusedInAll(store, campaign.id, breathe),
-    skipped: await itemsOf("skipped"),
-    failed: await itemsOf("failed"),
+    refused: tally.requests,
+    refusedBy: [...tally.keys]
+      .map(([consumer, keys]) => ({ consumer, keys }))
+      .sort((a, b) => b.keys - a.keys || (a.consumer < b.consumer ? -1 : 1))
+      .slice(0, CONSUMERS_SHOWN),
+    refusedWeight: weightOf(tally),
+    skipped: await shownItems(store, campaign, "skipped"),
+    failed: await shownItems(store, campaign, "failed"),
   };
 }

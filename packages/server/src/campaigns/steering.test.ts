@@ -99,11 +99,25 @@ describe("steering", () => {
     expect(await scene.show(campaign)).toMatchObject({ state: "running", wave: 0 });
     verifier.see(first[0].id, 1, { accepted: 0, refused: 1 });
     const held = await scene.until(campaign, ({ state }) => state === "held", MINUTE);
-    expect(held.why.reason).toContain("1 requests with retired versions were refused");
-    expect(await keyover.ok("GET", `/v1/campaigns/${campaign.id}/report`)).toMatchObject({ refused: 1, state: "held" });
+    expect(held.why.reason).toContain("it counts 1 more than was accepted, 0 allowed");
+    expect(await keyover.ok("GET", `/v1/campaigns/${campaign.id}/report`)).toMatchObject({
+      refused: 1,
+      refusedBy: [{ consumer: first[0].consumer, keys: 1 }],
+      refusedWeight: 1,
+      state: "held",
+    });
     // That is accepted; the wave's soak is not over by it.
     expect(await order(campaign, "continue")).toMatchObject({ state: "running", wave: 0, keys: { waiting: 8 } });
     expect(await scene.show(campaign)).toMatchObject({ waitsFor: expect.stringContaining("soak") });
+    // However often it tries: it is known.
+    verifier.see(first[0].id, 1, { accepted: 0, refused: 50 });
+    await keyover.pass(MINUTE);
+    expect(await scene.show(campaign)).toMatchObject({ state: "running", wave: 0 });
+    // Another consumer is not.
+    expect(first[1].consumer).not.toBe(first[0].consumer);
+    verifier.see(first[1].id, 1, { accepted: 0, refused: 1 });
+    await scene.until(campaign, ({ state }) => state === "held", MINUTE);
+    await order(campaign, "continue");
     await scene.until(campaign, ({ state }) => state === "ended", 2 * MINUTE);
     expect(await phases()).toHaveLength(10);
   });

@@ -7,7 +7,7 @@ import { type AuditRow, auditColumns } from "./entity-tables.ts";
 import { RefusedError } from "./exit-codes.ts";
 import { type Io, remark, widthOf } from "./io.ts";
 import { type ListOptions, listOptions, present, whole } from "./options.ts";
-import { table } from "./render.ts";
+import { count, table } from "./render.ts";
 
 interface AuditOptions extends ListOptions {
   subject?: string;
@@ -73,5 +73,5 @@ function chainSentence(state: ChainState | { brokenAt: number }): string {
       `the audit log was altered: entry ${state.brokenAt} is missing or not what was written. Compare it with a backup`,
     );
   }
-  return `The audit log is whole: ${state.seq} entries, last hash ${state.hash}.`;
+  return `The audit log is whole: ${count(state.seq, "entry", "entries")}, last hash ${state.hash}.`;
 }

@@ -13,7 +13,7 @@ import { withExamples } from "./command-group.ts";
 import { RefusedError, UnsafeConfigurationError, UsageError } from "./exit-codes.ts";
 import { type Io, remark, say, sayJson } from "./io.ts";
 import { type PlaceOptions, placeOf, placeOptions } from "./place.ts";
-import { byteCount, formatTime, roughly } from "./render.ts";
+import { byteCount, count, formatTime, roughly } from "./render.ts";
 import { versionOf } from "./version.ts";
 
 interface BackupOptions extends PlaceOptions {
@@ -66,7 +66,7 @@ async function backup(options: BackupOptions, io: Io): Promise<void> {
         io,
         [
           `${options.to}: ${byteCount(bytes)}, as of ${formatTime(takenAt)}, in ${roughly(io.world.clock.elapsed() - begun)}.`,
-          `Audit log: ${audit.seq} entries, last hash ${audit.hash}`,
+          `Audit log: ${count(audit.seq, "entry", "entries")}, last hash ${audit.hash}`,
           `The master key (${masterKeyPath}) is not in it. Keep a copy of that too, and in another place.`,
         ].join("\n"),
       );

@@ -4,11 +4,12 @@ import type { campaignStates } from "@keyover/core";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { campaignColumns, campaignText, keyCount, reportText, standingText } from "./campaign-text.ts";
 import { watchCampaign } from "./campaign-watch.ts";
-import { calls, show, showList } from "./command-group.ts";
+import { calls, nothing, show, showList } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
 import { everything } from "./connection.ts";
 import { UsageError } from "./exit-codes.ts";
 import { type Io, widthOf } from "./io.ts";
+import { namesOf } from "./names.ts";
 import { duration, type ListOptions, listOptions, positive, present, several, whole } from "./options.ts";
 import { remarkPreview, showPreview } from "./preview.ts";
 import { type SelectionOptions, selectionOf, selectionOptions } from "./selection-options.ts";
@@ -50,10 +51,10 @@ function startCommand(group: Command, io: Io): void {
       .requiredOption("--name <name>", "what to call it")
       .requiredOption("--reason <text>", "for the audit log: why"),
   )
-    .option("--canary <key>", "in a first wave of its own; several times", several)
+    .option("--canary <key>", "in a first wave of its own, key_…; several times", several)
     .option(
       "--wave <keys>",
-      "a wave: 10% (about so much of all selected, drawn at random, with the waves before), environment:test or consumer-label:region=eu; several times, in order. What no wave takes comes last",
+      "a wave: 10% (just so much of all selected, with the waves before, drawn at random), environment:test or consumer-label:region=eu; several times, in order. What no wave takes comes last",
       waves,
     )
     .option("--offered <percent>", "gate: of the wave's successors are on offer (otherwise 100)", percent)
@@ -62,7 +63,11 @@ function startCommand(group: Command, io: Io): void {
     .option("--soak <duration>", "gate: and then so long", duration)
     .option("--patience <duration>", "held if a wave has not come through its gate in this time", duration)
     .option("--max-failed <n>", "held if more keys fail or are taken back (otherwise 10)", whole)
-    .option("--max-refused <n>", "held if more genuine requests with retired versions are refused (otherwise 0)", whole)
+    .option(
+      "--max-refused <n>",
+      "held if more consumers see refusals of retired versions that they had used (otherwise 0)",
+      whole,
+    )
     .option("--pace <n>", "keys started in a second at most", positive)
     .option("--dry-run", "change nothing; show what would be selected")
     .option("--expect <n>", "refused if more keys than this are selected", positive)
@@ -82,7 +87,7 @@ function startCommand(group: Command, io: Io): void {
         const preview = await call.api.request("post", "/v1/campaigns", { body: { ...body, dryRun: true } });
         if (!("dryRun" in preview)) throw new Error("the authority began what was only asked about");
         if (dryRun) return showPreview(call, preview, false);
-        remarkPreview(call, preview, false);
+        await remarkPreview(call, preview, false);
         await confirmOrStop(io, false, `${keyCount(preview.selection.keys)} will be rotated.`);
         body.expect ??= preview.selection;
       }
@@ -161,7 +166,12 @@ function readCampaigns(group: Command, io: Io): void {
         (query) => call.api.request("get", "/v1/campaigns", { query: { ...query, ...present({ state }) } }),
         limit,
       );
-      showList(call, page, campaignColumns(call.now), "No campaign matches.");
+      showList(
+        call,
+        page,
+        campaignColumns(call.now),
+        nothing("campaign", present({ state }), "keyover campaign start"),
+      );
     },
   );
 
@@ -169,10 +179,11 @@ function readCampaigns(group: Command, io: Io): void {
     group.command("show").argument("<campaign>", CAMPAIGN).description("how far a campaign is, wave by wave"),
     io,
     ["keyover campaign show cam_…"],
-    async (call, campaign) =>
-      show(call, await call.api.request("get", "/v1/campaigns/{campaign}", { params: { campaign } }), (answer) =>
-        standingText(answer, call.now, widthOf(io)),
-      ),
+    async (call, campaign) => {
+      const answer = await call.api.request("get", "/v1/campaigns/{campaign}", { params: { campaign } });
+      const names = await namesOf(call, { apis: answer.receipts.map(({ api }) => api) });
+      show(call, answer, () => standingText(answer, names, call.now, widthOf(io)));
+    },
   );
 
   calls<object, [string]>(
@@ -194,10 +205,14 @@ function readCampaigns(group: Command, io: Io): void {
       .description("what has become of a campaign: keys, refusals, what was skipped and why"),
     io,
     ["keyover campaign report cam_…"],
-    async (call, campaign) =>
-      show(call, await call.api.request("get", "/v1/campaigns/{campaign}/report", { params: { campaign } }), (answer) =>
-        reportText(answer, call.now, widthOf(io)),
-      ),
+    async (call, campaign) => {
+      const answer = await call.api.request("get", "/v1/campaigns/{campaign}/report", { params: { campaign } });
+      const names = await namesOf(call, {
+        apis: answer.receipts.map(({ api }) => api),
+        keys: [...answer.failed, ...answer.skipped].map(({ key }) => key),
+      });
+      show(call, answer, () => reportText(answer, names, call.now, widthOf(io)));
+    },
   );
 }
 

@@ -1,14 +1,15 @@
 /** How campaigns look to a person. Pure. */
 import type { AnswerOf, paths } from "@keyover/client/api";
-import { type Column, clean, fields, formatTime, moment, relative, roughly, table } from "./render.ts";
+import { keyName, type Names } from "./names.ts";
+import { type Column, clean, count, fields, formatTime, moment, relative, roughly, table } from "./render.ts";
 
 export type Standing = AnswerOf<paths["/v1/campaigns/{campaign}"]["get"]>;
 export type Report = AnswerOf<paths["/v1/campaigns/{campaign}/report"]["get"]>;
 export type CampaignRow = AnswerOf<paths["/v1/campaigns/{campaign}/pause"]["post"]>;
 export type Preview = Extract<AnswerOf<paths["/v1/campaigns"]["post"]>, { dryRun: true }>;
 
-export function keyCount(count: number): string {
-  return count === 1 ? "1 key" : `${count} keys`;
+export function keyCount(keys: number): string {
+  return count(keys, "key");
 }
 
 export function campaignColumns(now: number): Column<CampaignRow>[] {
@@ -55,7 +56,7 @@ function headOf(row: CampaignRow, now: number): [string, string | null][] {
   ];
 }
 
-export function standingText(standing: Standing, now: number, width: number | undefined): string {
+export function standingText(standing: Standing, names: Names, now: number, width: number | undefined): string {
   const { waves, estimate, waitsFor, receipts, state } = standing;
   const head = headOf({ ...standing, waveCount: waves.length } as unknown as CampaignRow, now);
   if (waitsFor !== null) head.push(["waits for", waitsFor]);
@@ -73,7 +74,7 @@ export function standingText(standing: Standing, now: number, width: number | un
         width,
       ),
     );
-  if (receipts.length > 0) parts.push(receipts.map(receiptText).join("\n"));
+  if (receipts.length > 0) parts.push(receipts.map((receipt) => receiptText(receipt, names.api)).join("\n"));
   return parts.join("\n\n");
 }
 
@@ -98,17 +99,27 @@ function waveColumns({ wave: current, state }: Standing): Column<WaveRow>[] {
 }
 
 /** `refused on 14 of 14 verifiers at …`. */
-export function receiptText({ api, applied, verifiers, behind, at }: Standing["receipts"][number]): string {
-  if (verifiers === 0 && at !== null) return `${api}: no verifier runs; whoever starts one starts with it.`;
-  const on = `${api}: in force on ${applied} of ${verifiers} verifiers`;
+export function receiptText(
+  { api, applied, verifiers, behind, at }: Standing["receipts"][number],
+  nameOf: (api: string) => string,
+): string {
+  const name = nameOf(api);
+  if (verifiers === 0 && at !== null) return `${name}: no verifier runs; whoever starts one starts with it.`;
+  const on = `${name}: in force on ${applied} of ${count(verifiers, "verifier")}`;
   if (at !== null) return `${on} at ${formatTime(at)}.`;
   if (behind.length === 0) return `${on}; the receipt is being written.`;
   const names = behind.slice(0, 5).map(({ instance }) => clean(instance));
   return `${on}; not yet on ${names.join(", ")}${behind.length > 5 ? ` and ${behind.length - 5} more` : ""}.`;
 }
 
+/** Of a preview, as many as are shown. */
+export const SAMPLES = 10;
+
 /** What changes from one look to the next, on one line. */
-export function progressText({ state, keys, wave, waves, waitsFor, receipts, why }: Standing): string {
+export function progressText(
+  { state, keys, wave, waves, waitsFor, receipts, why }: Standing,
+  nameOf: (api: string) => string,
+): string {
   const of = Object.values(keys).reduce((sum, each) => sum + each, 0);
   const done = of - keys.waiting;
   const where = waves.length > 1 ? `wave ${wave + 1} of ${waves.length}, ` : "";
@@ -118,20 +129,24 @@ export function progressText({ state, keys, wave, waves, waitsFor, receipts, why
   if (keys.skipped > 0) parts.push(`${keys.skipped} skipped`);
   if (keys.failed > 0) parts.push(`${keys.failed} failed`);
   if (waitsFor !== null) parts.push(`waits for ${waitsFor}`);
-  if (state !== "ended") parts.push(...receipts.filter(({ at }) => at === null).map(receiptText));
+  if (state !== "ended")
+    parts.push(...receipts.filter(({ at }) => at === null).map((receipt) => receiptText(receipt, nameOf)));
   if (why !== null) parts.push(clean(why.reason));
   return parts.join("; ");
 }
 
-export function reportText(report: Report, now: number, width: number | undefined): string {
+export function reportText(report: Report, names: Names, now: number, width: number | undefined): string {
   const { refused, skipped, failed, tookMs } = report;
   const parts = [
-    standingText(report, now, width),
+    standingText(report, names, now, width),
     `${report.state === "ended" ? "Took" : "So far"} ${roughly(tookMs)}. Refused requests with versions that it retired: ${refused}.`,
   ];
   const list = (title: string, rows: Report["skipped"]) => {
     if (rows.length === 0) return;
-    const lines = rows.map(({ key, why }) => `  ${key}  ${clean(why ?? "")}`);
+    const lines = rows.map(({ key, why }) => {
+      const name = names.key(key);
+      return `  ${key}  ${name === undefined ? "" : `${name}  `}${clean(why ?? "")}`;
+    });
     parts.push(`${title}:\n${lines.join("\n")}`);
   };
   list("Skipped", skipped);
@@ -139,7 +154,7 @@ export function reportText(report: Report, now: number, width: number | undefine
   return parts.join("\n\n");
 }
 
-export function previewText(preview: Preview, strikes: boolean): string {
+export function previewText(preview: Preview, names: Names, strikes: boolean): string {
   const { selection, revoked, inRotation, suspended, expired, apis, environments, consumers, consumersTotal } = preview;
   const { waves, samples } = preview;
   const named = (rows: { name: string; keys: number }[]) => rows.map(({ name, keys }) => `  ${clean(name)}: ${keys}`);
@@ -148,11 +163,12 @@ export function previewText(preview: Preview, strikes: boolean): string {
     ...(suspended > 0 ? [`${suspended} suspended`] : []),
     ...(expired > 0 ? [`${expired} expired`] : []),
   ];
-  const passed = strikes ? "" : ", which are passed over";
+  const leftOut = `${revoked} revoked ${revoked === 1 ? "is" : "are"} left out`;
+  const passed = strikes ? "" : `, which ${inRotation + suspended + expired === 1 ? "is" : "are"} passed over`;
   if (selection.keys === 0)
-    return `No key is selected${revoked === 0 ? "" : `; ${revoked} revoked are left out`}. See: keyover key list, keyover consumer list`;
+    return `No key is selected${revoked === 0 ? "" : `; ${leftOut}`}. See: keyover key list, keyover consumer list`;
   return [
-    `${keyCount(selection.keys)}${also.length === 0 ? "" : ` (${also.join(", ")}${passed})`}; ${revoked} revoked are left out.`,
+    `${keyCount(selection.keys)}${also.length === 0 ? "" : ` (${also.join(", ")}${passed})`}; ${leftOut}.`,
     "By api:",
     ...named(apis),
     "By environment:",
@@ -162,6 +178,11 @@ export function previewText(preview: Preview, strikes: boolean): string {
     ...(consumersTotal > consumers.length ? [`  and ${consumersTotal - consumers.length} more`] : []),
     ...(waves.length > 1 ? ["By wave:", ...named(waves)] : []),
     "Such as:",
-    ...samples.slice(0, 10).map(({ key, name, environment }) => `  ${key}  ${clean(name)} (${environment})`),
+    ...samples
+      .slice(0, SAMPLES)
+      .map(
+        ({ key, name, consumer, environment }) =>
+          `  ${key}  ${keyName(names.consumer(consumer), name)} (${environment})`,
+      ),
   ].join("\n");
 }

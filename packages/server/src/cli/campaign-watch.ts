@@ -5,6 +5,7 @@ import { progressText, type Standing } from "./campaign-text.ts";
 import type { Call } from "./command-group.ts";
 import { RefusedError } from "./exit-codes.ts";
 import { remark, say } from "./io.ts";
+import { type Names, namesOf } from "./names.ts";
 
 const EVERY_MS = 500;
 
@@ -12,10 +13,12 @@ const EVERY_MS = 500;
 export async function watchCampaign(call: Call<object>, id: string): Promise<Standing> {
   const { io } = call;
   let told = "";
+  let names: Names | undefined;
   for (;;) {
     const now = await look(call, id);
     if (now !== undefined) {
-      const line = call.options.json ? JSON.stringify(now) : progressText(now);
+      if (now.receipts.length > 0) names ??= await namesOf(call, { apis: now.receipts.map(({ api }) => api) });
+      const line = call.options.json ? JSON.stringify(now) : progressText(now, (api) => names?.api(api) ?? api);
       if (line !== told) {
         if (call.options.json) say(io, line);
         else remark(io, line);

@@ -22,6 +22,8 @@ export interface RunOptions {
   stdin?: string;
   isTty?: boolean;
   columns?: number;
+  /** In the place of the network. */
+  fetch?: typeof globalThis.fetch;
 }
 
 export interface Rig {
@@ -37,10 +39,16 @@ export interface Rig {
   close(): Promise<void>;
 }
 
+export function makeTestFolder(): { folder: string; remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), "keyover-cli-"));
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
 export async function runProgram(args: string[], options: RunOptions = {}): Promise<Ran> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const [out, err] = [collect(stdout), collect(stderr)];
-  const world = realWorld(createLogger("silent"));
+  const real = realWorld(createLogger("silent"));
+  const world = options.fetch === undefined ? real : { ...real, fetch: options.fetch };
   const io = {
     stdout: Object.assign(stdout, { columns: options.columns }),
     stderr,
@@ -73,7 +81,7 @@ export async function startRig(notices?: NoticesConfig): Promise<Rig> {
   const url = await authority.app.listen({ host: "127.0.0.1", port: 0 });
   const ticking = setInterval(() => void authority.tick(), 20);
   const token = (await authority.firstToken())?.reveal() ?? "";
-  const folder = mkdtempSync(join(tmpdir(), "keyover-cli-"));
+  const { folder, remove } = makeTestFolder();
   const env = { KEYOVER_URL: url, KEYOVER_TOKEN: token };
   const run = (args: string[], options: RunOptions = {}) =>
     runProgram(args, { ...options, env: { ...env, ...options.env } });
@@ -92,7 +100,7 @@ export async function startRig(notices?: NoticesConfig): Promise<Rig> {
     async close() {
       clearInterval(ticking);
       await authority.close();
-      rmSync(folder, { recursive: true, force: true });
+      remove();
     },
   };
 }

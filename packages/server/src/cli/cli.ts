@@ -1,5 +1,5 @@
 /** The command line: what there is, and how it ends. */
-import { Command } from "commander";
+import { Command, Help, type Option } from "commander";
 import { apiCommands } from "./api-commands.ts";
 import { auditCommands } from "./audit-commands.ts";
 import { backupCommand } from "./backup.ts";
@@ -8,6 +8,7 @@ import { channelCommands } from "./channel-commands.ts";
 import { consumerCommands } from "./consumer-commands.ts";
 import { doctorCommand } from "./doctor.ts";
 import { emergencyCommands } from "./emergency-commands.ts";
+import { programEnvironment } from "./environment.ts";
 import { type ExitCode, exitCodes, exitMeanings } from "./exit-codes.ts";
 import { endingOf } from "./failures.ts";
 import { initCommand } from "./init.ts";
@@ -22,6 +23,8 @@ import { restoreCommand } from "./restore.ts";
 import { rotationCommands } from "./rotation-commands.ts";
 import { serveCommand } from "./serve.ts";
 import { tokenCommands } from "./token-commands.ts";
+import { knownCommand } from "./unknown-command.ts";
+import { verifierCommand } from "./verifier-command.ts";
 import { verifyCommand } from "./verify-command.ts";
 import { versionOf } from "./version.ts";
 import { watchCommand } from "./watch.ts";
@@ -29,7 +32,8 @@ import { watchCommand } from "./watch.ts";
 /** Runs one command line (`argv` as in process.argv) and answers its exit code. */
 export async function runCli(argv: readonly string[], io: Io = processIo()): Promise<ExitCode> {
   try {
-    await programOn(io).parseAsync(argv);
+    const program = programOn(io);
+    await program.parseAsync(knownCommand(program, argv.slice(2)), { from: "user" });
     return exitCodes.ok;
   } catch (error) {
     const { code, sentence } = endingOf(error);
@@ -46,8 +50,9 @@ export function programOn(io: Io): Command {
     // Otherwise `key kill <key> --version 2` would print the program's version, and kill nothing.
     .enablePositionalOptions()
     .showHelpAfterError("(keyover help shows every command; --help after a command shows its options)")
-    .addHelpText("after", () => `\n${environmentText}\n\n${exitCodeText()}`);
+    .addHelpText("after", () => `\n${programEnvironment()}\n\n${exitCodeText()}`);
   serveCommand(program, io);
+  verifierCommand(program, io);
   initCommand(program, io);
   migrateCommand(program, io);
   backupCommand(program, io);
@@ -75,25 +80,32 @@ export function programOn(io: Io): Command {
       writeErr: (text) => io.stderr.write(text),
       getOutHelpWidth: () => (io.isTty ? (io.stdout.columns ?? 100) : 100),
       getErrHelpWidth: () => 100,
-      outputError: (text, write) => write(text.replace(/^error: /, "keyover: ")),
+      outputError: (text, write) => write(allMissing(command, text).replace(/^error: /, "keyover: ")),
     });
+    command.configureHelp({ optionDescription });
   });
   return program;
+}
+
+/** Commander names the first alone. */
+function allMissing(command: Command, text: string): string {
+  if (!text.startsWith("error: required option")) return text;
+  const missing = command.options.filter(
+    (each) => each.mandatory && command.getOptionValue(each.attributeName()) === undefined,
+  );
+  return `error: needed and not given: ${missing.map(({ flags }) => flags).join(", ")}\n`;
+}
+
+/** Commander marks only what a default is, or the choices are. */
+function optionDescription(this: Help, option: Option): string {
+  const about = Help.prototype.optionDescription.call(this, option);
+  return option.mandatory ? `${about} (needed)` : about;
 }
 
 function everyCommand(command: Command, act: (command: Command) => void): void {
   act(command);
   for (const inner of command.commands) everyCommand(inner, act);
 }
-
-const environmentText = `Environment:
-  KEYOVER_URL              the authority (otherwise http://127.0.0.1:7700)
-  KEYOVER_TOKEN            the token, or KEYOVER_TOKEN_FILE: a file of mode 0600 that holds it
-  KEYOVER_ALLOW_PLAIN_HTTP 1: send tokens over http:// to another machine, where nobody else can listen
-  DATABASE_URL             PostgreSQL instead of SQLite, for serve, init, migrate and doctor
-  KEYOVER_SMTP_URL         mail server for notices, for serve, with KEYOVER_MAIL_FROM
-  NODE_EXTRA_CA_CERTS      certificate to trust besides the well-known ones
-  NO_COLOR                 no colours`;
 
 function exitCodeText(): string {
   const lines = Object.entries(exitCodes).map(

@@ -1,6 +1,6 @@
 /** `keyover consumer …`: who holds keys. A consumer may be named by its handle or by its name. */
 import type { Command } from "commander";
-import { type Call, calls, show, showList } from "./command-group.ts";
+import { type Call, calls, nothing, show, showList } from "./command-group.ts";
 import { everything } from "./connection.ts";
 import { consumerColumns, consumerText } from "./entity-tables.ts";
 import { RefusedError, UsageError } from "./exit-codes.ts";
@@ -47,7 +47,7 @@ export function consumerCommands(program: Command, io: Io): void {
       (query) => call.api.request("get", "/v1/consumers", { query: { ...query, ...filter } }),
       call.options.limit,
     );
-    showList(call, page, consumerColumns(call.now), "No consumer matches.");
+    showList(call, page, consumerColumns(call.now), nothing("consumer", filter, "keyover consumer create"));
   });
 
   calls<object, [string]>(

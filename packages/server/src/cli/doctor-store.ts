@@ -7,6 +7,7 @@ import { type ChainState, chainStart, verifyChain } from "../store/audit-chain.t
 import type { Store } from "../store/store.ts";
 import { bad, type Finding, good } from "./finding.ts";
 import { isOtherKey, openSealed } from "./master-key-check.ts";
+import { count } from "./render.ts";
 
 const PAGE = 1_000;
 
@@ -42,7 +43,7 @@ export async function examineAuditLog(store: Pick<Store, "audit">): Promise<Find
       );
     state = next;
     if (entries.length < PAGE)
-      return good("audit", `${state.seq} entries, every hash recomputed; the last is ${state.hash}`);
+      return good("audit", `${count(state.seq, "entry", "entries")}, every hash recomputed; the last is ${state.hash}`);
   }
 }
 

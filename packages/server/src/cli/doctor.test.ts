@@ -17,13 +17,13 @@ describe("audit and doctor", () => {
   it("audit list --verify recomputes the chain", async () => {
     const { code, err } = await rig.run(["audit", "list", "--limit", "2", "--verify"]);
     expect(code).toBe(0);
-    expect(err).toMatch(/The audit log is whole: \d+ entries/);
+    expect(err).toMatch(/The audit log is whole: \d+ entr(y|ies)/);
   });
 
   it("a doctor finds a healthy authority healthy, and names the token's role", async () => {
     const { code, out } = await rig.run(["doctor"]);
     expect(out).toContain("✓ token: its role is admin");
-    expect(out).toMatch(/✓ audit: \d+ entries/);
+    expect(out).toMatch(/✓ audit: \d+ entr(y|ies)/);
     expect(code).toBe(0);
     const auditor = await rig.json<Created>("token", "create", "eyes", "--role", "auditor");
     const seen = await rig.run(["doctor"], { env: { KEYOVER_TOKEN: auditor.secret } });
@@ -38,7 +38,7 @@ describe("audit and doctor", () => {
     const key = await rig.json<Created>("key", "create", ...about);
     const { id } = await rig.json<Created>("key", "rotate", key.id, "--overlap", "1s");
     await rig.run(["watch", id, "--until", "offered", "--every", "100ms"]);
-    await expect.poll(async () => (await rig.run(["doctor"])).code, { timeout: 5_000 }).toBe(1);
+    await expect.poll(async () => (await rig.run(["doctor"])).code, { timeout: 30_000 }).toBe(1);
     const { out } = await rig.run(["doctor", "--json"]);
     const { healthy, findings } = JSON.parse(out) as { healthy: boolean; findings: { level: string; text: string }[] };
     expect(healthy).toBe(false);

@@ -20,7 +20,7 @@ import { causeOf } from "./failures.ts";
 import { bad, type Finding, findingText, good, note } from "./finding.ts";
 import { type Io, painterOf, say, sayJson } from "./io.ts";
 import { namesPlace, type Place, type PlaceOptions, placeOf, placeOptions } from "./place.ts";
-import { roughly } from "./render.ts";
+import { count, roughly } from "./render.ts";
 
 interface DoctorOptions extends ConnectionOptions, PlaceOptions {
   json?: boolean | undefined;
@@ -115,7 +115,7 @@ function readyFinding({ reconciling }: Readiness): Finding {
   if (reconciling === undefined) return good("ready", "it can do its work");
   return bad(
     "ready",
-    `${reconciling} apis are not served: the database was restored`,
+    `${count(reconciling, "api is", "apis are")} not served: the database was restored`,
     "look and choose with: keyover reconcile",
   );
 }
@@ -223,5 +223,5 @@ async function examineAudit(api: Api): Promise<Finding> {
       `entry ${chain.brokenAt} is missing or not what was written`,
       "compare the log with a backup, and find out who can write to the database",
     );
-  return good("audit", `${chain.seq} entries, every hash recomputed; the last is ${chain.hash}`);
+  return good("audit", `${count(chain.seq, "entry", "entries")}, every hash recomputed; the last is ${chain.hash}`);
 }

@@ -5,6 +5,7 @@ import { watchCampaign } from "./campaign-watch.ts";
 import { calls, show } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
 import { type Io, say, sayJson } from "./io.ts";
+import { namesOf } from "./names.ts";
 import { positive, present, several } from "./options.ts";
 import { remarkPreview, showPreview } from "./preview.ts";
 import { type SelectionOptions, selectionOf, selectionOptions } from "./selection-options.ts";
@@ -62,7 +63,7 @@ function strikeCommand(group: Command, io: Io, mode: "kill" | "contain"): void {
         const preview = await call.api.request("post", "/v1/emergencies", { body: { ...body, dryRun: true } });
         if (!("dryRun" in preview)) throw new Error("the authority began what was only asked about");
         if (dryRun) return showPreview(call, preview, true);
-        remarkPreview(call, preview, true);
+        await remarkPreview(call, preview, true);
         await confirmOrStop(io, false, consequenceOf(mode, preview.selection.keys));
       }
       const begun = await call.api.request("post", "/v1/emergencies", { body });
@@ -73,7 +74,8 @@ function strikeCommand(group: Command, io: Io, mode: "kill" | "contain"): void {
       if (call.options.json) return sayJson(io, ended);
       const { started, skipped, failed } = ended.keys;
       say(io, `${begun.id}: ${keyCount(started)} struck, ${skipped} skipped, ${failed} failed.`);
-      for (const receipt of ended.receipts) say(io, receiptText(receipt));
+      const names = await namesOf(call, { apis: ended.receipts.map(({ api }) => api) });
+      for (const receipt of ended.receipts) say(io, receiptText(receipt, names.api));
       if (skipped + failed > 0) say(io, `Why: keyover campaign report ${begun.id}`);
     },
   );

@@ -1,7 +1,8 @@
 /** How each thing of the API looks: as a row of a table, and alone. */
 import type { AnswerOf, paths } from "@keyover/client/api";
 import { fenceLimits, limitLines } from "./limits-text.ts";
-import { type Column, fields, formatDuration, formatTime, moment, relative, roughly, table } from "./render.ts";
+import type { Names } from "./names.ts";
+import { type Column, count, fields, formatDuration, formatTime, moment, relative, roughly, table } from "./render.ts";
 
 type Item<T> = T extends { items: (infer I)[] } ? I : never;
 
@@ -42,7 +43,9 @@ function policyText(policy: Partial<ApiRow["policy"]>): string {
     policy.rollbackMs === undefined ? undefined : `rollback window ${formatDuration(policy.rollbackMs)}`,
     policy.onDeadline === "brownout" && policy.brownout !== undefined ? brownoutText(policy.brownout) : undefined,
     policy.fence ? `fence ${formatDuration(policy.fence.afterMs)} after ${FENCE_FROM[policy.fence.from]}` : undefined,
-    policy.automaticRollback ? `back by itself after ${policy.automaticRollback.refusals} refusals` : undefined,
+    policy.automaticRollback
+      ? `back by itself after ${count(policy.automaticRollback.refusals, "refusal")}`
+      : undefined,
     policy.claimMs === undefined ? undefined : `claimable ${formatDuration(policy.claimMs)}`,
     policy.claim === undefined ? undefined : `claim by ${policy.claim}`,
   ];
@@ -93,11 +96,17 @@ export function consumerText(consumer: ConsumerRow, now: number): string {
   ]);
 }
 
-export function keyColumns(now: number): Column<KeyRow>[] {
+/** `market (api_…)`: the name, and the handle that is never two things. */
+export function named(name: string | undefined, id: string): string {
+  return name === undefined || name === id ? id : `${name} (${id})`;
+}
+
+export function keyColumns(now: number, names: Names): Column<KeyRow>[] {
   return [
     { title: "HANDLE", of: (key) => key.id },
     { title: "NAME", of: (key) => key.name, flexible: true },
-    { title: "CONSUMER", of: (key) => key.consumer },
+    { title: "CONSUMER", of: (key) => names.consumer(key.consumer), flexible: true },
+    { title: "API", of: (key) => names.api(key.api), flexible: true },
     { title: "ENV", of: (key) => key.environment },
     { title: "STATUS", of: (key) => key.status },
     { title: "VERSION", of: (key) => key.currentVersion, right: true },
@@ -106,13 +115,13 @@ export function keyColumns(now: number): Column<KeyRow>[] {
   ];
 }
 
-export function keyText(key: KeyRow, now: number): string {
+export function keyText(key: KeyRow, now: number, names: Names): string {
   return fields([
     ["handle", key.id],
     ["name", key.name],
-    ["api", key.api],
+    ["api", named(names.api(key.api), key.api)],
     ["environment", key.environment],
-    ["consumer", key.consumer],
+    ["consumer", named(names.consumer(key.consumer), key.consumer)],
     ["status", key.statusReason === null ? key.status : `${key.status} (${key.statusReason})`],
     ["scopes", key.scopes.join(", ")],
     ["networks", key.networks.length === 0 ? "any" : key.networks.join(", ")],
@@ -163,10 +172,11 @@ export function fencesText({ versions }: KeyDetail): string {
     .join("\n");
 }
 
-export function rotationColumns(now: number): Column<RotationRow>[] {
+export function rotationColumns(now: number, names: Names): Column<RotationRow>[] {
   return [
     { title: "HANDLE", of: (rotation) => rotation.id },
     { title: "KEY", of: (rotation) => rotation.key },
+    { title: "OF", of: (rotation) => names.key(rotation.key), flexible: true },
     { title: "CHANGE", of: (rotation) => `${rotation.from} → ${rotation.to}` },
     { title: "PHASE", of: (rotation) => rotation.phase },
     { title: "STARTED", of: (rotation) => relative(rotation.createdAt, now) },
@@ -179,7 +189,7 @@ export function rotationColumns(now: number): Column<RotationRow>[] {
   ];
 }
 
-export function rotationText(rotation: RotationRow, now: number): string {
+export function rotationText(rotation: RotationRow, now: number, names: Names): string {
   const { forced } = rotation;
   const happened: [string, number | null][] = [
     ["starts", rotation.startsAt],
@@ -195,7 +205,7 @@ export function rotationText(rotation: RotationRow, now: number): string {
   ];
   const pairs: Pairs = [
     ["handle", rotation.id],
-    ["key", rotation.key],
+    ["key", named(names.key(rotation.key), rotation.key)],
     [
       "change",
       `version ${rotation.from} → ${rotation.to}${rotation.fromCompromised ? ` (version ${rotation.from} is compromised${refusedText(rotation)})` : ""}`,
@@ -223,7 +233,7 @@ function refusedText({ fromRefusedAt }: RotationRow): string {
   return fromRefusedAt === null ? "" : ` and refused since ${formatTime(fromRefusedAt)}`;
 }
 
-export function tokenColumns(now: number): Column<TokenRow>[] {
+export function tokenColumns(now: number, names: Names): Column<TokenRow>[] {
   const state = (token: TokenRow) => {
     if (token.revokedAt !== null) return `revoked ${relative(token.revokedAt, now)}`;
     if (token.expiresAt === null) return "active";
@@ -235,9 +245,13 @@ export function tokenColumns(now: number): Column<TokenRow>[] {
     { title: "ROLE", of: (token) => token.role },
     { title: "STATE", of: state },
     { title: "OWNER", of: (token) => token.owner, flexible: true },
-    { title: "FOR", of: (token) => token.consumer ?? [...token.apis, ...token.environments].join(",") },
+    { title: "FOR", of: (token) => tokenFor(token, names), flexible: true },
     { title: "CREATED", of: (token) => relative(token.createdAt, now) },
   ];
+}
+
+function tokenFor({ consumer, apis, environments }: TokenRow, names: Names): string {
+  return consumer === null ? [...apis.map(names.api), ...environments].join(",") : names.consumer(consumer);
 }
 
 type SourceRow = UsageAnswer["sources"][number];

@@ -57,3 +57,12 @@ test("and after the retirement who was refused", () => {
   expect(shown).toContain("Refused since it retired: 9 uses, 7 of them by sources that had used it before.");
   expect(shown).not.toContain("Retiring now");
 });
+
+test("where nobody was seen there is no chance to speak of, and one is one", () => {
+  const nobody = { chance: 0, how: "nobody was ever seen on version 1", sources: [], movesPerDay: 0 };
+  expect(evidenceText({ ...evidence, forecast: nobody }, 120)).toContain(
+    "Retiring now: nobody was ever seen on version 1.",
+  );
+  const refused = { total: 1, known: 1, sources: [] };
+  expect(evidenceText({ ...evidence, refused }, 120)).toContain("Refused since it retired: 1 use, 1 of them");
+});

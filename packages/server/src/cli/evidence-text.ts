@@ -1,6 +1,6 @@
 /** Evidence as tables: the gates with the authority's own explanation, the sources, and what keeps the reports from being whole. */
 import { type EvidenceAnswer, sourceName } from "./entity-tables.ts";
-import { formatTime, moment, relative, roughly, table } from "./render.ts";
+import { count, formatTime, moment, relative, roughly, table } from "./render.ts";
 
 export function evidenceText(evidence: EvidenceAnswer, width: number | undefined): string {
   const { now, quiet, gates, waitingFor, shares, moved, forecast, refused } = evidence;
@@ -45,10 +45,15 @@ export function evidenceText(evidence: EvidenceAnswer, width: number | undefined
     if (quiet.sources.some(({ young }) => young))
       parts.push("?: known for less time than it must be silent; its rhythm may be longer.");
   }
-  if (forecast !== null) parts.push(`Retiring now would refuse a genuine request with a chance of ${forecast.how}.`);
+  if (forecast !== null)
+    parts.push(
+      forecast.sources.length === 0 && forecast.chance === 0
+        ? `Retiring now: ${forecast.how}.`
+        : `Retiring now would refuse a genuine request with a chance of ${forecast.how}.`,
+    );
   if (refused !== null && refused.total > 0)
     parts.push(
-      `Refused since it retired: ${refused.total} uses, ${refused.known} of them by sources that had used it before.`,
+      `Refused since it retired: ${count(refused.total, "use")}, ${refused.known} of them by sources that had used it before.`,
     );
   parts.push(`Reports are whole up to ${moment(quiet.watermark, now)}.`);
   if (quiet.holes.length > 0) {

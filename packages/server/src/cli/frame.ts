@@ -1,17 +1,18 @@
 /** One picture of a rotation, for `keyover watch`. Pure: the same answers give the same lines. */
-import { type EvidenceAnswer, type RotationRow, sourceName } from "./entity-tables.ts";
+import { type EvidenceAnswer, named, type RotationRow, sourceName } from "./entity-tables.ts";
 import { quietText } from "./evidence-text.ts";
 import { limitLines } from "./limits-text.ts";
-import { bar, clean, cut, formatDuration, formatTime, relative, roughly, table, widthOfText } from "./render.ts";
+import { bar, clean, count, cut, formatDuration, formatTime, relative, roughly, table, widthOfText } from "./render.ts";
 
 const SOURCES_SHOWN = 8;
 const BAR_MAX = 40;
 const TRACK = ["planned", "propagating", "offered", "overlapping", "retired", "completed"] as const;
 
-export function frameOf(rotation: RotationRow, evidence: EvidenceAnswer, width: number): string[] {
+/** `key`: what people call the key. */
+export function frameOf(rotation: RotationRow, evidence: EvidenceAnswer, width: number, key?: string): string[] {
   const change = `version ${rotation.from} → ${rotation.to}`;
   return [
-    `${rotation.id}  ${change}  of ${rotation.key}`,
+    `${rotation.id}  ${change}  of ${named(key, rotation.key)}`,
     ...track(rotation, width),
     "",
     ...shareLines(rotation, evidence, width),
@@ -33,7 +34,7 @@ export function summaryOf(rotation: RotationRow, evidence: EvidenceAnswer): stri
     formatTime(evidence.now),
     rotation.phase,
     ...shares,
-    `${open.length} source${open.length === 1 ? "" : "s"} still on version ${evidence.quiet.version}`,
+    `${count(open.length, "source")} still on version ${evidence.quiet.version}`,
     waitsFor ?? "",
   ].join("  ");
 }

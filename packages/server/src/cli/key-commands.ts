@@ -1,12 +1,13 @@
 /** `keyover key …`: issue, look at, change, rotate. What refuses a key stands in key-refusals.ts. */
 import { type Command, Option } from "commander";
-import { calls, show, showList } from "./command-group.ts";
+import { calls, nothing, refuseUnknownApi, show, showList } from "./command-group.ts";
 import { everything } from "./connection.ts";
 import { consumerHandle } from "./consumer-commands.ts";
-import { fencesText, keyColumns, keyText, rotationText, usageText, versionColumns } from "./entity-tables.ts";
+import { fencesText, keyColumns, usageText, versionColumns } from "./entity-tables.ts";
 import { UsageError } from "./exit-codes.ts";
 import { type Io, widthOf } from "./io.ts";
 import { keyRefusals } from "./key-refusals.ts";
+import { namesOf } from "./names.ts";
 import {
   duration,
   expiryOf,
@@ -14,6 +15,7 @@ import {
   labelOption,
   labelsOf,
   listOptions,
+  newExpiryOf,
   type PolicyOptions,
   policyOf,
   policyOptions,
@@ -24,6 +26,7 @@ import {
 } from "./options.ts";
 import { clean, formatDuration, table } from "./render.ts";
 import { keepSecret } from "./secret-file.ts";
+import { keyView, rotationView, showKey } from "./show-entity.ts";
 import { shownOnce } from "./shown-once.ts";
 
 interface CreateOptions extends PolicyOptions {
@@ -110,13 +113,14 @@ function createKey(group: Command, io: Io): void {
         labels: labelsOf(label),
         notes,
         sha256,
-        expiresAt: expiryOf(expires, call.now),
+        expiresAt: newExpiryOf(expires, call.now),
         policy: policyOf(call.options),
       };
       const consumer = await consumerHandle(call, call.options.consumer);
       const body = { api, environment, consumer, scopes: scope, ...present(optional) };
       const answer = await keepSecret(io, secretFile, () => call.api.request("post", "/v1/keys", { body }));
-      show(call, answer, (key) => shownOnce(io, keyText(key, call.now), key.secret));
+      const text = await keyView(call, answer);
+      show(call, answer, ({ secret }) => shownOnce(io, text, secret));
     },
   );
 }
@@ -147,7 +151,12 @@ function readKeys(group: Command, io: Io): void {
         (query) => call.api.request("get", "/v1/keys", { query: { ...query, ...filter } }),
         limit,
       );
-      showList(call, page, keyColumns(call.now), "No key matches.");
+      const names = await namesOf(call, {
+        apis: page.items.map((key) => key.api),
+        consumers: page.items.map((key) => key.consumer),
+      });
+      await refuseUnknownApi(call, page, api);
+      showList(call, page, keyColumns(call.now, names), nothing("key", { ...filter, limit }, "keyover key create"));
     },
   );
 
@@ -157,9 +166,10 @@ function readKeys(group: Command, io: Io): void {
     ["keyover key show key_…"],
     async (call, key) => {
       const answer = await call.api.request("get", "/v1/keys/{key}", { params: { key } });
+      const text = await keyView(call, answer);
       show(call, answer, () => {
         const versions = table(answer.versions, versionColumns(call.now), widthOf(io));
-        return [keyText(answer, call.now), versions, fencesText(answer)].filter((part) => part !== "").join("\n\n");
+        return [text, versions, fencesText(answer)].filter((part) => part !== "").join("\n\n");
       });
     },
   );
@@ -226,9 +236,7 @@ function updateKey(group: Command, io: Io): void {
         expiresAt: expiryOf(expires, call.now),
       });
       refuseEmpty(body);
-      show(call, await call.api.request("patch", "/v1/keys/{key}", { params: { key }, body }), (answer) =>
-        keyText(answer, call.now),
-      );
+      await showKey(call, await call.api.request("patch", "/v1/keys/{key}", { params: { key }, body }));
     },
   );
 }
@@ -256,11 +264,8 @@ function rotateKey(group: Command, io: Io): void {
       const answer = await call.api.request("post", "/v1/keys/{key}/rotations", { params: { key }, body });
       const { warnings } = await call.api.request("get", "/v1/keys/{key}/policy", { params: { key } });
       const more = warnings.map((text) => `warning: ${clean(text)}\n`).join("");
-      show(
-        call,
-        answer,
-        () => `${rotationText(answer, call.now)}\n\n${more}Follow it with: keyover watch ${answer.id}`,
-      );
+      const text = await rotationView(call, answer);
+      show(call, answer, () => `${text}\n\n${more}Follow it with: keyover watch ${answer.id}`);
     },
   );
 }

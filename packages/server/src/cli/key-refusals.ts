@@ -2,10 +2,11 @@
 import type { Command } from "commander";
 import { calls, show } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
-import { fencesText, keyText, rotationText } from "./entity-tables.ts";
+import { fencesText } from "./entity-tables.ts";
 import type { Io } from "./io.ts";
 import { positive, present, several } from "./options.ts";
 import { receipt } from "./receipt.ts";
+import { rotationView, showKey } from "./show-entity.ts";
 
 interface ReasonOptions {
   reason: string;
@@ -41,7 +42,7 @@ export function keyRefusals(group: Command, io: Io): void {
           params: { key },
           body: { reason: call.options.reason },
         });
-        show(call, answer, () => keyText(answer, call.now));
+        await showKey(call, answer);
         await receipt(call, answer.api);
       },
     );
@@ -58,7 +59,7 @@ export function keyRefusals(group: Command, io: Io): void {
         params: { key },
         body: { reason: call.options.reason },
       });
-      show(call, answer, () => keyText(answer, call.now));
+      await showKey(call, answer);
       await receipt(call, answer.api);
     },
   );
@@ -108,11 +109,15 @@ function emergency(command: Command, io: Io, mode: "kill" | "contain"): void {
       // Left to itself a fence is what was seen so far, which may be the thief, or nowhere at all: it is shown.
       const look = mode === "contain" && !call.options.json;
       const fenced = look ? fencesText(await call.api.request("get", "/v1/keys/{key}", { params: { key } })) : "";
+      const nowhere = /\bfrom nowhere\b/.test(fenced) ? nowhereText(key, version ?? answer.from) : "";
       const follow = `Follow the change with: keyover watch ${answer.id}`;
-      show(call, answer, () =>
-        [rotationText(answer, call.now), fenced, follow].filter((part) => part !== "").join("\n\n"),
-      );
+      const text = await rotationView(call, answer);
+      show(call, answer, () => [text, fenced, nowhere, follow].filter((part) => part !== "").join("\n\n"));
       await receipt(call, answer.api);
     },
   );
+}
+
+function nowhereText(key: string, version: number): string {
+  return `It was seen from no network before, so nobody can use it until its consumer has the successor. To let somebody in:\n  keyover key contain ${key} --version ${version} --network … --reason …`;
 }

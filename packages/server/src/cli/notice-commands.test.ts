@@ -32,7 +32,7 @@ const suspendAKey = async () => {
 const inState = async (state: string) => {
   await vi.waitFor(
     async () => expect((await rig.json<{ items: Row[] }>("notices", "list", "--state", state)).items).not.toEqual([]),
-    5_000,
+    30_000,
   );
   return (await rig.json<{ items: Row[] }>("notices", "list", "--state", state)).items;
 };
@@ -82,7 +82,7 @@ test("what is dead is listed, shown, and sent again", async () => {
   expect((await rig.run(["notices", "show", dead?.id ?? ""])).out).toContain("is suspended");
   receiver.answer = (_heard, response) => void response.writeHead(204).end();
   expect((await rig.run(["channel", "update", "hook", "--enable"])).out).toMatch(/state\s+on/);
-  expect((await rig.run(["notices", "resend", "--all-dead"])).err).toContain("1 notices are sent again");
+  expect((await rig.run(["notices", "resend", "--all-dead"])).err).toContain("1 notice is sent again");
   const [sent] = await inState("sent");
   expect(sent?.id).toBe(dead?.id);
   expect((await rig.run(["notices", "acknowledge", dead?.id ?? ""])).out).toMatch(/acknowledged\s+.*by tok_/);

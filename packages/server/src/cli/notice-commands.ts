@@ -69,7 +69,7 @@ export function noticeCommands(program: Command, io: Io): void {
       if (named !== undefined) return show(call, await again(named), (answer) => noticeText(answer, call.now));
       const { items } = await listed(call, "dead");
       for (const { id } of items) await again(id);
-      remark(io, `${items.length} notices are sent again.`);
+      remark(io, `${items.length === 1 ? "1 notice is" : `${items.length} notices are`} sent again.`);
       show(call, { count: items.length }, ({ count }) => String(count));
     },
   );

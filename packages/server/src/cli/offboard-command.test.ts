@@ -24,7 +24,7 @@ describe("keyover offboard", () => {
     expect(out).toContain("owner:ann@example.com");
     expect(out).toMatch(new RegExp(`${ann.id} +ann +operator +yes +yes`));
     expect(out).toContain("1 in use, 0 whose key is suspended or expired, 0 being replaced, 0 refused for good");
-    expect(out).toMatch(new RegExp(`${key.id} +default +1 +in use +created`));
+    expect(out).toMatch(new RegExp(`${key.id} +acme: default +market +1 +in use +created`));
     expect(out).toContain('keyover offboard ann@example.com --yes --reason "…"');
     expect((await rig.store.audit(0, 1_000)).length).toBe(before);
   });

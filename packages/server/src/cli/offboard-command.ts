@@ -3,10 +3,12 @@ import type { AnswerOf, paths } from "@keyover/client/api";
 import { campaignActions } from "@keyover/core";
 import { type Command, Option } from "commander";
 import { type Call, calls, show } from "./command-group.ts";
+import { named } from "./entity-tables.ts";
 import { UsageError } from "./exit-codes.ts";
 import { type Io, widthOf } from "./io.ts";
+import { keyName, type Names, namesOf } from "./names.ts";
 import { positive } from "./options.ts";
-import { type Column, clean, relative, table } from "./render.ts";
+import { type Column, clean, count, relative, table } from "./render.ts";
 
 type Reach = AnswerOf<paths["/v1/custodians/{who}"]["get"]>;
 type Offboarded = AnswerOf<paths["/v1/custodians/{who}/offboard"]["post"]>;
@@ -55,7 +57,8 @@ export function offboardCommand(program: Command, io: Io): void {
       if (reason === undefined) throw new UsageError('--yes needs a reason for the audit log: --reason "has left"');
       const body = { mode, reason, direct, revokeMade };
       const answer = await call.api.request("post", "/v1/custodians/{who}/offboard", { params: { who }, body });
-      show(call, answer, offboardedText);
+      const names = await namesOf(call, { tokens: answer.left.map(({ token }) => token) });
+      show(call, answer, () => offboardedText(answer, names));
     },
   );
 }
@@ -78,18 +81,31 @@ async function showReach(call: Call<Options>, who: string): Promise<void> {
     secrets.items.push(...more.secrets.items);
     secrets.next = more.secrets.next;
   }
-  show(call, reach, () => reachText(call, reach, who));
+  const names = await namesOf(
+    call,
+    {
+      apis: secrets.items.map(({ api }) => api),
+      consumers: secrets.items.map(({ consumer }) => consumer),
+      tokens: [
+        ...secrets.items.flatMap(({ through }) => through ?? []),
+        ...reach.tokens.flatMap(({ madeWith }) => madeWith ?? []),
+      ],
+    },
+    { consumers: reach.who.consumers, tokens: reach.tokens },
+  );
+  show(call, reach, () => reachText(call, reach, names, who));
 }
 
-function reachText(call: Call<Options>, reach: Reach, asked: string): string {
+function reachText(call: Call<Options>, reach: Reach, names: Names, asked: string): string {
   const { tokens, counts, secrets, warnings } = reach;
+  if (counts === null) throw new Error("the first page says how many there are");
   const width = widthOf(call.io);
   const lines = [`${clean(reach.who.text)}${reach.who.consumers.length === 0 ? "" : ` (${consumersText(reach)})`}`, ""];
-  lines.push(tokens.length === 0 ? "No token of theirs." : table(tokens, tokenColumns(call.now), width), "");
+  lines.push(tokens.length === 0 ? "No token of theirs." : table(tokens, tokenColumns(call.now, names), width), "");
   lines.push(
     `Secrets that they could have seen: ${counts.works} in use, ${counts.dormant} whose key is suspended or expired, ${counts.replacing} being replaced, ${counts.done} refused for good.`,
   );
-  if (secrets.items.length > 0) lines.push("", table(secrets.items, secretColumns(call.now), width));
+  if (secrets.items.length > 0) lines.push("", table(secrets.items, secretColumns(call.now, names), width));
   if (secrets.next !== null) lines.push("(there are more; raise --limit)");
   if (warnings.length > 0) lines.push("", ...warnings.map((warning) => `! ${warning}`));
   const again = `keyover offboard ${/^[\w.:@=-]+$/.test(asked) ? asked : `'${clean(asked)}'`}`;
@@ -107,13 +123,13 @@ function consumersText({ who }: Reach): string {
     : names.join(", ");
 }
 
-function tokenColumns(now: number): Column<Reach["tokens"][number]>[] {
+function tokenColumns(now: number, names: Names): Column<Reach["tokens"][number]>[] {
   return [
     { title: "TOKEN", of: (token) => token.id },
     { title: "NAME", of: (token) => token.name, flexible: true },
     { title: "ROLE", of: (token) => token.role },
     { title: "WORKS", of: (token) => (token.works ? "yes" : "no") },
-    { title: "THEIRS", of: (token) => (token.madeWith === null ? "yes" : `made with ${token.madeWith}`) },
+    { title: "THEIRS", of: (token) => (token.madeWith === null ? "yes" : `made with ${names.token(token.madeWith)}`) },
     { title: "CREATED", of: (token) => relative(token.createdAt, now) },
   ];
 }
@@ -125,27 +141,28 @@ const STATES: Record<Secret["state"], string> = {
   done: "refused",
 };
 
-function secretColumns(now: number): Column<Secret>[] {
+function secretColumns(now: number, names: Names): Column<Secret>[] {
   return [
     { title: "KEY", of: (secret) => secret.key },
-    { title: "NAME", of: (secret) => secret.name, flexible: true },
+    { title: "OF", of: (secret) => keyName(names.consumer(secret.consumer), secret.name), flexible: true },
+    { title: "API", of: (secret) => names.api(secret.api), flexible: true },
     { title: "VERSION", of: (secret) => String(secret.version) },
     { title: "STATE", of: (secret) => STATES[secret.state] },
     { title: "HOW", of: (secret) => secret.ways.join(", ") },
-    { title: "THROUGH", of: (secret) => secret.through },
+    {
+      title: "THROUGH",
+      of: (secret) => (secret.through === null ? null : names.token(secret.through)),
+      flexible: true,
+    },
     { title: "SINCE", of: (secret) => relative(secret.at, now) },
   ];
 }
 
-function offboardedText({ who, mode, revoked, left, campaign, keys }: Offboarded): string {
+function offboardedText({ who, mode, revoked, left, campaign, keys }: Offboarded, names: Names): string {
   const lines = [`${clean(who)}: ${count(revoked.length, "token")} revoked.`];
-  for (const { token, why } of left) lines.push(`  ${token} still works: ${why}`);
+  for (const { token, why } of left) lines.push(`  ${named(names.token(token), token)} still works: ${why}`);
   if (campaign === null) lines.push("No key was left to replace.");
   else
     lines.push(`${count(keys, "key")} by ${mode}, in ${campaign}. Follow it with: keyover campaign watch ${campaign}`);
   return lines.join("\n");
-}
-
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? "" : "s"}`;
 }

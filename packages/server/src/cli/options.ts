@@ -1,9 +1,10 @@
 /** Options that several commands share, and how their text becomes a value. A text that can't be read names itself and shows one that can. */
 
 import type { paths } from "@keyover/client/api";
-import { policyLimits } from "@keyover/core";
+import { defaultRotationPolicy, defaultStalenessPolicy, policyLimits } from "@keyover/core";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { UsageError } from "./exit-codes.ts";
+import { valueText } from "./policy-values.ts";
 import { formatDuration, parseDuration, parseTime } from "./render.ts";
 
 // ---- single values ------------------------------------------------------------------------------------------------------
@@ -43,6 +44,14 @@ export function timeOf(text: string, now: number, option: string): number {
       `${option} takes a time such as 2027-01-31, "2027-01-31 09:00", 2027-01-31T09:00:00Z, or a duration from now such as 90d; got "${text}"`,
     );
   }
+  return at;
+}
+
+/** Of something new: one that had ended before it began would work nowhere, without a word. */
+export function newExpiryOf(text: string | undefined, now: number): number | null | undefined {
+  const at = expiryOf(text, now);
+  if (typeof at === "number" && at <= now)
+    throw new UsageError(`--expires takes a time that is still to come; got "${text}"`);
   return at;
 }
 
@@ -100,31 +109,47 @@ export interface PolicyOptions {
   claim?: "token" | "self" | undefined;
 }
 
+function policyHelp(about: string, member: keyof typeof defaultRotationPolicy): string {
+  return `policy: ${about} (${valueText(member, defaultRotationPolicy[member], "none")} where nothing says otherwise)`;
+}
+
+function stalenessHelp(about: string, member: keyof typeof defaultStalenessPolicy): string {
+  return `verifiers: ${about} (${valueText(member, defaultStalenessPolicy[member], "none")} where nothing says otherwise)`;
+}
+
 export function policyOptions(command: Command): Command {
   return command
-    .option("--overlap <duration>", "policy: from the offer to the deadline", duration)
-    .option("--overlap-min <duration>", "policy: both versions are accepted at least this long", duration)
-    .option("--quiet <duration>", "policy: every source silent at least this long", duration)
-    .option("--gap-margin <factor>", "policy: and for its own usual gap times this", decimal)
+    .option("--overlap <duration>", policyHelp("from the offer to the deadline", "overlapMs"), duration)
+    .option(
+      "--overlap-min <duration>",
+      policyHelp("both versions are accepted at least this long", "overlapMinMs"),
+      duration,
+    )
+    .option("--quiet <duration>", policyHelp("every source silent at least this long", "quietMs"), duration)
+    .option("--gap-margin <factor>", policyHelp("and for its own usual gap times this", "gapMargin"), decimal)
     .option(
       "--young-quiet <duration>",
-      "policy: a source known for less than this must be silent for this long",
+      policyHelp("a source known for less than this must be silent for this long", "youngQuietMs"),
       duration,
     )
     .addOption(
-      new Option("--on-deadline <what>", "policy: what happens at the deadline").choices([
+      new Option("--on-deadline <what>", policyHelp("what happens at the deadline", "onDeadline")).choices([
         "hold",
         "retire",
         "brownout",
       ]),
     )
-    .option("--rollback-window <duration>", "policy: how long a retirement can be taken back", duration)
-    .option("--claim-time <duration>", "policy: how long the successor can be claimed", duration)
+    .option(
+      "--rollback-window <duration>",
+      policyHelp("how long a retirement can be taken back", "rollbackMs"),
+      duration,
+    )
+    .option("--claim-time <duration>", policyHelp("how long the successor can be claimed", "claimMs"), duration)
     .addOption(
-      new Option("--claim <who>", "policy: the consumer's token may claim, or also the old version itself").choices([
-        "token",
-        "self",
-      ]),
+      new Option(
+        "--claim <who>",
+        policyHelp("the consumer's token may claim, or also the old version itself", "claim"),
+      ).choices(["token", "self"]),
     );
 }
 
@@ -169,14 +194,18 @@ export interface StalenessOptions {
 
 export function stalenessOptions(command: Command): Command {
   return command
-    .option("--lease <duration>", "verifiers: how long one may answer without hearing from the authority", duration)
-    .addOption(
-      new Option("--on-stale <what>", "verifiers: past the lease refuse all, or go on with what is known").choices([
-        "closed",
-        "static",
-      ]),
+    .option(
+      "--lease <duration>",
+      stalenessHelp("how long one may answer without hearing from the authority", "leaseMs"),
+      duration,
     )
-    .option("--static-for <duration>", "verifiers: for how long they go on", duration);
+    .addOption(
+      new Option(
+        "--on-stale <what>",
+        stalenessHelp("past the lease refuse all, or go on with what is known", "onStale"),
+      ).choices(["closed", "static"]),
+    )
+    .option("--static-for <duration>", stalenessHelp("for how long they go on", "staticMs"), duration);
 }
 
 export function stalenessOf(options: StalenessOptions): Staleness | undefined {

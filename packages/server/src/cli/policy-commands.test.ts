@@ -76,7 +76,7 @@ describe("keyover policy", () => {
     await good(["policy", "attach", "desk", "--key", key.id]);
     const shown = await good(["policy", "show", "desk"]);
     expect(shown).toContain("consumers with team=desk");
-    expect(shown).toContain(`key ${key.id}`);
+    expect(shown).toContain(`key acme-bot: default (${key.id})`);
     for (const wrong of [
       [],
       ["--environment", "live"],

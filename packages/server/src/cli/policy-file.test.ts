@@ -69,7 +69,7 @@ describe("a policy's file", () => {
       /blackouts\.0.*(there is no form; did you mean from\?|from)/s,
     ],
     ["a member that is like nothing", "name: a\nspec: { zebra: 1 }", /there is no zebra$/m],
-    ["a duration that is none", "name: a\nspec: { overlapMs: soon }", /spec\.overlapMs: a duration such as 90s/],
+    ["a duration that is none", "name: a\nspec: { overlapMs: soon }", /spec\.overlapMs: takes a duration such as 90s/],
     ["a duration beyond its limit", "name: a\nspec: { overlapMs: 500d }", /spec\.overlapMs: .*366 days/],
     [
       "a zone that is none",

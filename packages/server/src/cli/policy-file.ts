@@ -8,6 +8,7 @@ import type { z } from "zod";
 import { plainIssues } from "../http/issues.ts";
 import { distanceOf, isNear } from "../http/nearest.ts";
 import { policyFile, policyJsonSchema } from "../http/policy-schemas.ts";
+import { asWritten } from "./body-options.ts";
 import { UsageError } from "./exit-codes.ts";
 import { parseDuration } from "./render.ts";
 
@@ -66,8 +67,8 @@ function issueLines(issues: readonly Issue[]): string[] {
     const last = String(issue.path.at(-1) ?? "");
     const wanted =
       last.endsWith("Ms") && issue.code === "invalid_type"
-        ? "a duration such as 90s, 36h, 14d or 1h30m"
-        : issue.message;
+        ? "takes a duration such as 90s, 36h, 14d or 1h30m"
+        : asWritten(issue.message);
     return [`  ${at}${wanted}`];
   });
 }

@@ -1,6 +1,18 @@
 /** What a policy says, as people say it. */
-import type { Blackout, Holidays, Schedule } from "@keyover/core";
+import { type Blackout, type Holidays, resolvePolicy, type Schedule } from "@keyover/core";
 import { clean, formatDuration } from "./render.ts";
+
+/** What none means, where it is not nothing. */
+export const NOTHING: Record<string, string> = { "schedule.jitterMs": "a tenth of the period, 7d at most" };
+
+/** Each member that there is, with its default. */
+export function memberLines(indent: string): string[] {
+  const members = Object.entries(resolvePolicy([]).members);
+  const width = Math.max(...members.map(([member]) => member.length));
+  return members.map(
+    ([member, { value }]) => `${indent}${member.padEnd(width)}  ${valueText(member, value, NOTHING[member] ?? "none")}`,
+  );
+}
 
 /** Values on a line; `nothing`: where there is none. */
 export function valueText(member: string, value: unknown, nothing: string): string {

@@ -56,7 +56,7 @@ function start(args: string[], env: Record<string, string> = {}) {
   });
   const ended = new Promise<Ended>((resolve) => child.on("close", (code) => resolve({ code, out, err })));
   const ready = async () => {
-    await expect.poll(() => out + err, { timeout: 8_000 }).toMatch(/Keyover listens on \S+/);
+    await expect.poll(() => out + err, { timeout: 30_000 }).toMatch(/Keyover listens on \S+/);
     return /Keyover listens on (\S+)/.exec(out)?.[1] ?? "";
   };
   return { child, ended, ready, stdout: () => out };

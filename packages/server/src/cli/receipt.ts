@@ -3,7 +3,8 @@ import { ApiError } from "@keyover/client/api";
 import { sleep } from "@keyover/core";
 import type { Call } from "./command-group.ts";
 import { remark } from "./io.ts";
-import { roughly } from "./render.ts";
+import { namesOf } from "./names.ts";
+import { count, roughly } from "./render.ts";
 
 const LOOKS_MAX = 40;
 const LOOK_MS = 100;
@@ -20,7 +21,7 @@ export async function receipt(call: Call<object>, apiId: string): Promise<void> 
     const needed = head;
     const live = answer.items.filter(({ state }) => state === "live");
     const behind = live.filter(({ applied }) => applied < needed);
-    const told = `In force on ${live.length - behind.length} of ${live.length} verifiers`;
+    const told = `In force on ${live.length - behind.length} of ${count(live.length, "verifier")}`;
     if (behind.length === 0) {
       remark(
         call.io,
@@ -31,7 +32,7 @@ export async function receipt(call: Call<object>, apiId: string): Promise<void> 
     if (look === LOOKS_MAX) {
       remark(
         call.io,
-        `${told}; not yet on ${behind.map(({ instance }) => instance).join(", ")}. See: keyover api verifiers ${apiId}`,
+        `${told}; not yet on ${behind.map(({ instance }) => instance).join(", ")}. See: keyover api verifiers ${(await namesOf(call, { apis: [apiId] })).api(apiId)}`,
       );
       return;
     }

@@ -62,7 +62,7 @@ describe("keyover reconcile", () => {
 
   test("shows what was heard and what differs, asks before it does anything, and then carries it out", async () => {
     killed.versions = record.versions.map((version) => ({ ...version, state: "retired", compromised: true }));
-    expect((await rig.run(["doctor"])).out).toMatch(/✗ ready: 1 apis are not served.*keyover reconcile/);
+    expect((await rig.run(["doctor"])).out).toMatch(/✗ ready: 1 api is not served.*keyover reconcile/);
     const quiet = await rig.run(["reconcile"]);
     expect(quiet.out).toMatch(
       /market: is not served until you choose\.\nRestored .*\n\nNo verifier has been heard of since\.\nNot heard of since the restore: web\./,
@@ -79,7 +79,7 @@ describe("keyover reconcile", () => {
     const unasked = await rig.run(choose);
     expect(unasked.code).toBe(2);
     expect(unasked.err).toMatch(
-      /1 key of market become what verifiers remember\. There is no terminal to ask at: repeat with --yes/,
+      /1 key of market becomes what verifiers remember\. There is no terminal to ask at: repeat with --yes/,
     );
     const done = await rig.run([...choose, "--yes"]);
     expect([done.code, done.out]).toEqual([0, "market is served again, with what verifiers remember.\n"]);

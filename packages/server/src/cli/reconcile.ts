@@ -10,7 +10,7 @@ import { confirmOrStop } from "./confirm.ts";
 import { everything } from "./connection.ts";
 import { RefusedError, UsageError } from "./exit-codes.ts";
 import { type Io, remark, say, sayJson, widthOf } from "./io.ts";
-import { type Column, clean, moment, relative, table } from "./render.ts";
+import { type Column, clean, count, moment, relative, table } from "./render.ts";
 
 type Reconciliation = AnswerOf<paths["/v1/apis/{api}/reconciliation"]["get"]>;
 type Difference = AnswerOf<paths["/v1/apis/{api}/reconciliation/keys"]["get"]>["items"][number];
@@ -229,22 +229,18 @@ function consequenceOf(
   const missing = unheard.length + marks.filter(({ complete }) => !complete).length;
   const what =
     side === "verifiers"
-      ? `${counted(changed, "key")} of ${clean(name)} become what verifiers remember.`
-      : `${counted(changed, "key")} of ${clean(name)} stay as the backup has them; what was made since is refused.`;
+      ? `${count(changed, "key")} of ${clean(name)} ${changed === 1 ? "becomes" : "become"} what verifiers remember.`
+      : `${count(changed, "key")} of ${clean(name)} ${changed === 1 ? "stays as the backup has it" : "stay as the backup has them"}; what was made since is refused.`;
   return [
     what,
-    ...(key.length === 0 ? [] : [`For ${counted(key.length, "key")} you have said otherwise.`]),
+    ...(key.length === 0 ? [] : [`For ${count(key.length, "key")} you have said otherwise.`]),
     ...(revive ? ["Versions and keys that verifiers know to be compromised or revoked are ACCEPTED AGAIN."] : []),
     ...(missing === 0
       ? []
       : [
-          `${counted(missing, "verifier")} that may know more ${missing === 1 ? "has" : "have"} not told all; what only they know is not in it.`,
+          `${count(missing, "verifier")} that may know more ${missing === 1 ? "has" : "have"} not told all; what only they know is not in it.`,
         ]),
   ].join(" ");
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 async function untilServed(call: Call<object>, api: string): Promise<Reconciliation> {

@@ -1,6 +1,8 @@
 /** How things look to a person: tables, times, durations. Pure; nothing here knows the clock, the terminal or the API. */
 import { stripVTControlCharacters } from "node:util";
 
+export { countText as count } from "@keyover/core";
+
 // ---- durations --------------------------------------------------------------------------------------------------------
 
 const UNITS = [

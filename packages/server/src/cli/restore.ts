@@ -33,7 +33,7 @@ import { type Io, remark, say, sayJson } from "./io.ts";
 import { openPlace } from "./open-place.ts";
 import { type Place, type PlaceOptions, placeName, placeOf, placeOptions } from "./place.ts";
 import { reasonOf } from "./private-file.ts";
-import { formatTime } from "./render.ts";
+import { count, formatTime } from "./render.ts";
 
 interface RestoreOptions extends PlaceOptions {
   from?: string;
@@ -98,7 +98,9 @@ async function restore(options: RestoreOptions, io: Io): Promise<void> {
 function textOf({ place, takenAt, audit, apis, aside }: Restored): string {
   const lines = [
     takenAt === null ? `${place} is marked as restored.` : `${place} is as it was at ${formatTime(takenAt)}.`,
-    ...(audit === null ? [] : [`Audit log: ${audit.seq} entries, every hash recomputed; the last is ${audit.hash}`]),
+    ...(audit === null
+      ? []
+      : [`Audit log: ${count(audit.seq, "entry", "entries")}, every hash recomputed; the last is ${audit.hash}`]),
     ...(aside === null ? [] : [`The database that was there before is now ${aside}`]),
     "Tokens that were revoked since the backup are valid again, and newer ones are unknown: look at keyover token list.",
   ];

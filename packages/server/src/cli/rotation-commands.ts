@@ -1,16 +1,19 @@
 /** `keyover rotation …`: look at a changeover and steer it. */
 import { phases, policyLimits, ruleLimits } from "@keyover/core";
 import { type Command, Option } from "commander";
-import { type Call, calls, show, showList } from "./command-group.ts";
+import { claimCommand } from "./claim-command.ts";
+import { type Call, calls, refuseUnknownApi, show, showList } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
 import { everything } from "./connection.ts";
-import { rotationColumns, rotationText } from "./entity-tables.ts";
+import { rotationColumns } from "./entity-tables.ts";
 import { evidenceText } from "./evidence-text.ts";
 import { UsageError } from "./exit-codes.ts";
 import { type Io, widthOf } from "./io.ts";
+import { namesOf } from "./names.ts";
 import { duration, type ListOptions, listOptions, present, timeOf } from "./options.ts";
 import { receipt } from "./receipt.ts";
 import { formatDuration } from "./render.ts";
+import { showRotation } from "./show-entity.ts";
 
 interface FilterOptions extends ListOptions {
   key?: string;
@@ -45,13 +48,14 @@ export function rotationCommands(program: Command, io: Io): void {
   deadlineCommand(group, io, "extend");
   deadlineCommand(group, io, "shorten");
   steer(group, io);
+  claimCommand(group, io);
 }
 
 function readRotations(group: Command, io: Io): void {
   const list = group
     .command("list")
     .description("list rotations")
-    .option("--key <key>", "handle")
+    .option("--key <key>", "handle, key_…")
     .option("--api <api>", "name or handle")
     .addOption(new Option("--phase <phase>", "only in this phase").choices(phases))
     .addOption(new Option("--running", "that have not ended").conflicts("ended"))
@@ -68,7 +72,9 @@ function readRotations(group: Command, io: Io): void {
         (query) => call.api.request("get", "/v1/rotations", { query: { ...query, ...filter } }),
         limit,
       );
-      showList(call, page, rotationColumns(call.now), "No rotation matches.");
+      const names = await namesOf(call, { keys: page.items.map((each) => each.key) });
+      await refuseUnknownApi(call, page, api);
+      showList(call, page, rotationColumns(call.now, names), "No rotation matches.");
     },
   );
 
@@ -77,9 +83,7 @@ function readRotations(group: Command, io: Io): void {
     io,
     ["keyover rotation show rot_…"],
     async (call, rotation) =>
-      show(call, await call.api.request("get", "/v1/rotations/{rotation}", { params: { rotation } }), (answer) =>
-        rotationText(answer, call.now),
-      ),
+      showRotation(call, await call.api.request("get", "/v1/rotations/{rotation}", { params: { rotation } })),
   );
 
   calls<object, [string]>(
@@ -116,15 +120,15 @@ function deadlineCommand(group: Command, io: Io, direction: "extend" | "shorten"
       const { by, until, own } = call.options;
       if (own) return extendOwn(call, rotation, by, until);
       if ((by === undefined) === (until === undefined)) throw new UsageError("give --by or --until, and not both");
-      if (by !== undefined && by > policyLimits.overlapMs.max) throw new UsageError("--by takes 366d at most");
+      if (by !== undefined && (by === 0 || by > policyLimits.overlapMs.max))
+        throw new UsageError(`--by takes more than nothing, and 366d at most; got ${formatDuration(by)}`);
       const body =
         by === undefined
           ? { overlapEndsAt: await checkedEnd(call, rotation, until as string, direction) }
           : { byMs: direction === "extend" ? by : -by };
-      show(
+      await showRotation(
         call,
         await call.api.request("post", "/v1/rotations/{rotation}/deadline", { params: { rotation }, body }),
-        (answer) => rotationText(answer, call.now),
       );
     },
   );
@@ -141,7 +145,7 @@ async function extendOwn(
     params: { rotation },
     body: { byMs },
   });
-  show(call, answer, () => rotationText(answer, call.now));
+  await showRotation(call, answer);
 }
 
 /** `extend --until` a time before the deadline would shorten it: that is a slip, not a wish. */
@@ -184,7 +188,7 @@ function steer(group: Command, io: Io): void {
         params: { rotation },
         body: { reason: call.options.reason },
       });
-      show(call, answer, () => rotationText(answer, call.now));
+      await showRotation(call, answer);
       await receipt(call, answer.api);
     },
   );
@@ -198,7 +202,7 @@ function steer(group: Command, io: Io): void {
         params: { rotation },
         body: { reason: call.options.reason },
       });
-      show(call, answer, () => rotationText(answer, call.now));
+      await showRotation(call, answer);
     },
   );
 
@@ -211,7 +215,7 @@ function steer(group: Command, io: Io): void {
         params: { rotation },
         body: { reason: call.options.reason },
       });
-      show(call, answer, () => rotationText(answer, call.now));
+      await showRotation(call, answer);
     },
   );
 
@@ -233,7 +237,7 @@ function steer(group: Command, io: Io): void {
         params: { rotation },
         body: { forMs, reason },
       });
-      show(call, answer, () => rotationText(answer, call.now));
+      await showRotation(call, answer);
       await receipt(call, answer.api);
     },
   );
@@ -247,7 +251,7 @@ function steer(group: Command, io: Io): void {
         params: { rotation },
         body: { reason: call.options.reason },
       });
-      show(call, answer, () => rotationText(answer, call.now));
+      await showRotation(call, answer);
     },
   );
 
@@ -260,7 +264,7 @@ function steer(group: Command, io: Io): void {
         params: { rotation },
         body: { reason: call.options.reason },
       });
-      show(call, answer, () => rotationText(answer, call.now));
+      await showRotation(call, answer);
     },
   );
 
@@ -272,10 +276,9 @@ function steer(group: Command, io: Io): void {
     io,
     ["keyover rotation resume rot_…"],
     async (call, rotation) =>
-      show(
+      showRotation(
         call,
         await call.api.request("post", "/v1/rotations/{rotation}/resume", { params: { rotation }, body: {} }),
-        (answer) => rotationText(answer, call.now),
       ),
   );
 
@@ -284,10 +287,9 @@ function steer(group: Command, io: Io): void {
     io,
     ["keyover rotation cancel rot_…"],
     async (call, rotation) =>
-      show(
+      showRotation(
         call,
         await call.api.request("post", "/v1/rotations/{rotation}/cancel", { params: { rotation }, body: {} }),
-        (answer) => rotationText(answer, call.now),
       ),
   );
 }

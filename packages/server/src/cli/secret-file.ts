@@ -8,7 +8,7 @@ import { type Io, remark } from "./io.ts";
 
 export interface ReservedFile {
   /** False, with a remark, if it can't be written after all: the caller shows the secret instead, there is no second chance to see it. */
-  write(io: Io, secret: string): boolean;
+  write(io: Io, secret: string, again?: string): boolean;
   /** Nothing came of it. */
   release(): void;
 }
@@ -29,7 +29,7 @@ export function reserveSecretFile(path: string): ReservedFile {
   };
   return {
     release,
-    write(io, secret) {
+    write(io, secret, again = "It can't be shown again.") {
       try {
         writeSync(file, `${secret}\n`);
         fsyncSync(file);
@@ -39,17 +39,18 @@ export function reserveSecretFile(path: string): ReservedFile {
         return false;
       }
       closeSync(file);
-      remark(io, `The secret is in ${path}, readable by you alone. It can't be shown again.`);
+      remark(io, `The secret is in ${path}, readable by you alone. ${again}`);
       return true;
     },
   };
 }
 
-/** Runs `make` and puts the secret of its answer into the file, if one was asked for; the answer then goes on without it. */
+/** Runs `make` and puts the secret of its answer into the file, if one was asked for; the answer then goes on without it. `again`: whether it can be had again. */
 export async function keepSecret<T extends { secret: string | null }>(
   io: Io,
   path: string | undefined,
   make: () => Promise<T>,
+  again?: string,
 ): Promise<T> {
   if (path === undefined) return make();
   const reserved = reserveSecretFile(path);
@@ -65,7 +66,7 @@ export async function keepSecret<T extends { secret: string | null }>(
     remark(io, `There is no secret to write to ${path}.`);
     return answer;
   }
-  return reserved.write(io, answer.secret) ? { ...answer, secret: null } : answer;
+  return reserved.write(io, answer.secret, again) ? { ...answer, secret: null } : answer;
 }
 
 function messageOf(error: unknown): string {

@@ -34,7 +34,7 @@ export function selectionOptions(command: Command): Command {
       several,
     )
     .option("--label <name=value>", "keys with this label; all must hold", several)
-    .option("--key <key>", "this key; several times", several)
+    .option("--key <key>", "this key, key_…; several times", several)
     .option(
       "--created-before <time>",
       "an accepted version was made before then, such as 2027-01-31 or 2027-01-31T09:00Z",
@@ -56,6 +56,8 @@ export async function selectionOf(call: Call<SelectionOptions>): Promise<Selecti
     createdBefore: createdBefore === undefined ? undefined : pastTime(createdBefore, call.now),
     everything: everything ? (true as const) : undefined,
   });
+  if (everything && Object.keys(select).length > 1)
+    throw new UsageError("--everything stands alone; leave it out to select some of the keys");
   if (Object.keys(select).length === 0)
     throw new UsageError(
       "say which keys: --api, --consumer-label, --created-before and so on (see --help), or --everything",

@@ -11,6 +11,7 @@ import { type Authority, createAuthority, TICK_MS } from "../authority.ts";
 import { SchemaError, type Store } from "../store/store.ts";
 import { createLogger, realWorld } from "../world.ts";
 import { withExamples } from "./command-group.ts";
+import { serveEnvironment } from "./environment.ts";
 import { exitCodes, UnsafeConfigurationError } from "./exit-codes.ts";
 import { firstTokenFile, handOver } from "./first-token.ts";
 import { type Io, say } from "./io.ts";
@@ -30,7 +31,7 @@ interface ServeOptions extends PlaceOptions {
 }
 
 const LISTEN_DEFAULT = "127.0.0.1:7700";
-const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
+export const LOG_LEVELS = ["debug", "info", "warn", "error", "silent"];
 /** A drain is given up if it takes longer. */
 const DRAIN_MS_MAX = 10_000;
 
@@ -49,6 +50,7 @@ export function serveCommand(program: Command, io: Io): void {
     "keyover serve --data /var/lib/keyover --listen 0.0.0.0:7700 --tls-cert cert.pem --tls-key key.pem",
     "keyover serve --database-url-file database.url --master-key-file /etc/keyover/master.key",
   ]);
+  command.addHelpText("after", `\n${serveEnvironment()}`);
   command.action((options: ServeOptions) => serve(options, io));
 }
 
@@ -148,7 +150,7 @@ function logLevelOf(options: ServeOptions, io: Io): string {
   return level;
 }
 
-function parseListen(listen: string): { host: string; port: number } {
+export function parseListen(listen: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(listen);
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) {
@@ -182,7 +184,7 @@ loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
 
 /** Secrets and tokens travel over this port: in the clear only where nobody else can listen (R73). */
-function refuseUnsafe(host: string, tls: boolean, behindTlsProxy: boolean): void {
+export function refuseUnsafe(host: string, tls: boolean, behindTlsProxy: boolean): void {
   const local = host === "localhost" || loopback.check(host, host.includes(":") ? "ipv6" : "ipv4");
   if (local || tls || behindTlsProxy) return;
   throw new UnsafeConfigurationError(

@@ -1,14 +1,15 @@
 /** `keyover token …`: credentials for the authority itself. */
 import { type Command, Option } from "commander";
 import { roles } from "../store/entities.ts";
-import { calls, show, showList } from "./command-group.ts";
+import { type Call, calls, show, showList } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
 import { everything } from "./connection.ts";
 import { consumerHandle } from "./consumer-commands.ts";
-import { tokenColumns } from "./entity-tables.ts";
+import { named, tokenColumns } from "./entity-tables.ts";
 import { UsageError } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
-import { expiryOf, type ListOptions, listOptions, present, several } from "./options.ts";
+import { namesOf } from "./names.ts";
+import { type ListOptions, listOptions, newExpiryOf, present, several } from "./options.ts";
 import { fields, moment } from "./render.ts";
 import { keepSecret } from "./secret-file.ts";
 import { shownOnce } from "./shown-once.ts";
@@ -48,15 +49,23 @@ export function tokenCommands(program: Command, io: Io): void {
     ],
     async (call, name) => {
       const { role, api, environment, owner, expires, secretFile } = call.options;
+      refuseOdd(call.options);
       const consumer =
         call.options.consumer === undefined ? undefined : await consumerHandle(call, call.options.consumer);
       const body = {
         name,
         role,
-        ...present({ apis: api, environments: environment, consumer, owner, expiresAt: expiryOf(expires, call.now) }),
+        ...present({
+          apis: api,
+          environments: environment,
+          consumer,
+          owner,
+          expiresAt: newExpiryOf(expires, call.now),
+        }),
       };
       const answer = await keepSecret(io, secretFile, () => call.api.request("post", "/v1/tokens", { body }));
-      show(call, answer, (token) => shownOnce(io, tokenText(token, call.now), token.secret));
+      const text = await tokenView(call, answer);
+      show(call, answer, ({ secret }) => shownOnce(io, text, secret));
     },
   );
 
@@ -77,7 +86,11 @@ export function tokenCommands(program: Command, io: Io): void {
         (query) => call.api.request("get", "/v1/tokens", { query: { ...query, ...filter } }),
         limit,
       );
-      showList(call, page, tokenColumns(call.now), "No token matches.");
+      const names = await namesOf(call, {
+        apis: page.items.flatMap(({ apis }) => apis),
+        consumers: page.items.flatMap(({ consumer }) => consumer ?? []),
+      });
+      showList(call, page, tokenColumns(call.now, names), "No token matches.");
     },
   );
 
@@ -96,7 +109,8 @@ export function tokenCommands(program: Command, io: Io): void {
       if (owner === undefined || owner === true) throw new UsageError("nothing to change: give --owner or --no-owner");
       const body = { owner: owner === false ? null : owner };
       const answer = await call.api.request("patch", "/v1/tokens/{token}", { params: { token }, body });
-      show(call, answer, () => tokenText(answer, call.now));
+      const text = await tokenView(call, answer);
+      show(call, answer, () => text);
     },
   );
 
@@ -111,25 +125,36 @@ export function tokenCommands(program: Command, io: Io): void {
       call.options.yes,
       `${token} will be refused for good; a verifier or consumer that uses it is cut off.`,
     );
-    show(call, await call.api.request("post", "/v1/tokens/{token}/revoke", { params: { token }, body: {} }), (answer) =>
-      tokenText(answer, call.now),
-    );
+    const answer = await call.api.request("post", "/v1/tokens/{token}/revoke", { params: { token }, body: {} });
+    const text = await tokenView(call, answer);
+    show(call, answer, () => text);
   });
+}
+
+function refuseOdd({ role, api, environment, consumer }: CreateOptions): void {
+  if (role === "consumer" && consumer === undefined)
+    throw new UsageError("--role consumer needs --consumer: whose keys");
+  if (role === "verifier" && api === undefined) throw new UsageError("--role verifier needs --api: what it follows");
+  if (role !== "consumer" && consumer !== undefined) throw new UsageError("--consumer goes with --role consumer");
+  if (role !== "verifier" && (api ?? environment) !== undefined)
+    throw new UsageError("--api and --environment go with --role verifier");
 }
 
 type Shown = Parameters<ReturnType<typeof tokenColumns>[number]["of"]>[0];
 
-function tokenText(token: Shown, now: number): string {
+async function tokenView(call: Call<object>, token: Shown): Promise<string> {
+  const { now } = call;
+  const names = await namesOf(call, { apis: token.apis, consumers: token.consumer === null ? [] : [token.consumer] });
   return fields([
     ["handle", token.id],
     ["name", token.name],
     ["role", token.role],
-    ["apis", token.role === "verifier" ? token.apis.join(", ") : null],
+    ["apis", token.role === "verifier" ? token.apis.map((id) => named(names.api(id), id)).join(", ") : null],
     [
       "environments",
       token.role === "verifier" ? (token.environments.length === 0 ? "all" : token.environments.join(", ")) : null,
     ],
-    ["consumer", token.consumer],
+    ["consumer", token.consumer === null ? null : named(names.consumer(token.consumer), token.consumer)],
     ["owner", token.owner],
     ["expires", token.expiresAt === null ? "never" : moment(token.expiresAt, now)],
     ["revoked", token.revokedAt === null ? "no" : moment(token.revokedAt, now)],

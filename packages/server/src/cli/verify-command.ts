@@ -3,8 +3,10 @@ import type { Readable } from "node:stream";
 import type { Command } from "commander";
 import { calls, show } from "./command-group.ts";
 import { askSecret } from "./confirm.ts";
+import { named } from "./entity-tables.ts";
 import { RefusedError, UsageError } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
+import { namesOf } from "./names.ts";
 import { present, several } from "./options.ts";
 import { fields, formatTime, moment } from "./render.ts";
 
@@ -42,6 +44,7 @@ export function verifyCommand(program: Command, io: Io): void {
       const key = await presentedKey(io);
       const body = { api, key, ...present({ environment, scope, network, client, instance }) };
       const verdict = await call.api.request("post", "/v1/verify", { body });
+      const names = await namesOf(call, verdict.consumer === undefined ? {} : { consumers: [verdict.consumer] });
       show(call, verdict, () =>
         fields(
           [
@@ -49,7 +52,10 @@ export function verifyCommand(program: Command, io: Io): void {
             ["code", verdict.code],
             ["key", verdict.key],
             ["version", verdict.version],
-            ["consumer", verdict.consumer],
+            [
+              "consumer",
+              verdict.consumer === undefined ? undefined : named(names.consumer(verdict.consumer), verdict.consumer),
+            ],
             ["environment", verdict.environment],
             ["scopes", verdict.scopes?.join(", ")],
             [

@@ -7,6 +7,7 @@ import type { EvidenceAnswer, RotationRow } from "./entity-tables.ts";
 import { RefusedError } from "./exit-codes.ts";
 import { frameOf, summaryOf } from "./frame.ts";
 import { type Io, remark, say } from "./io.ts";
+import { namesOf } from "./names.ts";
 import { duration } from "./options.ts";
 import { formatDuration } from "./render.ts";
 
@@ -41,8 +42,10 @@ export function watchCommand(program: Command, io: Io): void {
 async function watch(call: Call<WatchOptions>, id: string): Promise<void> {
   const { io, options } = call;
   const every = Math.max(EVERY_MS_MIN, options.every ?? EVERY_MS);
-  const screen = options.json ? jsonScreen(io) : io.isTty ? liveScreen(io) : lineScreen(io);
   let sight: Sight | undefined = await look(call, id);
+  const { key } = sight.rotation;
+  const name = io.isTty ? (await namesOf(call, { keys: [key] })).key(key) : undefined;
+  const screen = options.json ? jsonScreen(io) : io.isTty ? liveScreen(io, name) : lineScreen(io);
   for (;;) {
     if (sight !== undefined) {
       screen.show(sight);
@@ -94,7 +97,7 @@ interface Screen {
 }
 
 /** Redraws in place: up over the last picture, and clear to the end of the screen. */
-function liveScreen(io: Io): Screen {
+function liveScreen(io: Io, name: string | undefined): Screen {
   let drawn = 0;
   let last: string[] = [];
   const draw = (lines: string[]) => {
@@ -106,7 +109,7 @@ function liveScreen(io: Io): Screen {
   };
   return {
     show({ rotation, evidence }) {
-      last = frameOf(rotation, evidence, Math.max(20, (io.stdout.columns ?? 80) - 1));
+      last = frameOf(rotation, evidence, Math.max(20, (io.stdout.columns ?? 80) - 1), name);
       draw(last);
     },
     trouble: (text) => draw([...last, text]),

@@ -234,6 +234,48 @@ describe("R09: what ends one at once", () => {
   });
 });
 
+describe("R09: a source that calls during brownouts alone", () => {
+  const rehearsal = { ...bot, instance: "rehearsal" };
+  const refusals = (count: number) => verifier.see(key.id, 1, { accepted: 0, refused: count, source: rehearsal });
+
+  test("spends the budget of each by what that one refuses", async () => {
+    const id = await offered({ brownout: { ...plan, errorBudget: 3 } });
+    await until(noon() + SECOND);
+    refusals(3);
+    await keyover.pass(5 * SECOND);
+    await until(noon(1) + SECOND);
+    refusals(3);
+    await keyover.pass(5 * SECOND);
+    expect((await look(id)).brownouts.stopped).toBeNull();
+    refusals(1);
+    await keyover.pass(5 * SECOND);
+    const { brownouts } = await look(id);
+    expect(brownouts.stopped).toMatchObject({ by: "policy", reason: expect.stringMatching(/^4 requests /) });
+    // What the count goes by is nobody's business.
+    expect(Object.keys(brownouts).toSorted()).toEqual(["announcedAt", "slots", "stopped"]);
+  });
+
+  test("of those that an operator begins, too", async () => {
+    const id = await offered({ onDeadline: "hold", brownout: { ...plan, errorBudget: 3 } });
+    for (const reason of ["first", "second"]) {
+      await command(id, "brownout", { forMs: MINUTE, reason });
+      refusals(3);
+      await keyover.pass(5 * SECOND);
+      expect((await look(id)).brownouts.slots.at(-1).endedAt).toBeNull();
+      await keyover.pass(2 * MINUTE);
+    }
+    await command(id, "brownout", { forMs: MINUTE, reason: "third" });
+    refusals(4);
+    await keyover.pass(5 * SECOND);
+    expect((await look(id)).brownouts.slots.at(-1).endedAt).not.toBeNull();
+    const entry = (await keyover.ok("GET", `/v1/audit?subject=${id}&limit=1000`)).items.findLast(
+      ({ action }: { action: string }) => action === "rotation.brownout",
+    );
+    expect(entry.details).toMatchObject({ forMs: MINUTE, reason: "third" });
+    expect(entry.details).not.toHaveProperty("refusedBefore");
+  });
+});
+
 describe("R09: by hand", () => {
   test("an operator refuses the old version for a time, before any deadline; others may not", async () => {
     const id = await offered({ onDeadline: "hold" });

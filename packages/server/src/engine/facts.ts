@@ -7,12 +7,14 @@ import {
   fenceDueAt,
   gates,
   type Key,
+  nextBrownout,
   type PlannedFence,
   planFence,
   type QuietVerdict,
   type Refused,
   type Rotation,
   type RotationEvent,
+  refusedBefore,
   refusedIn,
   refusedSince,
   runningBrownout,
@@ -35,6 +37,8 @@ export interface Facts {
   fence: PlannedFence | undefined;
   /** While a brownout runs: refused uses by sources that have not moved. */
   browned: number | undefined;
+  /** Where a brownout is about to begin: what its sources had been refused before. */
+  refusedBefore: Record<string, number> | undefined;
   /** After the retirement: refused uses of the old version. */
   refused: Refused | undefined;
 }
@@ -50,6 +54,7 @@ export async function gatherFacts(
     evidence.signs(key, rotation),
   ]);
   const brownout = runningBrownout(rotation);
+  const next = nextBrownout(rotation);
   const { from, retiredAt } = rotation;
   return {
     key,
@@ -58,6 +63,7 @@ export async function gatherFacts(
     quiet,
     fence: await fenceFor(store, key, rotation, uses, now),
     browned: brownout === undefined ? undefined : refusedIn(brownout, rotation, uses),
+    refusedBefore: next?.begunAt === null ? refusedBefore(rotation, uses, now) : undefined,
     refused: retiredAt === null ? undefined : refusedSince(uses, from, retiredAt),
   };
 }
@@ -98,7 +104,7 @@ export function nextEvent(rotation: Rotation, facts: Facts, now: number): Rotati
   if (facts.browned !== undefined) events.push({ type: "browned", refusals: facts.browned });
   if (facts.fence !== undefined) events.push({ type: "fence", ...facts.fence });
   if (facts.refused !== undefined) events.push(refusedUses(facts.refused, facts.key));
-  events.push({ type: "assessed", evidence: facts.quiet });
+  events.push({ type: "assessed", evidence: facts.quiet, refusedBefore: facts.refusedBefore });
   return events.find((event) => {
     const decision = decide(rotation, event, now);
     return decision.ok && decision.next !== rotation;

@@ -1,6 +1,6 @@
 /** A fleet that moves on while many successors are on their way: each is offered as soon as it may be, and nothing is gone through for it. */
 import type { Clock } from "@keyover/core";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { TestAuthority, TestClock } from "../authority.test-support.ts";
 import { openMemoryStore } from "../store/sqlite.ts";
 import type { Store } from "../store/store.ts";
@@ -9,11 +9,11 @@ import { createEngine, type EngineDeps } from "./engine.ts";
 let keyover: TestAuthority | undefined;
 afterEach(() => keyover?.close());
 
-async function begin(watch: (store: Store) => Store, keys: number) {
+async function begin(watch: (store: Store) => Store, keys: number, staleness = {}) {
   const clock = new TestClock();
   keyover = await TestAuthority.start({ clock, store: watch(openMemoryStore({ now: () => clock.at })) });
   const authority = keyover;
-  const api = await authority.api();
+  const api = await authority.api({ staleness });
   const consumer = await authority.consumer();
   const verifier = await authority.verifier(api);
   const rotations: string[] = [];
@@ -82,6 +82,26 @@ test("an acknowledgement reads the fleet, not the rotations, and wakes those who
   expect(new Set(await phases())).toEqual(new Set(["offered"]));
 });
 
+test("of many that get stuck at the same moment a tick tells of a part, and the others do not wait for the next", async () => {
+  let raised = 0;
+  const watch = (store: Store): Store => ({
+    ...store,
+    async post(mail) {
+      raised += (mail.raise ?? []).filter(({ event }) => event === "rotation.stuck").length;
+      return store.post(mail);
+    },
+  });
+  const { keyover, phases } = await begin(watch, 50, { onStale: "static", staticMs: 3_600_000 });
+  await keyover.clock.advance(0);
+  expect(new Set(await phases())).toEqual(new Set(["propagating"]));
+  await keyover.clock.advance(300_000);
+  await keyover.authority.tick();
+  expect(raised).toBeGreaterThan(0);
+  expect(raised).toBeLessThanOrEqual(16);
+  await keyover.clock.advance(0);
+  expect(raised).toBe(50);
+});
+
 async function apiOf({ store }: TestAuthority): Promise<string> {
   return (await store.list("api", {}, { limit: 1 }))[0]?.value.id ?? "";
 }
@@ -122,6 +142,23 @@ describe("a great many that are due at once", () => {
     await engine.pass();
     expect(looked.toSorted()).toEqual(ids);
     expect(turns()).toBe(4);
+  });
+
+  test("are no longer work for a tick than a few: it does a part of them, and the rest goes on by itself", async () => {
+    const looked: string[] = [];
+    const { engine } = engineOf((id) => looked.push(id));
+    await engine.load();
+    await engine.part();
+    expect(looked.length).toBeLessThanOrEqual(64);
+    // The next tick does not wait for all of it either.
+    await engine.part();
+    expect(looked.length).toBeLessThanOrEqual(128);
+    await vi.waitFor(() => expect(looked.toSorted()).toEqual(ids));
+    expect(new Set(looked).size).toBe(looked.length);
+    // Nothing is left under way: what is due then is looked at.
+    engine.wake("rot_0007");
+    await engine.part();
+    expect(looked.at(-1)).toBe("rot_0007");
   });
 
   test("are found a part at a time where their bells were lost, and then from the beginning again", async () => {

@@ -11,6 +11,7 @@ import {
   type Rotation,
   type RotationEvent,
   type RotationPolicyPatch,
+  refusedBefore,
   type SourceUse,
   type World,
 } from "@keyover/core";
@@ -91,7 +92,7 @@ export interface RotationsDeps {
 }
 
 export function createRotations(deps: RotationsDeps): Rotations {
-  const { store, desk, custody } = deps;
+  const { store, desk, custody, evidence } = deps;
 
   /** Asks core about the rotation with this id, wherever it stands now, and commits what follows. */
   const decideOn = async (
@@ -129,7 +130,13 @@ export function createRotations(deps: RotationsDeps): Rotations {
       });
     },
 
-    command: decideOn,
+    async command(rotationId, event, command) {
+      if (event.type !== "brownout") return decideOn(rotationId, event, command);
+      const rotation = (await store.get("rotation", rotationId))?.value;
+      const uses = rotation === undefined ? [] : await evidence.uses(rotation.keyId);
+      const before = rotation === undefined ? {} : refusedBefore(rotation, uses, deps.world.clock.now());
+      return decideOn(rotationId, { ...event, refusedBefore: before }, command);
+    },
 
     confirm: (rotationId, holder, command) => decideOn(rotationId, { type: "confirm" }, command, holder),
 
@@ -192,7 +199,7 @@ function takeDecision(change: KeyChange, rotation: Rotation, event: RotationEven
   const decision = decide(rotation, event, change.now);
   if (!decision.ok) return refuse(decision.code, decision.detail, { rotation: rotation.id, phase: rotation.phase });
   if (decision.next !== rotation) {
-    const { type: _type, ...details } = event;
+    const { type: _type, refusedBefore: _before, ...details } = event as RotationEvent & { refusedBefore?: unknown };
     change.take(decision.next, decision.effects, actionOf(rotation, decision.next, event), details);
   }
   return accept(decision.next);

@@ -211,12 +211,12 @@ describe("a boot", () => {
     expect(await send()).toEqual(first);
     const report = { boot: body.boot, n: 1, from: first.now, to: keyover.now(), applied: 0, sightings: [] };
     await keyover.ok("POST", `${verifier.path}/reports`, report, { token: verifier.token });
-    await keyover.refused("invalid_request", "POST", `${verifier.path}/verifiers`, body, { token: verifier.token });
+    await keyover.refused("conflict", "POST", `${verifier.path}/verifiers`, body, { token: verifier.token });
   });
 
   test("registers once", async () => {
     const body = { boot: verifier.boot, instance: "other", software: "" };
-    await keyover.refused("invalid_request", "POST", `${verifier.path}/verifiers`, body, { token: verifier.token });
+    await keyover.refused("conflict", "POST", `${verifier.path}/verifiers`, body, { token: verifier.token });
   });
 
   test("replaces the one before of its instance, and the one that it names; they count for nothing then", async () => {

@@ -237,13 +237,16 @@ export function createFleet(deps: FleetDeps): Fleet {
     }
   };
 
-  /** The same registration, sent twice by the network, is answered twice alike; anything else is a boot that is taken. */
+  /**
+   * The same registration, sent twice by the network, is answered twice alike; anything else is a boot that is taken. That is a
+   * conflict and no fault of the request: a verifier that hears so of a late repetition registers under another handle.
+   */
   const registeredBefore = async (again: Boot, api: Api): Promise<Outcome<Grant>> => {
     const known = (await store.boot(again.boot))?.value;
     if (known === undefined) return refuse("conflict", "this boot is being registered; send it again");
     const same = known.apiId === again.apiId && known.tokenId === again.tokenId && known.instance === again.instance;
     if (same && known.reportNumber === 0 && !hasEnded(known)) return accept(grantOf(api, known.registeredAt));
-    return refuse("invalid_request", "a boot registers once; make a new handle for each start");
+    return refuse("conflict", "a boot registers once; make a new handle for each start");
   };
 
   /** Writes what a report says; undefined if somebody else has changed the boot's row. */

@@ -17,10 +17,13 @@ afterEach(async () => {
 });
 
 const heard = async (count: number) => {
-  await vi.waitFor(async () => {
-    await keyover.clock.advance(50);
-    expect(receiver.heard).toHaveLength(count);
-  });
+  await vi.waitFor(
+    async () => {
+      await keyover.clock.advance(50);
+      expect(receiver.heard).toHaveLength(count);
+    },
+    { timeout: 30_000 },
+  );
   return receiver.heard.map(({ json }) => json.data);
 };
 /** Nothing more is on its way. */

@@ -60,6 +60,7 @@ const table: Record<string, Caller[]> = {
   "POST /v1/rotations/{rotation}/claim": hold,
   "POST /v1/rotations/{rotation}/confirm": hold,
   "POST /v1/changeover": hold,
+  "GET /v1/self/rotation": ["key"],
   "PUT /v1/policies/{policy}": ["admin"],
   "GET /v1/policies": read,
   "GET /v1/policies/{policy}": read,

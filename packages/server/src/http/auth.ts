@@ -47,6 +47,8 @@ export const access = {
   operateOwn: { roles: ["admin", "operator", "consumer"] },
   /** The holder of a key: its consumer's token, or the key itself. */
   hold: { roles: ["consumer"], key: true },
+  /** The key itself, for what any of its holders may know. */
+  self: { roles: [], key: true },
   verify: { roles: ["admin", "verifier"] },
   follow: { roles: ["verifier"] },
 } as const satisfies Record<string, Access>;
@@ -78,7 +80,7 @@ export function useAuth(app: FastifyInstance, tokens: Tokens, store: Store, cloc
       return sendProblem(
         reply,
         "forbidden",
-        `this call is for ${allowed.roles.join(", ")}; the token's role is ${principal.token.role}`,
+        `this call is for ${[...allowed.roles, ...(allowed.key === true ? ["the key itself"] : [])].join(", ")}; the token's role is ${principal.token.role}`,
         { role: principal.token.role },
       );
     }

@@ -52,7 +52,14 @@ const withGate = { gate: gate.optional() };
 
 const wave = z.union([
   z.strictObject({ keys: canaries.describe("Canaries."), ...withGate }),
-  z.strictObject({ percent: z.number().gt(0).max(100).describe("Of all selected keys, cumulative."), ...withGate }),
+  z.strictObject({
+    percent: z
+      .number()
+      .gt(0)
+      .max(100)
+      .describe("Of all selected keys, with those of the waves before, rounded; one key at least."),
+    ...withGate,
+  }),
   z.strictObject({ environment: z.string().min(1).max(20), ...withGate }),
   z.strictObject({ consumerLabel: label, ...withGate }),
   z.strictObject({ rest: z.literal(true), ...withGate }),
@@ -79,7 +86,9 @@ export const newCampaign = z.strictObject({
       failedMax: count.optional().describe("Keys that failed or were taken back; more hold the campaign. Default 10."),
       refusedMax: count
         .optional()
-        .describe("Refused uses of retired versions by sources that had used them. Default 0."),
+        .describe(
+          "Consumers that are refused with retired versions that they had used. One counts once with its first key, and once more at 2, 4, 8 … keys. Default 0.",
+        ),
     })
     .optional(),
   pace: z.int().min(1).max(10_000).nullable().default(null).describe("Keys started in a second at most."),
@@ -112,7 +121,7 @@ export const campaignPreview = z
     environments: namedCounts,
     consumers: counted.describe("The first few, those with most keys first."),
     consumersTotal: z.int(),
-    waves: namedCounts.describe("Percents are drawn anew for each campaign: as many, and others."),
+    waves: namedCounts.describe("Keys of percents are drawn anew for each campaign: as many, and others."),
     samples: z.array(
       z.object({
         key: handle,
@@ -175,6 +184,11 @@ export const campaign = z
     takingBack: z.object({ wave: z.int(), by: z.string(), reason: z.string() }).nullable(),
     outcome: z.enum(["done", "aborted"]).nullable(),
     endedAt: time.nullable(),
+    itemsKept: z
+      .boolean()
+      .describe(
+        "False once it has ended for more than 400 days: of its items only those that its report names are left.",
+      ),
   })
   .meta({ id: "Campaign" });
 
@@ -213,6 +227,10 @@ export const campaignReport = campaignStanding
   .extend({
     tookMs: z.int().describe("Up to its end, or to now."),
     refused: z.int().describe("Requests with versions that it retired, by sources that had used them before."),
+    refusedBy: z
+      .array(z.object({ consumer: handle, keys: z.int() }))
+      .describe("Whose keys see them, and how many: the first few, those with most first."),
+    refusedWeight: z.int().describe("As limits count it."),
     skipped: z.array(campaignItem).describe("The first few."),
     failed: z.array(campaignItem).describe("The first few."),
   })

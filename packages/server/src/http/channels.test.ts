@@ -24,10 +24,13 @@ const webhook = (change: Record<string, unknown> = {}) => ({
 });
 const add = (change: Record<string, unknown> = {}) => keyover.ok("POST", "/v1/channels", webhook(change));
 const settled = async (state: string, count = 1) => {
-  await vi.waitFor(async () => {
-    await keyover.clock.advance(50);
-    expect((await keyover.ok("GET", `/v1/notices?state=${state}`)).items).toHaveLength(count);
-  });
+  await vi.waitFor(
+    async () => {
+      await keyover.clock.advance(50);
+      expect((await keyover.ok("GET", `/v1/notices?state=${state}`)).items).toHaveLength(count);
+    },
+    { timeout: 30_000 },
+  );
   return (await keyover.ok("GET", `/v1/notices?state=${state}`)).items;
 };
 
@@ -240,14 +243,17 @@ describe("a consumer's token", () => {
     receiver.answer = (_heard, response) => void response.writeHead(500).end("no route to db.internal");
     const key = await keyover.key({ api: await keyover.api(), consumer: mine });
     await keyover.ok("POST", `/v1/keys/${key.id}/suspend`, { reason: "look" });
-    await vi.waitFor(async () => {
-      await keyover.clock.advance(50);
-      const { items } = await keyover.ok("GET", "/v1/notices");
-      expect(items.map(({ lastError }: { lastError: string }) => lastError).sort()).toEqual([
-        "acme.example leads to 10.9.8.7, which is not public",
-        "answered 500: no route to db.internal",
-      ]);
-    });
+    await vi.waitFor(
+      async () => {
+        await keyover.clock.advance(50);
+        const { items } = await keyover.ok("GET", "/v1/notices");
+        expect(items.map(({ lastError }: { lastError: string }) => lastError).sort()).toEqual([
+          "acme.example leads to 10.9.8.7, which is not public",
+          "answered 500: no route to db.internal",
+        ]);
+      },
+      { timeout: 30_000 },
+    );
     const { items } = await keyover.ok("GET", "/v1/notices", undefined, { token });
     expect(items.map(({ lastError }: { lastError: string }) => lastError).sort()).toEqual([
       "answered 500",

@@ -56,8 +56,11 @@ export const reach = z
       consumers: z.array(z.object({ id: handle, name: z.string() })),
     }),
     tokens: z.array(reachedToken),
-    counts: z.object(Object.fromEntries(secretStates.map((state) => [state, z.int()])) as Record<State, z.ZodInt>),
-    warnings: z.array(z.string()),
+    counts: z
+      .object(Object.fromEntries(secretStates.map((state) => [state, z.int()])) as Record<State, z.ZodInt>)
+      .nullable()
+      .describe("Of all secrets; on the first page alone, null on the others."),
+    warnings: z.array(z.string()).describe("On the first page alone."),
     secrets: z.object({ items: z.array(reachedSecret), next: z.string().nullable() }),
   })
   .meta({ id: "CustodianReach" });

@@ -252,6 +252,31 @@ export const changeover = z
   })
   .meta({ id: "Changeover" });
 
+export const ownRotation = z
+  .object({
+    now: time,
+    key: handle,
+    version: z.int().describe("The one that was presented."),
+    target: z.int().describe("The one to be on."),
+    rotation: handle.nullable().describe("That runs; null: none does."),
+    phase: z.string().nullable(),
+    successorWaits: z.boolean().describe("A successor is on offer, and can be taken by whoever may."),
+    claimable: z.boolean().describe("By this key itself."),
+    endsAt: time.nullable().describe("The deadline of the overlap."),
+    brownout: z
+      .object({ from: time, until: time })
+      .nullable()
+      .describe("The one that runs, or is next: then the presented version is refused for a while."),
+    window: z
+      .object({ start: time, end: time })
+      .nullable()
+      .describe("When it is best to move. Past: now. Null: nothing is to be done, or not yet."),
+    moveAt: time
+      .nullable()
+      .describe("A time in the window that is this caller's own: the same each time while the window stays the same."),
+  })
+  .meta({ id: "OwnRotation" });
+
 export const claim = z
   .object({ rotation: handle, key: handle, version: z.int(), secret: z.string(), endsAt: time.nullable() })
   .meta({ id: "Claim" });

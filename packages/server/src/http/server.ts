@@ -30,6 +30,7 @@ import { operationRoutes } from "./routes/operations.ts";
 import { policyRoutes } from "./routes/policies.ts";
 import { restoreRoutes } from "./routes/restore.ts";
 import { rotationRoutes } from "./routes/rotations.ts";
+import { selfRoutes } from "./routes/self.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 
 export interface HttpOptions {
@@ -84,6 +85,7 @@ export async function createHttp(rooms: Rooms, options: HttpOptions): Promise<Ap
   rotationRoutes(app, rooms);
   campaignRoutes(app, rooms);
   holderRoutes(app, rooms);
+  selfRoutes(app, rooms);
   tokenRoutes(app, rooms);
   custodianRoutes(app, rooms);
   policyRoutes(app, rooms);

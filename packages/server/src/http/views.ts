@@ -1,5 +1,6 @@
 /** What the API shows of each entity: everything but hashes and ciphertexts. */
 import {
+  type Brownouts,
   effectivePolicy,
   effectiveStaleness,
   type Key,
@@ -46,8 +47,12 @@ export function versionView(version: Version, uses: readonly SourceUse[]) {
 }
 
 export function rotationView(rotation: Rotation) {
-  const { keyId, apiId, calendar: _calendar, ...rest } = rotation;
-  return { ...rest, key: keyId, api: apiId };
+  const { keyId, apiId, calendar: _calendar, brownouts, ...rest } = rotation;
+  return { ...rest, brownouts: brownouts && brownoutsView(brownouts), key: keyId, api: apiId };
+}
+
+function brownoutsView({ refusedBefore: _before, ...shown }: Brownouts) {
+  return shown;
 }
 
 export function tokenView(token: Token) {

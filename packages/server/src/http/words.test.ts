@@ -68,7 +68,12 @@ describe("what is wrong, and what would be right", () => {
     ["a member", "spec: there is no overlapMS; did you mean overlapMs?", { overlapMS: 1 }],
     [
       "a member of a blackout",
-      "spec.schedule.blackouts.0: there is no form; there are name, zone, days, from and to",
+      "spec.schedule.blackouts.0: there is no length; there are name, zone, days, from and to",
+      { schedule: { blackouts: [{ zone: "UTC", from: "10:00", to: "11:00", length: "x" }] } },
+    ],
+    [
+      "a member with two letters swapped",
+      "spec.schedule.blackouts.0: there is no form; did you mean from?",
       { schedule: { blackouts: [{ zone: "UTC", from: "10:00", to: "11:00", form: "x" }] } },
     ],
   ])("%s of a policy", (_what, expected, spec) => {

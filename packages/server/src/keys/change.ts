@@ -26,7 +26,7 @@ import { Secret } from "../custody/secret.ts";
 import { type Custodian, type CustodyWay, versionCustodian } from "../store/custodian-entities.ts";
 import type { Api, Sealed } from "../store/entities.ts";
 import type { NoticeDraft, NoticeEvent } from "../store/notice-entities.ts";
-import { type AuditDraft, type Batch, type Held, put, type Write } from "../store/store.ts";
+import { type AuditDraft, type Batch, type Check, type Held, put, type Write } from "../store/store.ts";
 import { noticesOf } from "./move-told.ts";
 
 /** A key with all that belongs to it, as read. */
@@ -85,6 +85,7 @@ export class KeyChange {
   #dated = false;
   /** With all that is attached. */
   #policy: ResolvedPolicy | undefined;
+  #checks: readonly Check[] = [];
 
   constructor(state: KeyState, tools: ChangeTools) {
     this.#state = state;
@@ -121,9 +122,14 @@ export class KeyChange {
     this.#campaign = campaign;
   }
 
-  /** What begins from now on begins under this policy. */
-  follow(policy: ResolvedPolicy): void {
+  /** What begins from now on begins under this policy. `checks`: where the commit is to find it as it was. */
+  follow(policy: ResolvedPolicy, checks: readonly Check[] = []): void {
     this.#policy = policy;
+    this.#checks = checks;
+  }
+
+  get followed(): ResolvedPolicy | undefined {
+    return this.#policy;
   }
 
   /** Its dates follow from what has changed here. */
@@ -386,7 +392,13 @@ export class KeyChange {
       rotation?.value,
     );
     const visible = this.#tellAnew || key.rev === 0 || JSON.stringify(record) !== JSON.stringify(before);
-    return { writes, audit: this.#audit, feed: visible ? [{ apiId: api.id, record }] : [], notices: this.#told() };
+    return {
+      writes,
+      checks: [...this.#checks],
+      audit: this.#audit,
+      feed: visible ? [{ apiId: api.id, record }] : [],
+      notices: this.#told(),
+    };
   }
 
   /**

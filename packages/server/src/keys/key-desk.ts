@@ -15,7 +15,7 @@ import {
 import type { Custody } from "../custody/custody.ts";
 import { type Outcome, type Refusal, refuse } from "../outcome.ts";
 import type { Api } from "../store/entities.ts";
-import type { Batch, CommitOutcome, Conflict, Fence, IdempotencyRecord, Store } from "../store/store.ts";
+import type { Batch, Check, CommitOutcome, Conflict, Fence, IdempotencyRecord, Store } from "../store/store.ts";
 import { KeyChange, type KeyDates, type KeyState } from "./change.ts";
 import { changeMany, type Ledger, type ManyCommand, type ManyWork } from "./many-keys.ts";
 
@@ -29,10 +29,17 @@ export interface Command<T> {
   whileHeld?: boolean | undefined;
 }
 
+/** A policy as it was read, and what must still be so when something is committed that relies on it. */
+export interface GuardedPolicy {
+  policy: ResolvedPolicy;
+  checks: Check[];
+}
+
 /** What holds for a key, and when; the rooms of policies know. */
 export interface KeyPolicies {
   /** As the store has it now; `start`: with what the start of a rotation says. */
   of(api: Api, key: Key, start?: RotationPolicyPatch): Promise<ResolvedPolicy>;
+  guarded(keys: readonly Key[]): Promise<GuardedPolicy[]>;
   /** The next start by itself, with its reasons; `notBefore`: the present, where one is due. */
   nextStart(key: Key, activatedAt: number | null, policy: ResolvedPolicy, notBefore?: number): NextStart | null;
   /** `activatedAt`: of its current version; `accepted`: its last use, or undefined where that is not known. */
@@ -146,7 +153,7 @@ export function createKeyDesk(deps: KeyDeskDeps): KeyDesk {
           commit,
           begin,
           heldBack: (apiId) => deps.heldBack(apiId),
-          finish: (change, { api }) => dateAnew(deps.policies, change, api),
+          finish: (change) => dateGuarded(deps.policies, change),
           onRotation: (id) => deps.onRotation(id),
           refusalOf: conflictRefusal,
         },
@@ -168,6 +175,18 @@ export async function dateAnew(policies: KeyPolicies, change: KeyChange, api: Ap
   if (!change.datesStale) return;
   const activatedAt = change.version(change.key.currentVersion)?.activatedAt ?? null;
   change.setDates(policies.dates(change.key, activatedAt, await policies.of(api, change.key)));
+}
+
+/** The same for one of many. Between the look at many policies and the commit of many keys there is time for a change. */
+async function dateGuarded(policies: KeyPolicies, change: KeyChange): Promise<void> {
+  if (!change.datesStale) return;
+  if (change.followed === undefined) {
+    const [found] = await policies.guarded([change.key]);
+    if (found === undefined) return;
+    change.follow(found.policy, found.checks);
+  }
+  const activatedAt = change.version(change.key.currentVersion)?.activatedAt ?? null;
+  change.setDates(policies.dates(change.key, activatedAt, change.followed as ResolvedPolicy));
 }
 
 const conflictDetails: Partial<Record<Conflict, string>> = {

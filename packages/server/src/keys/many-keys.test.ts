@@ -1,12 +1,12 @@
 /** Several keys in one commit: one that is contended, refused or gone keeps no other from being changed. */
-import { effectivePolicy, type World } from "@keyover/core";
+import { effectivePolicy, resolvePolicy, type World } from "@keyover/core";
 import { afterEach, expect, test } from "vitest";
 import { random, TestAuthority } from "../authority.test-support.ts";
 import { createCustody } from "../custody/custody.ts";
 import { accept, type Outcome, refuse } from "../outcome.ts";
 import type { Batch, CommitOutcome, Store } from "../store/store.ts";
 import { KeyChange } from "./change.ts";
-import { changeMany, type Ledger, type ManyKeysDeps } from "./many-keys.ts";
+import { type ChangedKey, changeMany, type Ledger, type ManyKeysDeps } from "./many-keys.ts";
 
 let keyover: TestAuthority;
 let keys: string[];
@@ -49,6 +49,8 @@ async function rivalled(store: Store, batch: Batch): Promise<CommitOutcome> {
   if (outcome.ok) commits.push(batch);
   return outcome;
 }
+
+const aPolicy = resolvePolicy([]);
 
 const rename = (change: KeyChange): Outcome<string> => {
   change.key = { ...change.key, name: `new ${change.key.name}` };
@@ -107,6 +109,51 @@ test("one that is changed without end is left, and the others are done", async (
   expect(outcome).toMatchObject({ ok: true });
   expect(kept[keys[0] as string]).toBe("conflict");
   expect(Object.values(kept).filter((each) => each === "changed")).toHaveLength(4);
+});
+
+/** Each key's work relies on its api's row, which somebody changes before each of so many commits. */
+const relying = async (ids: readonly string[], times: number) => {
+  const { store } = keyover;
+  const apiId = (await keyover.ok("GET", "/v1/apis")).items[0].id;
+  const revs: number[] = [];
+  let left = times;
+  deps.commit = async (batch) => {
+    if (left-- > 0) await keyover.ok("PATCH", `/v1/apis/${apiId}`, { policy: { quietMs: 60_000 + left } });
+    const outcome = await store.commit(batch);
+    if (outcome.ok) commits.push(batch);
+    return outcome;
+  };
+  const ledger = new Noted();
+  const work = async (all: readonly ChangedKey[]) => {
+    const api = await store.get("api", apiId);
+    if (api === undefined) throw new Error("it was made");
+    revs.push(api.rev);
+    return all.map(({ change }) => {
+      change.follow(aPolicy, [{ table: "api", id: apiId, rev: api.rev }]);
+      return rename(change);
+    });
+  };
+  const outcome = await changeMany(deps, ids, { actor: "test" }, work, ledger);
+  return { outcome, kept: ledger.noted, looks: revs.length };
+};
+
+test("what they rely on is looked at again if it was changed meanwhile, and nothing is committed that relies on the former", async () => {
+  await open(4);
+  const { outcome, kept, looks } = await relying(keys, 2);
+  expect(outcome).toMatchObject({ ok: true });
+  expect(new Set(Object.values(kept))).toEqual(new Set(["changed"]));
+  expect(looks).toBe(3);
+  expect(commits).toHaveLength(1);
+  expect(commits[0]?.checks).toHaveLength(1);
+});
+
+test("what is changed without end refuses the whole, after some tries", async () => {
+  await open(2);
+  const { outcome, kept, looks } = await relying(keys, 1_000);
+  expect(outcome).toMatchObject({ ok: false, code: "conflict" });
+  expect(kept).toEqual({});
+  expect(looks).toBe(6);
+  expect(commits).toEqual([]);
 });
 
 test("one that is refused, and one that is gone, are not in the commit", async () => {

@@ -2,10 +2,11 @@
  * Several keys changed in one commit, with what belongs to it beside them (a ledger: which were changed, which not, how far one has come).
  *
  *     read all ─▶ work on all ─▶ one batch ─▶ commit ──▶ kept
- *        ▲                                      │ conflict: whose key was changed meanwhile?
+ *        ▲                                      │ conflict: whose key was changed meanwhile? whose policy?
  *        └── the others again ◀─────────────────┴──▶ those, one by one, afterwards
  *
- * A key's revision stands for all that belongs to it, so a conflict is found by looking at revisions. One that is contended keeps none of the
+ * A key's revision stands for all that belongs to it, and a change says which rows of policies it relies on (its checks), so a conflict is found by
+ * looking at revisions. One that is contended keeps none of the
  * others from being changed; a ledger that was changed itself (a campaign that was paused) refuses the whole. A crash leaves a
  * whole commit or nothing of it: so the ledger tells what is left to do.
  */
@@ -13,7 +14,7 @@
 import type { Version } from "@keyover/core";
 import { accept, type Outcome, type Refusal, refuse } from "../outcome.ts";
 import type { Sealed } from "../store/entities.ts";
-import type { Batch, CommitOutcome, Conflict, Fence, Held, Store } from "../store/store.ts";
+import type { Batch, Check, CommitOutcome, Conflict, Fence, Held, Store } from "../store/store.ts";
 import type { KeyChange, KeyState } from "./change.ts";
 
 export interface Ledger<T> {
@@ -61,12 +62,15 @@ export async function changeMany<T>(
 ): Promise<Outcome<void>> {
   const alone: string[] = [];
   let together = [...keyIds];
-  while (together.length > 0) {
+  for (let attempts = 1; together.length > 0; attempts++) {
     const tried = await attempt(deps, together, command, work, ledger);
     if (tried.ok) break;
     if (tried.conflict !== "row") return deps.refusalOf(tried.conflict);
     const moved = await movedSince(deps.store, tried.read);
-    if (moved.size === 0) return refuse("conflict", "what the keys were to be noted in was changed meanwhile");
+    if (moved.size === 0) {
+      if (attempts < ATTEMPTS_MAX && (await othersMoved(deps.store, tried.checks))) continue;
+      return refuse("conflict", "what the keys were to be noted in was changed meanwhile");
+    }
     alone.push(...moved);
     together = together.filter((id) => !moved.has(id));
   }
@@ -88,7 +92,8 @@ async function changeAlone<T>(
     const tried = await attempt(deps, [id], command, work, ledger);
     if (tried.ok) return undefined;
     if (tried.conflict !== "row") return deps.refusalOf(tried.conflict);
-    if ((await movedSince(deps.store, tried.read)).size === 0) return refuse("conflict");
+    const moved = (await movedSince(deps.store, tried.read)).size > 0 || (await othersMoved(deps.store, tried.checks));
+    if (!moved) return refuse("conflict");
   }
   const contended = new Map([[id, deps.refusalOf("row") as Outcome<T>]]);
   const noted = await keep(deps, contended, [], command, ledger);
@@ -108,6 +113,7 @@ async function keep<T>(
   if (writes.length > 0) {
     const outcome = await deps.commit({
       writes,
+      checks: checksIn(batches),
       audit: [...batches.flatMap(({ audit }) => audit), ...beside.audit],
       feed: batches.flatMap(({ feed }) => feed),
       notices: [...batches.flatMap(({ notices = [] }) => notices), ...(beside.notices ?? [])],
@@ -119,7 +125,15 @@ async function keep<T>(
   return { ok: true };
 }
 
-type Attempt = { ok: true } | { ok: false; conflict: Conflict; read: ReadonlyMap<string, KeyState> };
+/** Each once, though many keys rely on it. */
+function checksIn(batches: readonly Batch[]): Check[] {
+  const all = batches.flatMap(({ checks = [] }) => checks);
+  return [...new Map(all.map((check) => [`${check.table} ${check.id} ${check.rev}`, check])).values()];
+}
+
+type Attempt =
+  | { ok: true }
+  | { ok: false; conflict: Conflict; read: ReadonlyMap<string, KeyState>; checks: readonly Check[] };
 
 async function attempt<T>(
   deps: ManyKeysDeps,
@@ -150,7 +164,7 @@ async function attempt<T>(
     batches.push(change.batch());
   }
   const kept = await keep(deps, outcomes, batches, command, ledger);
-  if (!kept.ok) return { ok: false, conflict: kept.conflict, read };
+  if (!kept.ok) return { ok: false, conflict: kept.conflict, read, checks: checksIn(batches) };
   const touched = command.onRotation ?? deps.onRotation;
   for (const { change } of changed) for (const id of change.rotationsTouched()) touched(id);
   return { ok: true };
@@ -162,6 +176,17 @@ async function movedSince(store: Store, read: ReadonlyMap<string, KeyState>): Pr
   const now = await store.list("key", { oneOf: { column: "id", values: ids } }, { limit: ids.length });
   const revs = new Map(now.map(({ value, rev }) => [value.id, rev]));
   return new Set(ids.filter((id) => revs.get(id) !== read.get(id)?.key.rev));
+}
+
+/** Whether what the keys rely on was changed since, or is gone. */
+async function othersMoved(store: Store, checks: readonly Check[]): Promise<boolean> {
+  for (const [table, own] of Map.groupBy(checks, (check) => check.table)) {
+    const values = [...new Set(own.map(({ id }) => id))];
+    const now = await store.list(table, { oneOf: { column: "id", values } }, { limit: values.length });
+    const revs = new Map(now.map(({ value, rev }) => [value.id, rev]));
+    if (own.some(({ id, rev }) => revs.get(id) !== rev)) return true;
+  }
+  return false;
 }
 
 const ROWS_PAGE = 5_000;

@@ -85,20 +85,28 @@ export function createEgress({ clock, allowedPrivate, resolve = resolveByDns }: 
     async post({ url: text, headers, body }, signal) {
       const url = new URL(text);
       if (url.protocol !== "https:" && url.protocol !== "http:") throw new EgressError("no such protocol", NOT_ALLOWED);
+      // Not `AbortSignal.any`: what depends on a signal that lives as long as the process is never let go of.
       const ended = new AbortController();
-      const cancel = clock.after(TIMEOUT_MS, () => ended.abort());
-      const either = AbortSignal.any([signal, ended.signal]);
+      let late = false;
+      const cancel = clock.after(TIMEOUT_MS, () => {
+        late = true;
+        ended.abort();
+      });
+      const stop = () => ended.abort();
+      signal.addEventListener("abort", stop, { once: true });
+      if (signal.aborted) stop();
       try {
-        const addresses = await unlessAborted(pinned(url), either);
-        return await send(url, addresses, headers, body, either);
+        const addresses = await unlessAborted(pinned(url), ended.signal);
+        return await send(url, addresses, headers, body, ended.signal);
       } catch (error) {
-        const late = `did not answer within ${TIMEOUT_MS / 1_000} s`;
-        if (ended.signal.aborted) throw new EgressError(`${url.hostname} ${late}`, `the target ${late}`);
+        const silent = `did not answer within ${TIMEOUT_MS / 1_000} s`;
+        if (late) throw new EgressError(`${url.hostname} ${silent}`, `the target ${silent}`);
         if (signal.aborted) throw new EgressError("stopped, because this process ends", "stopped");
         if (error instanceof EgressError) throw error;
         throw new EgressError(`${url.hostname}: ${codeOf(error)}`, `the target can't be reached (${codeOf(error)})`);
       } finally {
         cancel();
+        signal.removeEventListener("abort", stop);
       }
     },
   };

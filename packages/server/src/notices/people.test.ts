@@ -180,6 +180,50 @@ describe("mail", () => {
       expect(caught).toHaveLength(2);
     });
 
+    describe("of several addresses that were corrected", () => {
+      /** Three are wrong; all are dead. Refused from now on: nobody. */
+      const corrected = async (to: string[]) => {
+        refused = { code: 550 };
+        const rig = await sent(["a@wrong.example", "b@wrong.example", "c@wrong.example"]);
+        const dead = await rig.all("dead");
+        expect(dead).toHaveLength(3);
+        refused = undefined;
+        const target = { kind: "email" as const, to };
+        await rig.notices.channels.update(dead[0]?.channelId ?? "", { target }, { actor: "tok_1" });
+        const resend = async (which: typeof dead) => {
+          for (const { id } of which) await rig.notices.channels.resend(id, { actor: "tok_1" });
+          await rig.round();
+        };
+        return { rig, dead, resend };
+      };
+      const right = ["a@example.com", "b@example.com", "c@example.com"];
+      const mailed = () => caught.map(({ to }) => to[0] ?? "").toSorted();
+      const orders = [
+        ["all dead letters at once", [[0, 1, 2]]],
+        ["the first, then the others", [[0], [1, 2]]],
+        ["a copy, then the first", [[2], [0], [1]]],
+      ] as const;
+
+      test.each(orders)("each gets it once: %s", async (_order, rounds) => {
+        const { dead, resend, rig } = await corrected(right);
+        for (const round of rounds) await resend(round.flatMap((i) => dead[i] ?? []));
+        expect(mailed()).toEqual(right);
+        // And whatever is tried again later.
+        await resend(await rig.all("dead"));
+        await rig.pass(86_400_000);
+        expect(mailed()).toEqual(right);
+        expect((await rig.all("dead")).map(({ lastError }) => lastError)).toEqual(
+          Array(2).fill(expect.stringContaining("is no longer a recipient")),
+        );
+      });
+
+      test("nobody's mailbox is another one because of capitals, or because it is named twice", async () => {
+        const { dead, resend } = await corrected(["A@wrong.example", "a@WRONG.example", "b@example.com"]);
+        await resend(dead);
+        expect(mailed()).toEqual(["A@wrong.example", "b@example.com"]);
+      });
+    });
+
     test("it escalates once, and not once anybody has acknowledged it", async () => {
       const rig = rigWith({ mail: { url, from } });
       const boss = await rig.channel({ kind: "email", to: ["boss@example.com"] }, { events: ["key.idle"] });

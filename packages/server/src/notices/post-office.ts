@@ -17,7 +17,7 @@ import { openedSecrets } from "./channel-secrets.ts";
 import { eventKinds } from "./events.ts";
 import { gatherNoticeFacts } from "./facts.ts";
 import { createLanes, laneOf } from "./lanes.ts";
-import { forRecipients } from "./recipients.ts";
+import { forRecipients, isAstray } from "./recipients.ts";
 import { type Attempt, CANT_BE_SENT, type Send } from "./senders.ts";
 import { isSettled } from "./settled.ts";
 import { escalated, spreadTo, type Told, wants } from "./spread.ts";
@@ -28,6 +28,8 @@ export interface PostOffice {
   wake(): void;
   /** One look at all that is due. Resolves when that is under way, not when it has arrived. */
   run(): Promise<void>;
+  /** The same, but resolves with its first part: the rest goes on by itself. */
+  part(): Promise<void>;
   /** A channel may have been changed, by us or another process; `subjects`: only if it is one of these. */
   forget(subjects?: readonly string[]): void;
   /** Resolves once nothing is being sent. */
@@ -50,10 +52,12 @@ export interface PostOfficeDeps {
   count: (what: "sent" | "failed" | "dead", kind: Channel["kind"]) => void;
 }
 
-const SPREAD_AT_ONCE = 250;
-/** Then the next look goes on; a campaign of thousands must not keep escalations from being looked at. */
-const ROUNDS_MAX = 20;
-const ESCALATE_AT_ONCE = 100;
+/** In one part of a look, some ten milliseconds' worth. Where there is more the next part follows at once, after whatever else waits. */
+const SPREAD_AT_ONCE = 64;
+const ESCALATE_AT_ONCE = 25;
+const ROUNDS_MAX = 80;
+/** Places that became free while others were begun. */
+const SENDING_ROUNDS_MAX = 20;
 const CHANNELS_MAX = 100_000;
 /** How long after a failure of the database a notice is looked at again. */
 const UNNOTED_MS = 5_000;
@@ -89,9 +93,11 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
 
   // ---- spreading ----------------------------------------------------------------------------------------------------
 
+  /** True if there may be more. */
   const spreadSome = async (fence: Fence | undefined): Promise<boolean> => {
     const raised = await store.list("notice_event", { equals: { waits: 1 } }, { limit: SPREAD_AT_ONCE });
     if (raised.length === 0) return false;
+    const more = raised.length === SPREAD_AT_ONCE;
     const all = [...(await channels()).values()];
     const now = world.clock.now();
     const named = await deps.named(raised.flatMap(({ value }) => value.keyId ?? []));
@@ -114,16 +120,18 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
       ...events.map((event, i) => mailed("notice_event", event.raised, raised[i])),
       ...drafts.flat().map(({ value, held }) => mailed("notice", value, held)),
     ];
-    await store.post({ fence, writes });
-    return true;
+    // Not written: somebody else has changed a row, or does this work by now. The next look finds out.
+    return (await store.post({ fence, writes })) && more;
   };
 
   // ---- escalation ---------------------------------------------------------------------------------------------------
 
-  const escalateSome = async (fence: Fence | undefined): Promise<void> => {
+  /** True if there may be more. */
+  const escalateSome = async (fence: Fence | undefined): Promise<boolean> => {
     const due = await store.overdue("escalate_at", world.clock.now(), [], ESCALATE_AT_ONCE);
-    if (due.length === 0) return;
+    if (due.length === 0) return false;
     const all = await channels();
+    let written = true;
     for (const held of due) {
       const { value } = held;
       const targetId = all.get(value.channelId)?.escalate?.channelId;
@@ -134,12 +142,13 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
         mailed("notice", { ...value, escalateAt: null }, held),
         ...(next ? [mailed("notice", next)] : []),
       ];
-      await store.post({ fence, writes });
+      written = (await store.post({ fence, writes })) && written;
       if (next !== undefined)
         world.log("warn", "notice.escalated", { notice: value.id, to: next.id, channel: next.channelId });
       else if (open.length > 0 && target?.disabledAt !== null)
         world.log("error", "notice.not_escalated", { notice: value.id, channel: targetId, gone: target === undefined });
     }
+    return written && due.length === ESCALATE_AT_ONCE;
   };
 
   /** Those that need a reaction, and have not been settled. */
@@ -210,9 +219,20 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
    */
   const closed = async (held: Held<Notice>, channel: Channel | undefined, fence: Fence | undefined) => {
     const notice = { ...held.value, collects: false };
-    const [own = notice, ...copies] = channel === undefined ? [] : forRecipients(notice, channel, tools().handle);
+    const { copyOf = null } = notice;
+    const first =
+      channel !== undefined && copyOf !== null && isAstray(notice, channel)
+        ? await store.get("notice", copyOf)
+        : undefined;
+    const addressed = channel && forRecipients(notice, channel, tools().handle, first?.value);
+    const own = addressed?.own ?? notice;
     if (!held.value.collects && own === notice) return held;
-    const writes = [mailed("notice", own, held), ...copies.map((copy) => mailed("notice", copy))];
+    const writes = [
+      mailed("notice", own, held),
+      ...(addressed?.copies ?? []).map((copy) => mailed("notice", copy)),
+      // Whoever is at another of its dead letters just now finds this row changed, and looks again.
+      ...(addressed?.first === undefined ? [] : [mailed("notice", addressed.first, first)]),
+    ];
     return (await store.post({ fence, writes })) ? { value: own, rev: held.rev + 1 } : undefined;
   };
 
@@ -261,20 +281,23 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
 
   // ---- the round ----------------------------------------------------------------------------------------------------
 
-  const look = async () => {
+  /** `rounds`: of spreading and escalating. What is left then is done in later turns. */
+  const look = async (rounds: number) => {
     const lead = leads();
     if (lead === undefined || stopped.signal.aborted) return;
-    for (let round = 0; round < ROUNDS_MAX && (await spreadSome(lead.fence)); round++);
-    await escalateSome(lead.fence);
-    for (let round = 0; round < ROUNDS_MAX && (await sendSome(lead.fence)); round++);
+    let more = true;
+    for (let round = 0; round < rounds && more; round++)
+      more = [await spreadSome(lead.fence), await escalateSome(lead.fence)].includes(true);
+    for (let round = 0; round < SENDING_ROUNDS_MAX && (await sendSome(lead.fence)); round++);
+    if (more) wake(0);
   };
 
-  const run = (): Promise<void> => {
+  const run = (rounds: number): Promise<void> => {
     if (running !== undefined) {
       again = true;
       return running;
     }
-    running = look().finally(() => {
+    running = look(rounds).finally(() => {
       running = undefined;
       if (again && !stopped.signal.aborted) wake();
       again = false;
@@ -282,12 +305,12 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
     return running;
   };
 
-  const wake = () => {
+  const wake = (afterMs = WAKE_MS) => {
     if (scheduled || stopped.signal.aborted) return;
     scheduled = true;
-    world.clock.after(WAKE_MS, () => {
+    world.clock.after(afterMs, () => {
       scheduled = false;
-      run().catch((error: unknown) => world.log("error", "notices.failed", { error: String(error) }));
+      run(1).catch((error: unknown) => world.log("error", "notices.failed", { error: String(error) }));
     });
   };
 
@@ -296,8 +319,9 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
   };
 
   return {
-    wake,
-    run,
+    wake: () => wake(),
+    run: () => run(ROUNDS_MAX),
+    part: () => run(1),
     idle,
     forget(subjects) {
       if (subjects === undefined || subjects.some((id) => isHandle("channel", id))) known = undefined;

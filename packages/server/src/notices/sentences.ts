@@ -357,7 +357,7 @@ const sentences: Record<NoticeEvent, (told: Told) => Sentence> = {
     return {
       subject: `${thing}: requests are refused`,
       lead: say(
-        `${count ?? "Some"} requests with a version that is no longer accepted were refused.`,
+        `${count === "1" ? "1 request" : `${count ?? "Some"} requests`} with a version that is no longer accepted ${count === "1" ? "was" : "were"} refused.`,
         sources !== undefined &&
           `They came from ${sources === "1" ? "1 source" : `${sources} sources`} that had used it before.`,
       ),

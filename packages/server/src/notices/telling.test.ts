@@ -19,10 +19,13 @@ const channel = (change: Record<string, unknown> = {}) =>
 
 /** Events of this rotation or key that were heard, in the order in which they happened. */
 const heard = async (count: number): Promise<string[]> => {
-  await vi.waitFor(async () => {
-    await keyover.clock.advance(50);
-    expect(receiver.heard.length).toBeGreaterThanOrEqual(count);
-  });
+  await vi.waitFor(
+    async () => {
+      await keyover.clock.advance(50);
+      expect(receiver.heard.length).toBeGreaterThanOrEqual(count);
+    },
+    { timeout: 30_000 },
+  );
   return receiver.heard.toSorted((a, b) => a.json.data.at - b.json.data.at).map(({ json }) => json.type);
 };
 

@@ -1,6 +1,6 @@
 /** Webhooks over real sockets: signed as the public library wants it, and never to where they must not go. */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { createServer } from "node:net";
 import { makeKeyText } from "@keyover/core";
 import { Webhook } from "standardwebhooks";
@@ -183,7 +183,7 @@ describe("a target", () => {
     await rig.channel({ kind: "webhook", url: receiver.url });
     await rig.raise(aDraft());
     await rig.notices.office.run();
-    await vi.waitFor(() => expect(receiver.heard).toHaveLength(1));
+    await vi.waitFor(() => expect(receiver.heard).toHaveLength(1), { timeout: 30_000 });
     rig.clock.advance(10_000);
     await rig.notices.office.idle();
     expect((await rig.only()).lastError).toContain("did not answer within 10 s");
@@ -204,6 +204,21 @@ describe("a target", () => {
     await failing(rig, "http://127.0.0.1:9/services/abcdef?token=uvwxyz");
     expect(JSON.stringify([await rig.all(), rig.lines])).not.toMatch(/abcdef|uvwxyz/);
   });
+});
+
+test("what can stop all of them at once holds on to none that is over, and stops one that is under way", async () => {
+  const all = new AbortController();
+  const egress = createEgress({ clock: new NoticeRig().clock, allowedPrivate: ["127.0.0.0/8"] });
+  const post = () => egress.post({ url: receiver.url, headers: {}, body: "{}" }, all.signal);
+  const waiting = () => getEventListeners(all.signal, "abort").length;
+  expect((await post()).status).toBe(204);
+  expect(waiting()).toBe(0);
+  receiver.answer = () => all.abort();
+  const stopped = post();
+  expect(waiting()).toBe(1);
+  await expect(stopped).rejects.toThrow("stopped, because this process ends");
+  await expect(post()).rejects.toThrow("stopped, because this process ends");
+  expect(waiting()).toBe(0);
 });
 
 describe("where nothing may be sent", () => {

@@ -17,6 +17,7 @@ import {
 import type { KeyPolicies } from "../keys/key-desk.ts";
 import { limitsAhead, limitsOf } from "./limits.ts";
 import { overlapWarnings } from "./reach.ts";
+import { brownoutWarnings } from "./warnings.ts";
 
 export interface Facts {
   key: Key;
@@ -56,6 +57,7 @@ export function explainPolicy(facts: Facts) {
     problem: policyProblem(policy.rotation) ?? null,
     warnings: [
       ...overlapWarnings(facts.uses, rotation?.policy ?? policy.rotation),
+      ...aheadWarnings(facts, start),
       ...channelWarnings(facts.missingChannels),
     ],
     rotateAt: start?.at ?? null,
@@ -247,6 +249,15 @@ function overlapOf(
     },
     { at: quiet + policy.rollbackMs, what: "rollback-end", text: "the way back closes at the earliest" },
   ];
+}
+
+/** Of brownouts that are not announced yet: by the rotation that runs, or the next one. */
+function aheadWarnings({ policy, rotation, now }: Facts, start: NextStart | null): string[] {
+  if (rotation === undefined)
+    return brownoutWarnings(policy.rotation, policy.schedule, (start?.at ?? now) + policy.rotation.overlapMs);
+  const { brownouts, overlapEndsAt, startsAt, retiredAt, policy: own, calendar } = rotation;
+  if (brownouts?.announcedAt != null || retiredAt !== null) return [];
+  return brownoutWarnings(own, calendar, overlapEndsAt ?? Math.max(now, startsAt) + own.overlapMs);
 }
 
 function channelWarnings(missing: readonly string[]): string[] {

@@ -17,18 +17,23 @@ import {
   targetsOf,
   targetText,
 } from "@keyover/core";
-import type { KeyPolicies } from "../keys/key-desk.ts";
-import type { Api } from "../store/entities.ts";
+import type { GuardedPolicy, KeyPolicies } from "../keys/key-desk.ts";
+import type { Api, Entities, EntityName } from "../store/entities.ts";
 import type { Attachment, Policy } from "../store/policy-entities.ts";
-import type { Store } from "../store/store.ts";
+import type { Check, Held, Store } from "../store/store.ts";
 import { cronNext } from "./cron.ts";
 
 export interface Policies extends KeyPolicies {
   /** In the order of the keys. */
   ofMany(keys: readonly Key[]): Promise<ResolvedPolicy[]>;
+  /** The same, and what a commit has to check that relies on it. */
+  guarded(keys: readonly Key[]): Promise<GuardedPolicy[]>;
   /** Names of the channels by which notices about these keys go out, by key; those without any are missing. */
   channelsOf(keyIds: readonly string[]): Promise<Map<string, string[]>>;
 }
+
+/** With more policies than these, one that is attached for the first time in the midst of a commit is found by the patrol alone. */
+const GUARDED_MAX = 200;
 
 export async function createKeyPolicies(store: Store, clock: Clock): Promise<Policies> {
   // Keys that were there before there were schedules do not all rotate on that day.
@@ -55,28 +60,54 @@ export async function createKeyPolicies(store: Store, clock: Clock): Promise<Pol
     keys: readonly Key[],
     apiOf: (id: string) => Api | undefined,
     start?: RotationPolicyPatch,
-  ): Promise<ResolvedPolicy[]> => {
+  ): Promise<GuardedPolicy[]> => {
     const consumers = await byId(
       store,
       "consumer",
       keys.map(({ consumerId }) => consumerId),
     );
-    const targets = keys.map((key) => targetsOf(key, consumers.get(key.consumerId)?.labels ?? {}).map(targetText));
+    const targets = keys.map((key) =>
+      targetsOf(key, consumers.get(key.consumerId)?.value.labels ?? {}).map(targetText),
+    );
     const attached = await attachedTo(store, targets.flat());
     const policies = await byId(
       store,
       "policy",
-      [...attached.values()].flat().map(({ policyId }) => policyId),
+      [...attached.values()].flat().map(({ value }) => value.policyId),
     );
     return keys.map((key, i) => {
       const named = (targets[i] as string[]).flatMap((target) => attached.get(target) ?? []);
-      const layers: Layer[] = named.flatMap((attachment) => layerOf(attachment, policies.get(attachment.policyId)));
+      const layers: Layer[] = named.flatMap(({ value }) => layerOf(value, policies.get(value.policyId)?.value));
       layers.push(
         { rule: { kind: "api" }, spec: apiOf(key.apiId)?.policy ?? {} },
         { rule: { kind: "key" }, spec: key.policy },
       );
       if (start !== undefined) layers.push({ rule: { kind: "start" }, spec: start });
-      return resolvePolicy(layers);
+      const checks = [
+        ...checksOf("consumer", [consumers.get(key.consumerId)]),
+        ...checksOf("attachment", named),
+        ...checksOf(
+          "policy",
+          named.map(({ value }) => policies.get(value.policyId)),
+        ),
+      ];
+      return { policy: resolvePolicy(layers), checks };
+    });
+  };
+
+  const guarded: Policies["guarded"] = async (keys) => {
+    // Who attaches a policy writes its row too: so one that reaches these keys from now on is one of all.
+    const all = await store.list("policy", {}, { limit: GUARDED_MAX + 1 });
+    const any = all.length > GUARDED_MAX ? [] : checksOf("policy", all);
+    const apis = await byId(
+      store,
+      "api",
+      keys.map(({ apiId }) => apiId),
+    );
+    const found = await resolve(keys, (id) => apis.get(id)?.value);
+    return found.map(({ policy, checks }, i) => {
+      const api = checksOf("api", [apis.get(keys[i]?.apiId ?? "")]);
+      return { policy, checks: [...api, ...checks, ...any] };
     });
   };
 
@@ -86,16 +117,17 @@ export async function createKeyPolicies(store: Store, clock: Clock): Promise<Pol
       "api",
       keys.map(({ apiId }) => apiId),
     );
-    return resolve(keys, (id) => apis.get(id));
+    return (await resolve(keys, (id) => apis.get(id)?.value)).map(({ policy }) => policy);
   };
 
   return {
     async of(api, key, start) {
-      return (await resolve([key], () => api, start))[0] as ResolvedPolicy;
+      return (await resolve([key], () => api, start))[0]?.policy as ResolvedPolicy;
     },
     ofMany,
+    guarded,
     async channelsOf(keyIds) {
-      const keys = [...(await byId(store, "key", keyIds)).values()];
+      const keys = [...(await byId(store, "key", keyIds)).values()].map(({ value }) => value);
       const resolved = keys.length === 0 ? [] : await ofMany(keys);
       const named = keys.map(({ id }, i): [string, string[]] => [id, resolved[i]?.channels ?? []]);
       return new Map(named.filter(([, channels]) => channels.length > 0));
@@ -125,21 +157,26 @@ function layerOf({ id, target, createdAt }: Attachment, policy: Policy | undefin
 const VALUES_MAX = 5_000;
 
 async function byId<N extends "api" | "consumer" | "policy" | "key">(store: Store, table: N, ids: readonly string[]) {
-  const found = new Map<string, Extract<Awaited<ReturnType<typeof store.get<N>>>, object>["value"]>();
+  const found = new Map<string, Held<Entities[N]>>();
   for (const values of pieces([...new Set(ids)])) {
     const rows = await store.list(table, { oneOf: { column: "id", values } }, { limit: values.length });
-    for (const { value } of rows) found.set(value.id, value);
+    for (const held of rows) found.set(held.value.id, held);
   }
   return found;
 }
 
-async function attachedTo(store: Store, targets: readonly string[]): Promise<Map<string, Attachment[]>> {
-  const found = new Map<string, Attachment[]>();
+/** Of what was read: that it is still as it was. */
+function checksOf(table: EntityName, rows: readonly (Held<{ id: string }> | undefined)[]): Check[] {
+  return rows.flatMap((held) => (held === undefined ? [] : [{ table, id: held.value.id, rev: held.rev }]));
+}
+
+async function attachedTo(store: Store, targets: readonly string[]): Promise<Map<string, Held<Attachment>[]>> {
+  const found = new Map<string, Held<Attachment>[]>();
   for (const values of pieces([...new Set(targets)])) {
     const rows = await store.list("attachment", { oneOf: { column: "target", values } }, { limit: 100_000 });
-    for (const { value } of rows) {
-      const text = targetText(value.target);
-      found.set(text, [...(found.get(text) ?? []), value]);
+    for (const held of rows) {
+      const text = targetText(held.value.target);
+      found.set(text, [...(found.get(text) ?? []), held]);
     }
   }
   return found;

@@ -112,7 +112,7 @@ export function createPolicyDesk({ world, store, desk }: { world: World; store: 
         changes,
         reach: await reachOf(attachments),
         warnings: [
-          ...policyWarnings(spec),
+          ...policyWarnings(spec, now),
           ...(await reachedWarnings(
             store,
             spec,

@@ -1,5 +1,6 @@
 /** Which keys a policy reaches, and what is known of their callers that whoever attaches it should hear: bounded looks, never a refusal. */
 import {
+  countText,
   type PolicySpec,
   type RotationPolicy,
   resolvePolicy,
@@ -59,7 +60,7 @@ export async function reachedWarnings(store: Store, spec: PolicySpec, targets: r
   if (more <= 0) return warnings;
   return [
     ...warnings.slice(0, WARNINGS_MAX),
-    `and so ${more} more callers of the ${keyIds.size} keys that were looked at`,
+    `the same holds for ${countText(more, "more caller")} of the ${countText(keyIds.size, "key")} looked at`,
   ];
 }
 

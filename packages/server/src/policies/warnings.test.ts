@@ -68,7 +68,7 @@ describe("an overlap that is shorter than a caller's usual silence", () => {
     await apply("desk", { overlapMs: 2 * DAY });
     const { warnings } = await attach("desk", { kind: "api", api: api.id });
     expect(warnings).toHaveLength(6);
-    expect(warnings[5]).toBe("and so 3 more callers of the 1 keys that were looked at");
+    expect(warnings[5]).toBe("the same holds for 3 more callers of the 1 key looked at");
   });
 });
 
@@ -125,4 +125,42 @@ test("a policy under which the old version can't have retired when the next rota
     "quietMs (40 days) is not shorter than the time between two rotations (30 days): the old version can't have retired when the next rotation is due, which then waits",
   ]);
   expect((await apply("never", { ...longer, onDeadline: "retire" })).warnings).toEqual([]);
+});
+
+describe("blackouts that leave no day for a brownout", () => {
+  const plan = { at: "12:00", after: "retire" };
+  const noons = { zone: "UTC", from: "11:30", to: "13:00" };
+  const said = (after: string) =>
+    `blackouts and holidays leave no time for a brownout at 12:00 within 366 days: none will come, and after its deadline the old version is held${after}`;
+  const explained = async () => (await keyover.ok("GET", `/v1/keys/${key.id}/policy`)).warnings;
+
+  test("are said where the policy is made, and explained for its keys", async () => {
+    const spec = { onDeadline: "brownout", brownout: plan, schedule: { blackouts: [noons] } };
+    const retires = said(", and does not retire as brownout.after says");
+    expect((await apply("desk", spec)).warnings).toEqual([retires]);
+    expect((await apply("desk", { ...spec, brownout: { at: "12:00" } })).warnings).toEqual([said("")]);
+    await attach("desk", onKey());
+    expect(await explained()).toEqual([said("")]);
+    // Of the rotation that runs it is what it began with.
+    await keyover.ok("POST", `/v1/keys/${key.id}/rotations`, {});
+    await apply("desk", { ...spec, schedule: { blackouts: [] } });
+    expect(await explained()).toEqual([said("")]);
+  });
+
+  test("are said of a key though they come by two policies; a day that is free is enough", async () => {
+    expect((await apply("rehearsals", { onDeadline: "brownout", brownout: plan })).warnings).toEqual([]);
+    expect((await apply("quiet", { schedule: { blackouts: [noons] } })).warnings).toEqual([]);
+    await attach("rehearsals", { kind: "api", api: api.id });
+    expect(await explained()).toEqual([]);
+    await attach("quiet", onKey());
+    expect(await explained()).toEqual([said(", and does not retire as brownout.after says")]);
+    const weekdays = { ...noons, days: ["mon", "tue", "wed", "thu", "fri"] };
+    await apply("quiet", { schedule: { blackouts: [weekdays] } });
+    expect(await explained()).toEqual([]);
+  });
+
+  test("matter only where there are to be brownouts", async () => {
+    const spec = { onDeadline: "retire", schedule: { blackouts: [noons] } };
+    expect((await apply("desk", spec)).warnings).toEqual([]);
+  });
 });

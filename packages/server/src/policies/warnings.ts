@@ -1,5 +1,12 @@
 /** What is allowed in a policy, and yet probably not what was meant. */
-import { defaultSchedule, type PolicySpec, type RotationPolicy, resolvePolicy } from "@keyover/core";
+import {
+  defaultSchedule,
+  type PolicySpec,
+  planBrownouts,
+  type Quiet,
+  type RotationPolicy,
+  resolvePolicy,
+} from "@keyover/core";
 
 const DAY = 86_400_000;
 const HOUR = 3_600_000;
@@ -10,7 +17,7 @@ export function lengthText(ms: number): string {
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }
 
-export function policyWarnings(spec: PolicySpec): string[] {
+export function policyWarnings(spec: PolicySpec, now: number): string[] {
   const { rotation, schedule } = resolvePolicy([{ rule: { kind: "start" }, spec }]);
   const { everyMs, cron, maxAgeMs, jitterMs } = schedule;
   const warnings: string[] = [];
@@ -51,7 +58,12 @@ export function policyWarnings(spec: PolicySpec): string[] {
     warnings.push(
       `remindMs has ${early.map(lengthText).join(", ")}, which is before the overlap of ${lengthText(rotation.overlapMs)} begins`,
     );
-  return [...warnings, ...limitWarnings(spec, rotation), ...idleWarnings(spec)];
+  return [
+    ...warnings,
+    ...limitWarnings(spec, rotation),
+    ...brownoutWarnings(rotation, schedule, now + rotation.overlapMs),
+    ...idleWarnings(spec),
+  ];
 }
 
 /** Of fence, brownouts and automatic rollback. */
@@ -67,6 +79,19 @@ function limitWarnings(spec: PolicySpec, rotation: RotationPolicy): string[] {
   if (automaticRollback !== null && rollbackMs === 0)
     warnings.push("automaticRollback never comes to pass: rollbackMs is 0");
   return warnings;
+}
+
+/** Of a rotation whose deadline is then: brownouts that no day is left for, so that what should come after them never does. */
+export function brownoutWarnings(
+  { onDeadline, brownout }: Pick<RotationPolicy, "onDeadline" | "brownout">,
+  calendar: Quiet | null,
+  deadline: number,
+): string[] {
+  if (onDeadline !== "brownout") return [];
+  const plan = planBrownouts(brownout, calendar, deadline + brownout.announceMs);
+  if (typeof plan !== "string") return [];
+  const instead = brownout.after === "retire" ? ", and does not retire as brownout.after says" : "";
+  return [`${plan}: none will come, and after its deadline the old version is held${instead}`];
 }
 
 /** A caller that comes once a month is not idle. */

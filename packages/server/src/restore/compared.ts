@@ -49,9 +49,19 @@ export function isCompared(
   if (restoration.reconciledAt === null) return false;
   if (knows.epoch === epochOf(api.id, restoration)) return true;
   if (knows.seq <= comparedToInAll(restoration, knows.epoch, environments)) return true;
-  if (mark === undefined || mark.restore !== restoration.restore || !mark.complete) return false;
+  return wasTold(restoration, knows, environments, mark) && mark.at <= (restoration.chosenAt ?? 0);
+}
+
+/** All that who holds this may know has been told already, under the same name. */
+export function wasTold(
+  { restore }: Restoration,
+  knows: Knows,
+  environments: readonly string[],
+  mark: RestoreMark | undefined,
+): mark is RestoreMark {
+  if (mark === undefined || mark.restore !== restore || !mark.complete) return false;
   const all = mark.environments.length === 0 || environments.every((name) => mark.environments.includes(name));
-  return all && mark.epoch === knows.epoch && knows.seq <= mark.seq && mark.at <= (restoration.chosenAt ?? 0);
+  return all && mark.epoch === knows.epoch && knows.seq <= mark.seq;
 }
 
 /** With this compared as well. */

@@ -12,7 +12,7 @@ import { accept, type Outcome, type Refusal, refuse } from "../outcome.ts";
 import type { Api, RememberedKey, Restoration, RestoreMark } from "../store/entities.ts";
 import { type Held, put, type Store, type Write } from "../store/store.ts";
 import { rememberedId, withClaim } from "./claims.ts";
-import { comparedTill, comparedTo, comparedToInAll, isCompared } from "./compared.ts";
+import { comparedTill, comparedTo, comparedToInAll, isCompared, wasTold } from "./compared.ts";
 import { isEpochOf, type Restorations, refusalOf } from "./restorations.ts";
 
 /** Whose word it is: the token's handle, and the environments that it may see (empty: all). */
@@ -73,6 +73,9 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
     const { epoch, seq, followed = seq } = holds ?? { epoch: "", seq: 0 };
     const known = before?.value;
     if (known?.restore === restoration.restore && known.epoch === epoch && known.seq === seq) return;
+    // An old registration that comes late, of this epoch or an earlier one, must not undo the word that was given since: nobody would
+    // give it again. Who truly holds less than it told comes with its own parts.
+    if (known?.restore === restoration.restore && known.complete && seq < newestOf(known)) return;
     const nothingNew = seq <= comparedToInAll(restoration, epoch, environmentsOf(api, witness));
     const said = { instance, epoch, seq, followed, parts: 0, complete: nothingNew, passedOver: 0 };
     const mark = markOf(api, restoration, witness, said, known);
@@ -111,10 +114,13 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
     if (isCompared(api, restoration, told, environments, before?.value)) return accept({ records: 0 });
     if (restoration.choice !== null)
       return refusalOf(restoration, comparedToInAll(restoration, told.epoch, environments));
+    // So must an old part.
+    const known = before?.value;
+    if (wasTold(restoration, told, environments, known) && told.seq < known.seq) return accept({ records: 0 });
     const problem = await remoteProblem(store, api, restoration, told);
     if (problem !== undefined) return problem;
 
-    const parts = partsBefore(before?.value, restoration, told);
+    const parts = partsBefore(known, restoration, told);
     if (told.n > parts + 1) return refuse("conflict", `part ${told.n} came after ${parts}; begin again with part 1`);
     const wanted = told.records.filter((record) => isWanted(record, restoration, told, witness));
     const foreign = told.records.filter((record) => !isOwn(record, told, witness)).length;
@@ -122,10 +128,10 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
     const said = {
       ...told,
       parts: Math.max(parts, told.n),
-      complete: told.last || (again && before?.value.complete === true),
-      passedOver: (parts === 0 ? 0 : (before?.value.passedOver ?? 0)) + (again ? 0 : foreign + told.malformed),
+      complete: told.last || (again && known?.complete === true),
+      passedOver: (parts === 0 ? 0 : (known?.passedOver ?? 0)) + (again ? 0 : foreign + told.malformed),
     };
-    const mark = markOf(api, restoration, witness, said, before?.value);
+    const mark = markOf(api, restoration, witness, said, known);
     const rows = await foldAll(store, api, wanted, told.instance);
     const writes: Write[] = rows.map(({ row, was }) => put("remembered_key", row, was));
     writes.push(put("restore_mark", { ...mark, at: clock.now() }, before));

@@ -64,6 +64,24 @@ describe("parts", () => {
     expect(await differing()).toEqual(keys.map(({ id }) => [id, ["scopes changed"]]));
   });
 
+  test("are the verifier's last word: what it sent before, and comes late, does not undo it", async () => {
+    const late = { epoch: web.epoch, seq: web.seq - 1, followed: web.seq - 1 };
+    const registration = { boot: web.boot, instance: "web", software: "" };
+    const register = (said: object) => web.call("POST", "/verifiers", { ...registration, ...said });
+    expect(await web.comeBack()).toBe("reconciling");
+    const whole = { complete: true, seq: web.seq };
+    expect(await mark()).toMatchObject(whole);
+    for (const said of [{ holds: late }, { holds: { ...late, epoch: `${api.id}:earlier` } }, {}]) {
+      expect((await register(said)).body.code).toBe("reconciling");
+      expect(await mark()).toMatchObject(whole);
+    }
+    expect((await tell(part(1, false, [recordOf(keys[0])], late))).body).toEqual({ records: 0 });
+    expect(await mark()).toMatchObject(whole);
+    await lineage.choose(api, "verifiers");
+    await lineage.pass(SECOND);
+    expect(await web.comeBack()).toBe("welcome");
+  });
+
   test("of a verifier that broke off in the middle are not its whole word: it comes back as a late one", async () => {
     await tell(part(1, false, [recordOf(keys[0])]));
     await lineage.choose(api, "verifiers");

@@ -8,6 +8,8 @@ export interface CampaignItem {
   campaignId: string;
   keyId: string;
   wave: number;
+  /** The wave that takes it by what it is, which it is in unless it was drawn for an earlier one; absent: noted by an older program. */
+  home?: number | undefined;
   state: ItemState;
   /** That was started, or that the strike went through. */
   rotationId: string | null;
@@ -32,7 +34,8 @@ export interface RotationTally {
 
 /** Of some of a campaign's rotations, in order of their handles. */
 export interface RefusedPage {
-  refused: number;
+  /** By key that sees any. */
+  refused: { keyId: string; consumerId: string; requests: number }[];
   /** Where to go on; null: that was all. */
   after: string | null;
 }

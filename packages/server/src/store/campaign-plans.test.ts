@@ -1,8 +1,7 @@
 /** What campaigns ask again and again is answered by an index, however many keys there are. */
-import type SqliteDatabase from "better-sqlite3";
 import { expect, test } from "vitest";
-import { openMemoryStore } from "./sqlite.ts";
 import type { Store } from "./store.ts";
+import { openWatchedStore, planOfAsking } from "./watched-store.test-support.ts";
 
 const page = { after: "key_1", limit: 100 };
 
@@ -11,6 +10,21 @@ test.each<[string, (store: Store) => Promise<unknown>, RegExp]>([
     "campaigns that have something to do",
     (store) => store.list("campaign", { equals: { live: 1 } }, { limit: 9 }),
     /campaign_by_0/,
+  ],
+  [
+    "campaigns that ended long ago and have items",
+    (store) =>
+      store.list(
+        "campaign",
+        { equals: { live: 0, state: "ended" }, until: [{ column: "created_at", at: 9 }] },
+        { after: "cam_1", limit: 9 },
+      ),
+    /campaign_by_[01]/,
+  ],
+  [
+    "campaigns in a state, the newest first",
+    (store) => store.list("campaign", { equals: { state: "held" } }, { after: "cam_1", limit: 9, backwards: true }),
+    /campaign_by_1 \(state=\? AND id<\?\)/,
   ],
   [
     "items that wait",
@@ -64,29 +78,10 @@ test.each<[string, (store: Store) => Promise<unknown>, RegExp]>([
     /sealed_by_0 \(key_id=\?\)/,
   ],
 ])("%s", async (_what, ask, index) => {
-  const texts: string[] = [];
-  let sqlite: InstanceType<typeof SqliteDatabase> | undefined;
-  const store = openMemoryStore({
-    now: Date.now,
-    tune(opened) {
-      sqlite = opened;
-      const prepare = opened.prepare.bind(opened);
-      opened.prepare = ((text: string) => {
-        texts.push(text);
-        return prepare(text);
-      }) as typeof opened.prepare;
-    },
-  });
-  texts.length = 0;
-  await ask(store);
-  const [text = ""] = texts;
-  const places = text.match(/\?/g)?.length ?? 0;
-  const plan = sqlite?.prepare(`explain query plan ${text}`).all(...Array<number>(places).fill(1)) as {
-    detail: string;
-  }[];
-  const details = plan.map(({ detail }) => detail).join("\n");
-  expect(details).toMatch(/^SEARCH/);
-  expect(details).toMatch(index);
-  expect(details).not.toContain("SCAN");
-  await store.close();
+  const watched = openWatchedStore(Date.now);
+  const plan = (await planOfAsking(watched, ask)).join("\n");
+  expect(plan).toMatch(/^SEARCH/);
+  expect(plan).toMatch(index);
+  expect(plan).not.toContain("SCAN");
+  await watched.store.close();
 });

@@ -23,8 +23,9 @@ export function campaignReads(
     },
     async campaignRefused(campaignId, after, limit) {
       // As `refusedSince` in core counts: of sources that had used the version before it retired.
-      const { rows } = await sql<{ id: string; refused: number | null }>`
-        select rotation.id as id, case when phase in ('retired', 'completed') then (
+      const { rows } = await sql<{ id: string; key_id: string; consumer_id: string | null; refused: number | null }>`
+        select rotation.id as id, rotation.key_id as key_id,
+          (select consumer_id from ${sql.table("key")} where ${sql.ref("key.id")} = rotation.key_id) as consumer_id, case when phase in ('retired', 'completed') then (
             select sum(case when refused_from < cast(${memberOf("retiredAt")} as bigint) - cast(${REFUSED_RUN_LEAD_MS} as bigint) then 1
                 else refused_run end) from version_use
               where version_use.key_id = rotation.key_id
@@ -36,7 +37,10 @@ export function campaignReads(
         db,
       );
       return {
-        refused: rows.reduce((sum, { refused }) => sum + Number(refused ?? 0), 0),
+        refused: rows.flatMap(({ key_id, consumer_id, refused }) => {
+          const requests = Number(refused ?? 0);
+          return requests === 0 ? [] : [{ keyId: key_id, consumerId: consumer_id ?? "", requests }];
+        }),
         after: rows.length < limit ? null : (rows.at(-1)?.id ?? null),
       };
     },

@@ -2,7 +2,7 @@
 import { type Campaign, defaultLimits, defaultWaveGate, newCampaign, type Phase } from "@keyover/core";
 import { describe, expect, test } from "vitest";
 import { type CampaignItem, campaignItemId } from "./campaign-entities.ts";
-import { AT, aBatch, aRotation, aUse, mustCommit } from "./store.test-support.ts";
+import { AT, aBatch, aKey, aRotation, aUse, mustCommit } from "./store.test-support.ts";
 import { put, type Store } from "./store.ts";
 
 function aCampaign(change: Partial<Campaign> = {}): Campaign {
@@ -59,6 +59,15 @@ export function campaignSuite(current: () => Store): void {
         "cam_d",
         "cam_e",
       ]);
+      const backwards = (after?: string) => current().list("campaign", {}, { after, limit: 2, backwards: true });
+      expect(ids(await backwards())).toEqual(["cam_e", "cam_d"]);
+      expect(ids(await backwards("cam_b"))).toEqual(["cam_a"]);
+      const gone = await current().get("campaign", "cam_b");
+      const without = { ...aCampaign(gone?.value), itemsGone: { at: AT, after: null } };
+      const idle = () => current().list("campaign", { equals: { live: 0, state: "ended" } }, { limit: 9 });
+      expect(ids(await idle())).toEqual(["cam_b"]);
+      await mustCommit(current(), aBatch([put("campaign", without, gone)]));
+      expect(ids(await idle())).toEqual([]);
       const items = (equals: object, after?: string) =>
         current().list("campaign_item", { equals: { ...equals } }, { after, limit: 2 });
       const waiting = { campaign_id: "cam_a", wave: 0, state: "waiting" };
@@ -126,10 +135,15 @@ export function campaignSuite(current: () => Store): void {
       await use(3, "known", AT + 1, { accepted: 0, refused: 9 });
       await use(1, "other version", AT, { version: 2 });
       await use(1, "other version", retiredAt + 1, { version: 2, ...refused });
-      expect(await current().campaignRefused("cam_a", "", 9)).toEqual({ refused: 6, after: null });
-      expect(await current().campaignRefused("cam_a", "", 1)).toEqual({ refused: 3, after: "rot_1" });
-      expect(await current().campaignRefused("cam_a", "rot_1", 1)).toEqual({ refused: 3, after: "rot_2" });
-      expect(await current().campaignRefused("cam_a", "rot_2", 9)).toEqual({ refused: 0, after: null });
+      await mustCommit(current(), aBatch([put("key", aKey({ id: "key_1", consumerId: "con_9" }))]));
+      const [one, two] = [
+        { keyId: "key_1", consumerId: "con_9", requests: 3 },
+        { keyId: "key_2", consumerId: "", requests: 3 },
+      ];
+      expect(await current().campaignRefused("cam_a", "", 9)).toEqual({ refused: [one, two], after: null });
+      expect(await current().campaignRefused("cam_a", "", 1)).toEqual({ refused: [one], after: "rot_1" });
+      expect(await current().campaignRefused("cam_a", "rot_1", 1)).toEqual({ refused: [two], after: "rot_2" });
+      expect(await current().campaignRefused("cam_a", "rot_2", 9)).toEqual({ refused: [], after: null });
     });
   });
 }

@@ -1,28 +1,12 @@
 /** Who has seen what is found by searching, however many secrets there are. */
 import { expect, test } from "vitest";
 import { tokenCustodian, versionCustodian } from "./custodian-entities.ts";
-import { openMemoryStore } from "./sqlite.ts";
 import { AT, aBatch, aToken, mustCommit } from "./store.test-support.ts";
 import { put } from "./store.ts";
+import { openWatchedStore } from "./watched-store.test-support.ts";
 
 test("SQLite searches custody by who and by key, and tokens by owner", async () => {
-  const asked: string[] = [];
-  let explain: (query: string) => string[] = () => [];
-  const store = openMemoryStore({
-    now: () => AT,
-    tune(sqlite) {
-      const prepare = sqlite.prepare.bind(sqlite);
-      explain = (query) => {
-        const places = (query.match(/\?/g) ?? []).map(() => "1");
-        const rows = prepare(`explain query plan ${query}`).all(...places) as { detail: string }[];
-        return rows.map(({ detail }) => detail);
-      };
-      sqlite.prepare = ((query: string) => {
-        asked.push(query);
-        return prepare(query);
-      }) as never;
-    },
-  });
+  const { store, taken, planOf } = openWatchedStore(() => AT);
   const none = { rotationId: null, via: null, at: AT };
   const seen = (keyId: string, who: string) =>
     put("custodian", versionCustodian({ ...none, keyId, version: 1, who, how: "created" }));
@@ -49,7 +33,7 @@ test("SQLite searches custody by who and by key, and tokens by owner", async () 
   ];
   for (const [ask, index, found] of plans) {
     expect(await ask()).toHaveLength(found);
-    const plan = explain(asked.at(-1) ?? "");
+    const plan = planOf(taken().at(-1) ?? "");
     expect(plan[0]).toMatch(/^SEARCH/);
     expect(plan.join("\n")).toContain(`_${index}`);
     expect(plan.join("\n")).not.toContain("SCAN");

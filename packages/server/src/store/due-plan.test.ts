@@ -1,9 +1,9 @@
 /** What is due is found by an index, however many keys there are: the plans of both databases for the queries that the stores really ask. */
 import { afterEach, expect, test } from "vitest";
 import { type TestDatabase, testDatabase } from "./postgres.test-support.ts";
-import { openMemoryStore } from "./sqlite.ts";
 import { AT, aBatch, aKey, mustCommit } from "./store.test-support.ts";
 import { type DueDate, put, type Store } from "./store.ts";
+import { openWatchedStore } from "./watched-store.test-support.ts";
 
 const KEYS = 5_000;
 const PAGE = 500;
@@ -29,24 +29,7 @@ const looks: [name: string, column: DueDate, held: string[], index: string][] = 
 ];
 
 test.each(looks)("SQLite finds %s by searching an index, in its order", async (_name, column, held, index) => {
-  const asked: string[] = [];
-  let explain: (query: string) => string[] = () => [];
-  const store = openMemoryStore({
-    now: () => AT,
-    tune(sqlite) {
-      const prepare = sqlite.prepare.bind(sqlite);
-      explain = (query) => {
-        const places = (query.match(/\?/g) ?? []).map(() => "1");
-        return (prepare(`explain query plan ${query}`).all(...places) as { detail: string }[]).map(
-          ({ detail }) => detail,
-        );
-      };
-      sqlite.prepare = ((query: string) => {
-        asked.push(query);
-        return prepare(query);
-      }) as never;
-    },
-  });
+  const { store, taken, planOf } = openWatchedStore(() => AT);
   await fill(store);
   const found = await store.dueKeys(column, AT + 10, held, 5);
   expect(found.map(({ value }) => value.id)).toEqual([
@@ -56,7 +39,7 @@ test.each(looks)("SQLite finds %s by searching an index, in its order", async (_
     "key_000003",
     "key_000004",
   ]);
-  const plan = explain(asked.at(-1) ?? "");
+  const plan = planOf(taken().at(-1) ?? "");
   expect(plan).toEqual([expect.stringContaining(`SEARCH key USING INDEX ${index} (${column}>? AND ${column}<?)`)]);
   await store.close();
 });

@@ -1,9 +1,9 @@
 /** What the post office asks again and again is answered by an index, however much has been sent. */
-import type SqliteDatabase from "better-sqlite3";
 import { expect, test } from "vitest";
-import { openMemoryStore } from "./sqlite.ts";
+import type { Store } from "./store.ts";
+import { openWatchedStore, planOfAsking } from "./watched-store.test-support.ts";
 
-test.each<[string, (store: ReturnType<typeof openMemoryStore>) => Promise<unknown>, RegExp]>([
+test.each<[string, (store: Store) => Promise<unknown>, RegExp]>([
   [
     "what waits",
     (store) => store.list("notice_event", { equals: { waits: 1 } }, { limit: 9 }),
@@ -28,29 +28,10 @@ test.each<[string, (store: ReturnType<typeof openMemoryStore>) => Promise<unknow
     /USING INDEX notice_event_unique_0/,
   ],
 ])("%s", async (_what, ask, index) => {
-  const texts: string[] = [];
-  let sqlite: InstanceType<typeof SqliteDatabase> | undefined;
-  const store = openMemoryStore({
-    now: Date.now,
-    tune(opened) {
-      sqlite = opened;
-      const prepare = opened.prepare.bind(opened);
-      opened.prepare = ((text: string) => {
-        texts.push(text);
-        return prepare(text);
-      }) as typeof opened.prepare;
-    },
-  });
-  texts.length = 0;
-  await ask(store);
-  const [text = ""] = texts;
-  const places = text.match(/\?/g)?.length ?? 0;
-  const plan = sqlite?.prepare(`explain query plan ${text}`).all(...Array<number>(places).fill(1)) as {
-    detail: string;
-  }[];
-  const details = plan.map(({ detail }) => detail).join("\n");
-  expect(details).toMatch(/^SEARCH/);
-  expect(details).toMatch(index);
-  expect(details).not.toContain("SCAN");
-  await store.close();
+  const watched = openWatchedStore(Date.now);
+  const plan = (await planOfAsking(watched, ask)).join("\n");
+  expect(plan).toMatch(/^SEARCH/);
+  expect(plan).toMatch(index);
+  expect(plan).not.toContain("SCAN");
+  await watched.store.close();
 });

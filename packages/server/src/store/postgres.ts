@@ -71,6 +71,10 @@ export async function openPostgresStore({ address, world, steps, ...options }: P
         lost.push(...(await connections.transact(() => usageSteps(dialect, part))).lost);
       return { lost };
     },
+    countSome: async (table, column, value) => ({
+      count: await reads.count(table, { equals: { [column]: value } }),
+      next: undefined,
+    }),
     fold: (fold) => connections.transact(() => foldSteps(dialect, fold)),
     async post(mail) {
       try {

@@ -73,9 +73,10 @@ function entityReads(db: Kysely<Database>, memberOf: MemberOf): Pick<Store, "get
     },
     async list(table, filter, page: Page) {
       const where = conditions(table, filter, memberOf);
-      if (page.after !== undefined) where.push(sql`id > ${page.after}`);
+      const [behind, order] = page.backwards === true ? [sql`<`, sql`desc`] : [sql`>`, sql`asc`];
+      if (page.after !== undefined) where.push(sql`id ${behind} ${page.after}`);
       const { rows } =
-        await sql<RowOf>`select rev, body from ${sql.table(table)} ${whereClause(where)} order by id limit ${page.limit}`.execute(
+        await sql<RowOf>`select rev, body from ${sql.table(table)} ${whereClause(where)} order by id ${order} limit ${page.limit}`.execute(
           db,
         );
       return rows.map((row) => held(row, table));

@@ -325,6 +325,9 @@ function readSuite(current: () => Store): void {
       ];
       expect(await names({ until: both })).toEqual(["key_01"]);
       expect(await current().count("key", { equals: { status: "active" }, labels: { team: "desk" } })).toBe(1);
+      const { count } = await current().countSome("key", "status", "active", 0);
+      expect(count).toBe(await current().count("key", { equals: { status: "active" } }));
+      expect(await current().countSome("key", "status", "revoked", 0)).toEqual({ count: 0, next: undefined });
     });
 
     test("booleans are filtered on", async () => {

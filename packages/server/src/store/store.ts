@@ -195,6 +195,8 @@ export interface Page {
   /** The last id of the page before; absent for the first page. */
   after?: string | undefined;
   limit: number;
+  /** From the last to the first. */
+  backwards?: boolean | undefined;
 }
 
 /** Filters by lifted column (tables.ts) and, for keys and consumers, by labels. */
@@ -236,6 +238,11 @@ export interface LastUse {
   refused: number | null;
 }
 
+export interface CountedPart {
+  count: number;
+  next: number | undefined;
+}
+
 /** Requests in one bucket of time. */
 export interface UsageBucket {
   version: number;
@@ -248,9 +255,14 @@ export const BUCKET_MS = 10_000;
 
 export interface Store {
   get<N extends EntityName>(table: N, id: string): Promise<Held<Entities[N]> | undefined>;
-  /** In order of id, which is order of creation. */
+  /** In order of id, which is order of creation; or the other way round. */
   list<N extends EntityName>(table: N, filter: Filter, page: Page): Promise<Held<Entities[N]>[]>;
   count(table: EntityName, filter: Filter): Promise<number>;
+  /**
+   * How many rows have this value in a lifted column that has an index: a part at a time, where nothing else could be done meanwhile. `after`:
+   * 0, or the `next` of the part before. `next` is undefined when all are counted.
+   */
+  countSome(table: EntityName, column: string, value: string, after: number): Promise<CountedPart>;
 
   commit(batch: Batch): Promise<CommitOutcome>;
   /** Answers the boots whose rows had changed: nothing of their reports was written. */

@@ -78,8 +78,14 @@ export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string,
     escalate_at: notice.escalateAt,
     created_at: notice.createdAt,
   }),
-  campaign: ({ state, rollback, createdAt }) => ({
-    live: (state !== "ended" && state !== "paused" && state !== "held") || rollback !== null ? 1 : 0,
+  campaign: ({ state, rollback, createdAt, itemsGone }) => ({
+    // 1: it has something to do. Null: not even its items are there any more.
+    live:
+      (state !== "ended" && state !== "paused" && state !== "held") || rollback !== null
+        ? 1
+        : itemsGone?.after === null
+          ? null
+          : 0,
     state,
     created_at: createdAt,
   }),

@@ -1,40 +1,18 @@
 /** What evidence costs depends on the key alone: every statement searches by key, and what is kept of a source is bounded. */
 import { GAP_FLOOR_MS, usualGap } from "@keyover/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { openMemoryStore } from "./sqlite.ts";
 import { AT, aUse } from "./store.test-support.ts";
 import type { Store } from "./store.ts";
+import { openWatchedStore, type WatchedStore } from "./watched-store.test-support.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
+let watched: WatchedStore;
 let store: Store;
-let asked: string[];
-let sql: (query: string, ...places: unknown[]) => Record<string, unknown>[];
 beforeEach(() => {
-  asked = [];
-  store = openMemoryStore({
-    now: () => AT,
-    tune(sqlite) {
-      const prepare = sqlite.prepare.bind(sqlite);
-      sql = (query, ...places) => {
-        const statement = prepare(query);
-        return (statement.reader ? statement.all(...places) : [statement.run(...places)]) as Record<string, unknown>[];
-      };
-      // Statements are prepared once; what counts is when they are run.
-      sqlite.prepare = ((query: string) => {
-        const statement = prepare(query);
-        for (const way of ["run", "all"] as const) {
-          const run = statement[way].bind(statement) as (...places: unknown[]) => unknown;
-          statement[way] = ((...places: unknown[]) => {
-            asked.push(query);
-            return run(...places);
-          }) as never;
-        }
-        return statement;
-      }) as never;
-    },
-  });
+  watched = openWatchedStore(() => AT);
+  store = watched.store;
 });
 afterEach(() => store.close());
 
@@ -42,16 +20,13 @@ const see = (at: number, change: object = {}) =>
   store.record({ rows: [aUse({ first: at, last: at, ...change })], reports: [] });
 
 function plans(): string[] {
-  const queries = asked.filter((query) => /\b(source_use|source_gap|version_use|usage_bucket)\b/.test(query));
-  return [...new Set(queries)].flatMap((query) => {
-    const places = (query.match(/\?/g) ?? []).map(() => 1);
-    return sql(`explain query plan ${query}`, ...places).map(({ detail }) => String(detail));
-  });
+  const queries = watched.taken().filter((query) => /\b(source_use|source_gap|version_use|usage_bucket)\b/.test(query));
+  return [...new Set(queries)].flatMap(watched.planOf);
 }
 
 test("reading the uses of a key, and writing one that ends a silence, search by key", async () => {
   await see(AT);
-  asked = [];
+  watched.taken();
   await see(AT + 40 * DAY, { longestGapMs: HOUR, first: AT + 39 * DAY });
   await store.uses("key_a");
   await store.lastUses(["key_a", "key_b"]);
@@ -67,11 +42,11 @@ test("reading the uses of a key, and writing one that ends a silence, search by 
 
 test("a source that is seen all the time writes nothing of silences", async () => {
   await see(AT);
-  asked = [];
+  watched.taken();
   for (let second = 1; second <= 100; second++) await see(AT + second * 1_000);
-  expect(asked.filter((query) => query.includes("source_gap"))).toEqual([]);
+  expect(watched.taken().filter((query) => query.includes("source_gap"))).toEqual([]);
   await see(AT + 100_000 + GAP_FLOOR_MS);
-  expect(asked.some((query) => query.includes("source_gap"))).toBe(true);
+  expect(watched.taken().some((query) => query.includes("source_gap"))).toBe(true);
 });
 
 test("a year of minutes, with nights and weekends, is a handful of rows", async () => {
@@ -86,7 +61,7 @@ test("a year of minutes, with nights and weekends, is a handful of rows", async 
   }
   const [use] = await store.uses("key_a");
   expect(usualGap(use as never)).toMatchObject({ lengthMs: 64 * HOUR + 10 * 60_000, rank: 2 });
-  const [kept] = sql("select count(*) as n from source_gap");
+  const [kept] = watched.sql("select count(*) as n from source_gap");
   expect(kept?.n).toBeLessThanOrEqual(3 * 7);
 });
 
@@ -96,7 +71,7 @@ test("after a program that tallies no silences has written, its longest counts a
   expect(await usual()).toBe(DAY);
   // As schema 5's program wrote it.
   const older = (at: number, gap: number) =>
-    sql(
+    watched.sql(
       `insert into source_use (key_id, source_id, network, client, instance, last_seen, longest_gap_ms) values (?, ?, 'n', 'c', '', ?, 0)
         on conflict (key_id, source_id) do update set longest_gap_ms = max(longest_gap_ms, ?), last_seen = excluded.last_seen`,
       "key_a",
@@ -116,8 +91,8 @@ test("after a program that tallies no silences has written, its longest counts a
 test("so does what was there before silences were tallied", async () => {
   await see(AT);
   await see(AT + 9 * DAY);
-  sql("delete from source_gap");
-  sql("update source_use set gaps_since = null, gaps_to = null");
+  watched.sql("delete from source_gap");
+  watched.sql("update source_use set gaps_since = null, gaps_to = null");
   expect((await store.uses("key_a"))[0]).toMatchObject({ gapsSince: AT + 9 * DAY, gaps: [], longestGapMs: 9 * DAY });
   await see(AT + 10 * DAY);
   const [use] = await store.uses("key_a");

@@ -4,6 +4,7 @@ import type { KeyRecord } from "@keyover/core";
 import express from "express";
 import fastify from "fastify";
 import { Hono } from "hono";
+import Koa from "koa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { AuthorityDouble, keyRecord, newText, version, worldOf } from "../authority.test-double.ts";
 import { createVerifier, type Verifier } from "../verifier.ts";
@@ -11,6 +12,10 @@ import { realWorld } from "../world.ts";
 import * as forExpress from "./express.ts";
 import * as forFastify from "./fastify.ts";
 import * as forHono from "./hono.ts";
+import * as forKoa from "./koa.ts";
+import { nestApp } from "./nest.test-support.ts";
+import * as forNest from "./nest.ts";
+import * as forNext from "./next.ts";
 import * as forNode from "./node.ts";
 
 const texts = {
@@ -94,17 +99,42 @@ const frameworks: Record<string, (options: Options) => Promise<Handler>> = {
     const app = new Hono();
     app.get("/", forHono.requireKey(verifier, options), (c) => c.text(`${c.get("keyover").key} true`));
     const serve: Serve = async (incoming, response) => {
-      const headers = new Headers();
-      for (const [name, values] of Object.entries(incoming.headersDistinct)) {
-        for (const value of values ?? []) headers.append(name, value);
-      }
-      const answer = await app.fetch(new Request("http://here/", { headers }), { incoming });
+      const answer = await app.fetch(new Request("http://here/", { headers: headersOf(incoming) }), { incoming });
+      response.writeHead(answer.status, Object.fromEntries(answer.headers));
+      response.end(await answer.text());
+    };
+    return (incoming, response) => void serve(incoming, response);
+  },
+  async koa(options) {
+    const app = new Koa();
+    app.use(forKoa.requireKey(verifier, options)).use((ctx) => {
+      ctx.body = `${ctx.state.keyover.key} true`;
+    });
+    const answer = app.callback();
+    return (request, response) => void answer(request, response);
+  },
+  async nest(options) {
+    return nestApp([forNest.requireKey(verifier, options)], (request) => `${request.keyover.key} true`);
+  },
+  async next(options) {
+    const keyed = forNext.requireKey(verifier, { network: () => "127.0.0.1", ...options });
+    const GET = keyed(async (request, { at }: { at: string }) => new Response(`${request.keyover.key} ${at === "/"}`));
+    const serve: Serve = async (incoming, response) => {
+      const answer = await GET(new Request("http://here/", { headers: headersOf(incoming) }), { at: "/" });
       response.writeHead(answer.status, Object.fromEntries(answer.headers));
       response.end(await answer.text());
     };
     return (incoming, response) => void serve(incoming, response);
   },
 };
+
+/** As a platform without Node's raw headers hands them over: one given twice is joined by a comma. */
+function headersOf(incoming: IncomingMessage): Headers {
+  const headers = new Headers();
+  for (const [name, values] of Object.entries(incoming.headersDistinct))
+    for (const value of values ?? []) headers.append(name, value);
+  return headers;
+}
 
 interface Reply {
   status: number;

@@ -4,7 +4,7 @@
  * The caller is told the public code only: an unknown, a revoked and a malformed key get the same answer to the byte, so
  * that nothing is learned by trying. The holder of a version that was valid once is told what became of it (`key_retired`).
  */
-import { docsUrl, rotationHeaders, type Verdict, verdicts } from "@keyover/core";
+import { covers, docsUrl, rotationHeaders, type Verdict, verdicts } from "@keyover/core";
 import type { PresentedAsk } from "../api-replica.ts";
 import type { Verifier } from "../verifier.ts";
 
@@ -80,6 +80,17 @@ export function createDoor<Request>(
       return answerOf(verdict, scope, verifier.docsUrl);
     },
   };
+}
+
+/**
+ * For `requireScopes`, behind a `requireKey` that has decided already: the response where the key lacks one of the scopes, undefined where it
+ * has them all. The use is not counted again. A fenced version has the scopes that its fence leaves it.
+ */
+export function scopesRefusal(verdict: Verdict | undefined, scopes: readonly string[]): AnswerParts | undefined {
+  // Without a verdict nobody has looked at a key: an error of the program, and no reason to let anybody in.
+  if (verdict?.valid !== true) throw new Error("requireScopes: put requireKey before it");
+  if (covers(verdict.scopes ?? [], scopes)) return undefined;
+  return answerOf({ valid: false, code: "insufficient_scope" }, scopes, "");
 }
 
 function isList(given: object): given is readonly string[] {

@@ -7,7 +7,7 @@
  */
 import type { Request, RequestHandler, Response } from "express";
 import type { Verifier } from "../verifier.ts";
-import { createDoor, isDuplicated, type RequireOptions, type Verdict } from "./answer.ts";
+import { createDoor, isDuplicated, type RequireOptions, scopesRefusal, type Verdict } from "./answer.ts";
 
 export type { RequireOptions, Verdict } from "./answer.ts";
 
@@ -41,6 +41,18 @@ export function requireKey(
     const verdict = door.check(request, request.headers, isDuplicated(request.rawHeaders), request.ip);
     if (verdict instanceof Promise) return verdict.then((late) => settle(late, request, response, next));
     settle(verdict, request, response, next);
+    return undefined;
+  };
+}
+
+/** A route's own scopes, behind a `requireKey` that holds for all: `app.post("/orders", requireScopes("trade:write"), …)`. */
+export function requireScopes(...scopes: string[]): RequestHandler {
+  return (request, response, next) => {
+    const refusal = scopesRefusal(request.keyover, scopes);
+    if (refusal === undefined) return next();
+    response.status(refusal.status);
+    for (const [name, value] of refusal.headers) response.setHeader(name, value);
+    response.end(refusal.body);
     return undefined;
   };
 }

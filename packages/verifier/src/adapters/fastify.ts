@@ -7,7 +7,7 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Verifier } from "../verifier.ts";
-import { createDoor, isDuplicated, type RequireOptions, type Verdict } from "./answer.ts";
+import { createDoor, isDuplicated, type RequireOptions, scopesRefusal, type Verdict } from "./answer.ts";
 
 export type { RequireOptions, Verdict } from "./answer.ts";
 
@@ -42,5 +42,16 @@ export function requireKey(
     const verdict = door.check(request, headers, isDuplicated(rawHeaders), request.ip);
     if (verdict instanceof Promise) void verdict.then((late) => settle(late, request, reply, done));
     else settle(verdict, request, reply, done);
+  };
+}
+
+/** A route's own scopes, behind a `requireKey` that holds for all: `{ onRequest: requireScopes("trade:write") }`. */
+export function requireScopes(...scopes: string[]): KeyHook {
+  return (request, reply, done) => {
+    const refusal = scopesRefusal(request.keyover, scopes);
+    if (refusal === undefined) return done();
+    for (const [name, value] of refusal.headers) void reply.header(name, value);
+    void reply.code(refusal.status).send(refusal.body);
+    return undefined;
   };
 }

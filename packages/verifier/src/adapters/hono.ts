@@ -7,7 +7,7 @@
  */
 import type { Context, MiddlewareHandler } from "hono";
 import type { Verifier } from "../verifier.ts";
-import { createDoor, isDuplicated, type RequireOptions, type Verdict } from "./answer.ts";
+import { createDoor, isDuplicated, type RequireOptions, scopesRefusal, type Verdict } from "./answer.ts";
 
 export type { RequireOptions, Verdict } from "./answer.ts";
 
@@ -43,4 +43,14 @@ export function requireKey(
 /** As `@hono/node-server` hands them over. */
 interface NodeBindings {
   incoming?: { rawHeaders?: string[]; socket?: { remoteAddress?: string } };
+}
+
+/** A route's own scopes, behind a `requireKey` that holds for all: `app.post("/orders", requireScopes("trade:write"), …)`. */
+export function requireScopes(...scopes: string[]): MiddlewareHandler {
+  return async (c, next) => {
+    const refusal = scopesRefusal(c.get("keyover"), scopes);
+    if (refusal !== undefined) return new Response(refusal.body, { status: refusal.status, headers: refusal.headers });
+    await next();
+    return undefined;
+  };
 }

@@ -7,7 +7,14 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Verifier } from "../verifier.ts";
-import { type AnswerParts, createDoor, isDuplicated, type RequireOptions, type Verdict } from "./answer.ts";
+import {
+  type AnswerParts,
+  createDoor,
+  isDuplicated,
+  type RequireOptions,
+  scopesRefusal,
+  type Verdict,
+} from "./answer.ts";
 
 export type { RequireOptions, Verdict } from "./answer.ts";
 
@@ -46,6 +53,15 @@ export function requireKey(
     );
     if (verdict instanceof Promise) return verdict.then((late) => settle(late, request, response));
     return settle(verdict, request, response);
+  };
+}
+
+/** A route's own scopes, after `authorize`: `if (!requireScopes("trade:write")(request, response)) return;    // refused, and answered` */
+export function requireScopes(...scopes: string[]): (request: IncomingMessage, response: ServerResponse) => boolean {
+  return (request, response) => {
+    const refusal = scopesRefusal(request.keyover, scopes);
+    if (refusal !== undefined) send(response, refusal);
+    return refusal === undefined;
   };
 }
 

@@ -56,7 +56,8 @@ export function as<T extends z.ZodType>(mediaType: string, schema: T, descriptio
 
 function securityOf(access: Access): Record<string, string[]>[] {
   if (access === "public") return [];
-  return access.key === true ? [{ token: [] }, { key: [] }] : [{ token: [] }];
+  const token = access.roles.length === 0 ? [] : [{ token: [] }];
+  return access.key === true ? [...token, { key: [] }] : token;
 }
 
 /** Cuts a list that was read with one row too many into a page. */

@@ -103,7 +103,7 @@ export function campaignRoutes(app: App, rooms: Rooms): void {
   app.get(
     "/v1/campaigns",
     call(
-      { tag: "campaigns", id: "listCampaigns", summary: "List campaigns", access: access.read },
+      { tag: "campaigns", id: "listCampaigns", summary: "List campaigns, the newest first", access: access.read },
       {
         querystring: z.strictObject({ ...shape.pageQuery, state: shape.campaign.shape.state.optional() }),
       },
@@ -111,7 +111,8 @@ export function campaignRoutes(app: App, rooms: Rooms): void {
     ),
     async (request) => {
       const { cursor, limit, state } = request.query;
-      const rows = await store.list("campaign", { equals: { state } }, { after: cursor, limit: limit + 1 });
+      const asked = { after: cursor, limit: limit + 1, backwards: true };
+      const rows = await store.list("campaign", { equals: { state } }, asked);
       return page(
         rows,
         limit,
@@ -182,6 +183,8 @@ export function campaignRoutes(app: App, rooms: Rooms): void {
         ...standingView(await standingOf(standingDeps, held.value, report.refused)),
         tookMs: (endedAt ?? world.clock.now()) - createdAt,
         refused: report.refused,
+        refusedBy: report.refusedBy,
+        refusedWeight: report.refusedWeight,
         skipped: report.skipped.map(itemView),
         failed: report.failed.map(itemView),
       };
@@ -252,11 +255,18 @@ export function campaignRoutes(app: App, rooms: Rooms): void {
 }
 
 function campaignView(campaign: Campaign) {
-  const { cursor, counts, waves, rollback, ...rest } = campaign;
+  const { cursor, counts, waves, rollback, itemsGone, ...rest } = campaign;
   const { resumes: _resumes, apis: _apis, wholeAt: _whole, metAt: _met, lap: _lap, accepted: _accepted, ...all } = rest;
   const { receipts: _receipts, ...shown } = all;
   const takingBack = rollback === null ? null : { wave: rollback.wave, by: rollback.by, reason: rollback.reason };
-  return { ...shown, takingBack, selected: cursor === null, keys: sumItems(counts), waveCount: waves.length };
+  return {
+    ...shown,
+    takingBack,
+    selected: cursor === null,
+    itemsKept: itemsGone === undefined,
+    keys: sumItems(counts),
+    waveCount: waves.length,
+  };
 }
 
 function standingView({ campaign, waves, estimate, waitsFor, receipts }: CampaignStanding) {

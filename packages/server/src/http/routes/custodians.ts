@@ -1,7 +1,7 @@
 /** /v1/custodians */
 import { z } from "zod";
 import type { Offboarded } from "../../custodians/offboarding.ts";
-import type { Reach, ReachedSecret, ReachedToken } from "../../custodians/reach.ts";
+import { cursorOf, type Reach, type ReachedSecret, type ReachedToken } from "../../custodians/reach.ts";
 import { reachWarnings } from "../../custodians/warnings.ts";
 import { access, actorOf } from "../auth.ts";
 import * as shape from "../custodian-schemas.ts";
@@ -33,17 +33,27 @@ export function custodianRoutes(app: App, { world, offboarding }: Rooms): void {
     ),
     async (request, reply) => {
       const { cursor, limit, state, direct } = request.query;
-      const found = await offboarding.reach(request.params.who, direct === "true");
+      const asked = { direct: direct === "true", state, cursor, limit: limit + 1 };
+      if (cursor !== undefined) {
+        const next = await offboarding.page(request.params.who, asked);
+        if (!next.ok) return sendRefusal(reply, next);
+        const { secrets, ...whose } = next.value;
+        const shown = page(
+          secrets,
+          limit,
+          (row) => row.cursor,
+          (row) => secretView(row.secret),
+        );
+        return { ...whoseView(whose), counts: null, warnings: [], secrets: shown };
+      }
+      const found = await offboarding.reach(request.params.who, asked.direct);
       if (!found.ok) return sendRefusal(reply, found);
-      const { who, tokens, secrets } = found.value;
-      const wanted = secrets.filter((secret) => state === undefined || secret.state === state);
-      const from = cursor === undefined ? 0 : wanted.findIndex((secret) => placeOf(secret) === cursor) + 1;
+      const wanted = found.value.secrets.filter((secret) => state === undefined || secret.state === state);
       return {
-        who: { kind: who.kind, text: who.text, consumers: who.consumers.map(({ id, name }) => ({ id, name })) },
-        tokens: tokens.map(tokenView),
+        ...whoseView(found.value),
         counts: countsOf(found.value),
         warnings: reachWarnings(found.value, actorOf(request)),
-        secrets: page(wanted.slice(from, from + limit + 1), limit, placeOf, secretView),
+        secrets: page(wanted.slice(0, limit + 1), limit, cursorOf, secretView),
       };
     },
   );
@@ -70,8 +80,11 @@ export function custodianRoutes(app: App, { world, offboarding }: Rooms): void {
   );
 }
 
-function placeOf({ key, version }: ReachedSecret): string {
-  return `${key.id}.${version}`;
+function whoseView({ who, tokens }: Pick<Reach, "who" | "tokens">) {
+  return {
+    who: { kind: who.kind, text: who.text, consumers: who.consumers.map(({ id, name }) => ({ id, name })) },
+    tokens: tokens.map(tokenView),
+  };
 }
 
 function countsOf({ secrets }: Reach) {
@@ -85,7 +98,19 @@ function tokenView({ token, madeWith, works }: ReachedToken) {
   return { id, name, role, owner: token.owner ?? null, consumer, works, madeWith, createdAt };
 }
 
-function secretView({ key, rotationId, exposed: _exposed, ...rest }: ReachedSecret) {
+function secretView({ key, version, state, ways, through, at, rotationId }: ReachedSecret) {
   const { id, name, apiId, environment, consumerId } = key;
-  return { ...rest, key: id, name, api: apiId, environment, consumer: consumerId, rotation: rotationId };
+  return {
+    version,
+    state,
+    ways,
+    through,
+    at,
+    key: id,
+    name,
+    api: apiId,
+    environment,
+    consumer: consumerId,
+    rotation: rotationId,
+  };
 }

@@ -1,5 +1,14 @@
 /** Evidence in words and numbers. Pure. */
-import type { Forecast, Gate, QuietSource, QuietVerdict, Refused, Rotation, Watermark } from "@keyover/core";
+import {
+  countText,
+  type Forecast,
+  type Gate,
+  type QuietSource,
+  type QuietVerdict,
+  type Refused,
+  type Rotation,
+  type Watermark,
+} from "@keyover/core";
 import type { ShareStep, VersionShare } from "../../evidence/evidence.ts";
 import type { FleetMember } from "../../feed/fleet.ts";
 
@@ -135,7 +144,7 @@ function explainForecast({ chance, sources, moved, movesPerDay }: Forecast, vers
   const how = first.moved
     ? `seen on the successor since, and ${shared ? "several programs have this name" : "another program may have its name"}`
     : seen;
-  return `${percent(chance)}: most of it by ${nameOf(first)} (${percent(first.chance)}), silent for ${inWords(silentMs)}, ${how}; ${moved} of ${sources.length} sources have moved, ${Number(movesPerDay.toPrecision(2))} a day each`;
+  return `${percent(chance)}: most of it by ${nameOf(first)} (${percent(first.chance)}), silent for ${inWords(silentMs)}, ${how}; ${moved} of ${countText(sources.length, "source")} ${moved === 1 ? "has" : "have"} moved, ${Number(movesPerDay.toPrecision(2))} a day each`;
 }
 
 function percent(part: number): string {

@@ -203,7 +203,7 @@ export function holderRoutes(app: App, rooms: Rooms): void {
 }
 
 /** A token of the consumer always; the key itself where the policy trusts it. */
-function mayClaim(request: FastifyRequest, rotation: Rotation | undefined): boolean {
+export function mayClaim(request: FastifyRequest, rotation: Rotation | undefined): boolean {
   return request.principal?.kind === "token" || rotation?.policy.claim === "self";
 }
 
@@ -220,7 +220,7 @@ function mayConfirm(request: FastifyRequest, rotation: Rotation): boolean {
   );
 }
 
-function changeoverOf(
+export function changeoverOf(
   key: Key,
   version: Version,
   rotation: Rotation | undefined,

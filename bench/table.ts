@@ -1,0 +1,107 @@
+/** The replica's table at a million and at ten million keys: decisions, memory, loading, stops. Each size in a process of its own. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ownChild } from "./processes.ts";
+import { type Row, rowOf } from "./report.ts";
+import type { TableFigures } from "./table-process.ts";
+
+const PROCESS = fileURLToPath(new URL("./table-process.ts", import.meta.url));
+/** As many texts as are presented in a round. */
+const KNOWN = 1_000_000;
+
+export async function table(quick: boolean): Promise<Row[]> {
+  const sizes: [keys: number, uniform: number][] = quick
+    ? [
+        [5_000, 2],
+        [20_000, 2.5],
+      ]
+    : [
+        [1_000_000, 2],
+        [10_000_000, 2.5],
+      ];
+  const rows: Row[] = [];
+  for (const [keys, uniform] of sizes) {
+    const folder = mkdtempSync(join(tmpdir(), "keyover-table-"));
+    const args = [join(folder, "data"), String(keys), String(Math.min(keys, quick ? 2_000 : KNOWN))];
+    try {
+      await run(["write", ...args]);
+      const figures = JSON.parse(await run(["measure", ...args])) as TableFigures;
+      rows.push(...rowsOf(keys, uniform, figures));
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return rows;
+}
+
+function rowsOf(keys: number, uniformMax: number, figures: TableFigures): Row[] {
+  const name = (what: string) => `${keys.toLocaleString("en")} keys: ${what}`;
+  const decisions = ({ verify, bare }: TableFigures["uniform"]) => ({
+    unit: "ns",
+    rounds: verify,
+    baselineName: "crypto.hash, latin1",
+    baselineRounds: bare,
+  });
+  const { loadMs, readMs, fileBytes, rssBytes, emptyRssBytes, stops } = figures;
+  const each = (bytes: number) => [bytes / keys];
+  return [
+    rowOf({ name: name("a decision, all as often"), ...decisions(figures.uniform) }, { ratioMax: uniformMax }),
+    rowOf({ name: name("a decision, 10,000 of them"), ...decisions(figures.hot) }, { ratioMax: 1.5 }),
+    rowOf(
+      {
+        name: name("memory of the process, a key"),
+        unit: "B",
+        rounds: each(rssBytes),
+        baselineName: "its file on disk",
+        baselineRounds: each(fileBytes),
+      },
+      { valueMax: 82 },
+    ),
+    rowOf({
+      name: name("the same less an empty process"),
+      unit: "B",
+      rounds: each(rssBytes - emptyRssBytes),
+      baselineName: "its file on disk",
+      baselineRounds: each(fileBytes),
+    }),
+    rowOf(
+      {
+        name: name("load from disk"),
+        unit: "ms",
+        rounds: [loadMs],
+        baselineName: "the file read, and no more",
+        baselineRounds: [readMs],
+      },
+      { valueMax: 5_000 },
+    ),
+    rowOf(
+      {
+        name: name(`longest stops in ${stops.changes.toLocaleString("en")} changes in 10 s`),
+        unit: "ms",
+        rounds: stops.withChanges.slice(0, 1),
+        baselineName: "in 2 s without",
+        baselineRounds: stops.without.slice(0, 1),
+      },
+      { valueMax: 5 },
+    ),
+  ];
+}
+
+function run(args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = ownChild(
+      spawn(process.execPath, ["--expose-gc", PROCESS, ...args], { stdio: ["ignore", "pipe", "inherit"] }),
+    );
+    let said = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    child.once("error", reject);
+    child.once("close", (code) =>
+      code === 0 ? resolve(said) : reject(new Error(`table-process ended with exit code ${code}`)),
+    );
+  });
+}

@@ -1,0 +1,130 @@
+/**
+ * `keyover verifier`: a verifier of its own beside a gateway, on a port or a Unix socket (docs/gateways.md).
+ *
+ *     without --workers   one process
+ *     --workers N         one that listens and never stops, and N that decide; SIGHUP changes them over, one after the other
+ */
+import cluster from "node:cluster";
+import { type Command, Option } from "commander";
+import { createLogger, realWorld } from "../world.ts";
+import { withExamples } from "./command-group.ts";
+import { type ConnectionOptions, plainHttpAllowed, tokenOf, urlOf } from "./connection.ts";
+import { UnsafeConfigurationError, UsageError } from "./exit-codes.ts";
+import type { Io } from "./io.ts";
+import { duration, positive, several, whole } from "./options.ts";
+import { LOG_LEVELS, parseListen, refuseUnsafe } from "./serve.ts";
+import { runVerifier, type VerifierSettings } from "./verifier-process.ts";
+import { type Listen, prepareSocket } from "./verifier-socket.ts";
+import { superviseWorkers, workerOfPool } from "./verifier-workers.ts";
+
+interface VerifierCommandOptions extends Pick<ConnectionOptions, "tokenFile"> {
+  url?: string[];
+  api: string[];
+  environment?: string;
+  instance?: string;
+  data?: string;
+  listen: string;
+  socketMode: string;
+  behindTlsProxy?: boolean;
+  trustedHops: number;
+  keyHeader?: string;
+  keyInQuery?: string;
+  docsUrl?: string;
+  workers?: number;
+  drain?: number;
+  logLevel: string;
+}
+
+const LISTEN_DEFAULT = "127.0.0.1:7710";
+const WORKERS_MAX = 64;
+const DRAIN_MS_DEFAULT = 10_000;
+const DRAIN_MS_MAX = 3_600_000;
+
+export function verifierCommand(program: Command, io: Io): void {
+  const command = program
+    .command("verifier")
+    .description("decide on keys for a gateway (nginx, Caddy, HAProxy, Traefik, Envoy), from a replica of its own")
+    .requiredOption("--api <api>", "whose keys to decide on; several times", several)
+    .option("--url <url>", "the authority; several times where it is several processes (KEYOVER_URL)", several)
+    .option("--token-file <file>", "token of the role verifier (KEYOVER_TOKEN_FILE; or the token in KEYOVER_TOKEN)")
+    .option("--environment <name>", "the environment that it serves; needed if the token covers several")
+    .option("--instance <name>", "a lasting name, unique among running verifiers; with --workers each adds a number")
+    .option("--data <folder>", "a folder of its own, to start again from while the authority is away")
+    .option("--listen <address>", "host:port, or unix:/path/of/a/socket", LISTEN_DEFAULT)
+    .option("--socket-mode <mode>", "who may connect to the Unix socket, octal", "660")
+    .option("--behind-tls-proxy", "listen on other addresses than this machine's own: nobody else reaches this port")
+    .option("--trusted-hops <n>", "proxies before it that append to X-Forwarded-For, the gateway among them", whole, 0)
+    .option("--key-header <name>", "the header that carries the key, instead of Authorization and X-API-Key")
+    .option("--key-in-query <name>", "accept a key in this parameter of a query string, and count it")
+    .option("--docs-url <url>", "where consumers read about rotation: the Link header of an old version's responses")
+    .option("--workers <n>", "so many processes, changed over without a gap by SIGHUP", positive)
+    .option(
+      "--drain <duration>",
+      "how long to wait on SIGTERM for requests that are under way (otherwise 10s)",
+      duration,
+    )
+    .addOption(new Option("--log-level <level>", "what to log").choices(LOG_LEVELS).default("info"));
+  withExamples(command, [
+    "keyover verifier --api market --environment live --token-file verifier.token",
+    "keyover verifier --api market --listen unix:/run/keyover/verifier.sock --trusted-hops 1 --data /var/lib/keyover-verifier",
+    "keyover verifier --api market --workers 2 --listen 127.0.0.1:7710 --trusted-hops 1",
+  ]);
+  command.action((options: VerifierCommandOptions) => verifier(options, io));
+}
+
+async function verifier(options: VerifierCommandOptions, io: Io): Promise<void> {
+  const settings = settingsOf(options, io);
+  const world = realWorld(createLogger(options.logLevel));
+  if (cluster.isWorker) return workerOfPool(settings, world);
+  if (settings.listen.path !== undefined) await prepareSocket(settings.listen.path);
+  if (options.workers === undefined) return runVerifier(settings, io, world);
+  return superviseWorkers({ ...settings, workers: options.workers }, io, world);
+}
+
+function settingsOf(options: VerifierCommandOptions, io: Io): VerifierSettings {
+  const urls = options.url ?? [undefined];
+  const token = tokenOf({ tokenFile: options.tokenFile }, io);
+  if (token === undefined)
+    throw new UsageError(
+      "no token: put one of the role verifier in KEYOVER_TOKEN, or in a file that --token-file names",
+    );
+  const { environment, instance, data, trustedHops, keyHeader, keyInQuery, docsUrl } = options;
+  if (trustedHops > 16) throw new UsageError(`--trusted-hops takes 0 to 16; got ${trustedHops}`);
+  if (keyHeader !== undefined && !/^[A-Za-z0-9-]{1,100}$/.test(keyHeader))
+    throw new UsageError(`--key-header takes a header's name, such as X-Acme-Key; got "${keyHeader}"`);
+  if ((options.workers ?? 1) > WORKERS_MAX)
+    throw new UsageError(`--workers takes 1 to ${WORKERS_MAX}; got ${options.workers}`);
+  if ((options.drain ?? 0) > DRAIN_MS_MAX) throw new UsageError("--drain takes 1h at most");
+  if (docsUrl !== undefined && !URL.canParse(docsUrl)) throw new UsageError(`--docs-url takes a URL; got "${docsUrl}"`);
+  return {
+    urls: urls.map((url) => urlOf({ url }, io)),
+    allowPlainHttp: plainHttpAllowed(io),
+    token,
+    apis: options.api,
+    environment,
+    instance,
+    data,
+    listen: listenOf(options),
+    trustedHops,
+    keyHeader,
+    keyParameter: keyInQuery,
+    docsUrl,
+    drainMs: options.drain ?? DRAIN_MS_DEFAULT,
+  };
+}
+
+function listenOf({ listen, socketMode, behindTlsProxy }: VerifierCommandOptions): Listen {
+  if (listen.startsWith("unix:")) {
+    const path = listen.slice("unix:".length);
+    if (!path.startsWith("/")) throw new UnsafeConfigurationError(`--listen unix: takes a whole path; got ${listen}`);
+    // sockaddr_un has room for no more; a longer path would be cut off without a word.
+    if (Buffer.byteLength(path) > 107)
+      throw new UnsafeConfigurationError(`the path of a Unix socket has at most 107 bytes; got ${listen}`);
+    if (!/^[0-7]{3,4}$/.test(socketMode))
+      throw new UsageError(`--socket-mode takes octal digits, such as 660; got "${socketMode}"`);
+    return { path, mode: Number.parseInt(socketMode, 8) };
+  }
+  const { host, port } = parseListen(listen);
+  refuseUnsafe(host, false, behindTlsProxy === true);
+  return { host, port };
+}

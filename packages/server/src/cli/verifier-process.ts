@@ -1,0 +1,95 @@
+/** One process that decides: by itself, or as a worker of `--workers`. */
+import type { World } from "@keyover/core";
+import { createVerifier } from "@keyover/verifier";
+import { createStandalone, type Standalone, type StandaloneOptions } from "@keyover/verifier/standalone";
+import { exitCodes, UnsafeConfigurationError } from "./exit-codes.ts";
+import { type Io, say } from "./io.ts";
+import { addressOf, type Listen, listenOn } from "./verifier-socket.ts";
+
+export interface VerifierSettings {
+  urls: readonly string[];
+  allowPlainHttp: boolean;
+  token: string;
+  apis: readonly string[];
+  environment: string | undefined;
+  instance: string | undefined;
+  data: string | undefined;
+  listen: Listen;
+  trustedHops: number;
+  keyHeader: string | undefined;
+  keyParameter: string | undefined;
+  docsUrl: string | undefined;
+  drainMs: number;
+}
+
+/** Beyond the drain itself, for the verifier's goodbye; then the process ends come what may. */
+const GOODBYE_MS = 5_000;
+
+export interface Opened {
+  standalone: Standalone;
+  /** Rejects if the authority refuses the token or the api. */
+  ready: Promise<void>;
+}
+
+export function openVerifier(settings: VerifierSettings, world: World, gather?: StandaloneOptions["gather"]): Opened {
+  const { urls, allowPlainHttp, token, apis, environment, instance, data, docsUrl } = settings;
+  const verifier = createVerifier({
+    url: urls,
+    allowPlainHttp,
+    token,
+    apis,
+    environment,
+    instance,
+    dataDir: data,
+    docsUrl,
+    world,
+  });
+  const { trustedHops, keyHeader, keyParameter } = settings;
+  const ready = verifier.ready.catch((error: Error) => {
+    throw new UnsafeConfigurationError(error.message);
+  });
+  // Whoever waits for it hears of it; a stop before it is ready is no defect.
+  ready.catch(() => undefined);
+  return { standalone: createStandalone(verifier, { trustedHops, keyHeader, keyParameter, gather, world }), ready };
+}
+
+export async function runVerifier(settings: VerifierSettings, io: Io, world: World): Promise<void> {
+  const stopped = stopSignal(world);
+  const { standalone, ready } = openVerifier(settings, world);
+  // It listens before it is ready and says so: what looks after processes must not take a slow authority for a dead verifier.
+  await listenOn(standalone.server, settings.listen);
+  const address = addressOf(standalone.server, settings.listen);
+  world.log("info", "verifier.listening", { address });
+  const announced = ready.then(() => say(io, readySentence(address)));
+  const outcome = await Promise.race([stopped, announced.then(() => stopped)]).catch((error: Error) => error);
+  await drainWithin(standalone, settings.drainMs, world);
+  if (outcome instanceof Error) throw outcome;
+}
+
+export function readySentence(address: string): string {
+  return `Keyover decides on ${address}. Stop it with Ctrl-C or SIGTERM.`;
+}
+
+/** Resolves at SIGTERM or SIGINT. A second one, of an impatient operator, ends the process. */
+export function stopSignal(world: World): Promise<undefined> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const name of ["SIGTERM", "SIGINT"] as const) {
+      process.on(name, () => {
+        if (asked) process.exit(exitCodes.refused);
+        asked = true;
+        world.log("info", "verifier.draining", { signal: name });
+        resolve(undefined);
+      });
+    }
+  });
+}
+
+export async function drainWithin(standalone: Standalone, drainMs: number, world: World): Promise<void> {
+  world.clock.after(drainMs + GOODBYE_MS, () => {
+    world.log("error", "verifier.drain_timed_out");
+    process.exit(exitCodes.defect);
+  });
+  await standalone.drain(drainMs);
+  world.log("info", "verifier.stopped");
+}

@@ -1,0 +1,56 @@
+/** Where a standalone verifier listens. */
+import { chmod, lstat, unlink } from "node:fs/promises";
+import { connect, type Server } from "node:net";
+import { UnsafeConfigurationError } from "./exit-codes.ts";
+
+export type Listen =
+  | { path: string; mode: number; host?: undefined; port?: undefined }
+  | { path?: undefined; host: string; port: number };
+
+/** A socket that a process left behind when it was killed is in the way of the next; one that somebody listens on is not ours to take. */
+export async function prepareSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (found === undefined) return;
+  if (!found.isSocket())
+    throw new UnsafeConfigurationError(`${path} exists and is no socket; name another one with --listen`);
+  if (await isListenedOn(path))
+    throw new UnsafeConfigurationError(
+      `${path} is in use by another process; stop that one, or choose another path with --listen`,
+    );
+  await unlink(path);
+}
+
+function isListenedOn(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", () => resolve(false));
+  });
+}
+
+export async function listenOn(server: Server, listen: Listen): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    const listening = () => {
+      server.off("error", reject);
+      resolve();
+    };
+    if (listen.path === undefined) server.listen({ host: listen.host, port: listen.port }, listening);
+    else server.listen({ path: listen.path }, listening);
+  });
+  // The program's umask lets nobody else in; the gateway mostly runs as another user.
+  if (listen.path !== undefined) await chmod(listen.path, listen.mode);
+}
+
+/** For people; the port is the real one where 0 was asked for. */
+export function addressOf(server: Server, listen: Listen): string {
+  if (listen.path !== undefined) return `unix:${listen.path}`;
+  const bound = server.address();
+  const port = typeof bound === "object" && bound !== null ? bound.port : listen.port;
+  return `http://${listen.host.includes(":") ? `[${listen.host}]` : listen.host}:${port}`;
+}

@@ -1,0 +1,276 @@
+/**
+ * `keyover verifier --workers N`: one process that holds the listening socket, and N workers that decide, each with a replica of its own.
+ *
+ *     SIGHUP   for each worker: a new one starts in the free slot ──ready──▶ gets connections ──▶ the old one drains and ends
+ *     SIGTERM  all drain and end
+ *     a worker ends unasked: it is started again in its slot, after a pause that doubles
+ *
+ * The socket is never closed in between, so no connection is refused, not even one that waits to be taken; the program on disk may be
+ * another by now. node:cluster hands a new connection to the workers in turn.
+ *
+ * What it costs: each worker has all keys in memory and is a verifier of its own to the authority (a registration, a stream, reports).
+ */
+import cluster, { type Worker } from "node:cluster";
+import { hostname } from "node:os";
+import type { World } from "@keyover/core";
+import type { Sample } from "@keyover/verifier/standalone";
+import { seedSlot, slotFolder, slotsByFreshness } from "@keyover/verifier/standalone/slots";
+import { exitCodes, RefusedError, UnsafeConfigurationError } from "./exit-codes.ts";
+import { type Io, say } from "./io.ts";
+import { drainWithin, openVerifier, readySentence, stopSignal, type VerifierSettings } from "./verifier-process.ts";
+import { addressOf, listenOn } from "./verifier-socket.ts";
+
+export interface PoolSettings extends VerifierSettings {
+  workers: number;
+}
+
+interface Start {
+  slot: number;
+  /** The slot that it begins with a copy of. */
+  replaces?: number | undefined;
+  /** It listens only once it is ready. */
+  listenLate: boolean;
+}
+
+type ToWorker = { start: Start } | { samplesFor: number } | { gathered: number; samples: Sample[] };
+type FromWorker = { ready: string } | { gather: number } | { samplesFor: number; samples: Sample[] };
+
+const PAUSE_MS_MIN = 250;
+const PAUSE_MS_MAX = 30_000;
+/** A worker that does not say what it has counted is left out of `/metrics`. */
+const GATHER_MS = 1_000;
+const KILL_AFTER_MS = 10_000;
+
+// ---- the process that listens -------------------------------------------------------------------------------------------
+
+interface Member {
+  slot: number;
+  worker: Worker;
+  /** The address that it listens on; undefined if it ended before. */
+  ready: Promise<string | undefined>;
+  /** The exit code; null if a signal ended it. */
+  ended: Promise<number | null>;
+  asked: boolean;
+  /** Among the workers that there are to be. One that is to replace another is not, until it is ready. */
+  counts: boolean;
+}
+
+export async function superviseWorkers(settings: PoolSettings, io: Io, world: World): Promise<void> {
+  const pool = new Pool(settings, world);
+  const stopped = stopSignal(world);
+  process.on("SIGHUP", () => void pool.changeOver());
+  const outcome = await Promise.race([
+    stopped,
+    pool.start().then((address) => {
+      say(io, `${readySentence(address)} Change it over with SIGHUP (process ${process.pid}).`);
+      return stopped;
+    }),
+  ]).catch((error: Error) => error);
+  await pool.stop();
+  if (outcome instanceof Error) throw outcome;
+}
+
+class Pool {
+  readonly #settings: PoolSettings;
+  readonly #world: World;
+  readonly #members = new Set<Member>();
+  readonly #gatherings = new Map<number, (slot: number, samples: Sample[]) => void>();
+  #lastGathering = 0;
+  #started = false;
+  #stopping = false;
+  #changing = false;
+
+  constructor(settings: PoolSettings, world: World) {
+    this.#settings = settings;
+    this.#world = world;
+  }
+
+  /** The address, once all are ready. Rejects if one ends before: then its settings are wrong, and it has said so. */
+  async start(): Promise<string> {
+    const { data, workers } = this.#settings;
+    const count = workers + 1;
+    const slots =
+      data === undefined ? Array.from({ length: count }, (_, i) => i + 1) : await slotsByFreshness(data, count);
+    const members = slots.slice(0, workers).map((slot) => this.#launch(slot, undefined));
+    const addresses = await Promise.all(
+      members.map(async ({ ready, ended }) => {
+        const address = await ready;
+        if (address !== undefined || this.#stopping) return address;
+        const code = await ended;
+        throw code === exitCodes.configuration
+          ? new UnsafeConfigurationError("a worker could not start (see above)")
+          : new RefusedError(
+              `a worker ended before it was ready, with ${code === null ? "a signal" : `exit code ${code}`}`,
+            );
+      }),
+    );
+    this.#started = true;
+    return addresses[0] ?? "";
+  }
+
+  async changeOver(): Promise<void> {
+    if (this.#changing || !this.#started || this.#stopping) {
+      this.#world.log("warn", "verifier.change_over_not_begun", {
+        reason: this.#changing ? "one is under way" : "starting or stopping",
+      });
+      return;
+    }
+    this.#changing = true;
+    this.#world.log("info", "verifier.change_over_begun", { workers: this.#members.size });
+    try {
+      // Those of now: their successors join the set meanwhile.
+      const olds = new Set(this.#members);
+      for (const old of olds) if (!(await this.#replace(old))) return;
+      this.#world.log("info", "verifier.change_over_done", {});
+    } finally {
+      this.#changing = false;
+    }
+  }
+
+  async #replace(old: Member): Promise<boolean> {
+    const slot = this.#freeSlot();
+    if (slot === undefined || this.#stopping) return false;
+    const successor = this.#launch(slot, old.slot);
+    if ((await successor.ready) === undefined) {
+      this.#world.log("error", "verifier.change_over_failed", { reason: "the new worker ended; the old ones go on" });
+      return false;
+    }
+    // It may have died meanwhile, and been started again.
+    const inItsSlot = [...this.#members].find((member) => member.slot === old.slot);
+    if (inItsSlot !== undefined) await this.#end(inItsSlot);
+    return true;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all([...this.#members].map((member) => this.#end(member)));
+  }
+
+  async #end(member: Member): Promise<void> {
+    member.asked = true;
+    member.worker.process.kill("SIGTERM");
+    const late = this.#world.clock.after(this.#settings.drainMs + KILL_AFTER_MS, () =>
+      member.worker.process.kill("SIGKILL"),
+    );
+    await member.ended;
+    late();
+  }
+
+  #launch(slot: number, replaces: number | undefined, pauseMs: number = PAUSE_MS_MIN): Member {
+    const worker = cluster.fork();
+    const isReady = Promise.withResolvers<string | undefined>();
+    const hasEnded = Promise.withResolvers<number | null>();
+    const [ready, ended] = [isReady.promise, hasEnded.promise];
+    const member: Member = { slot, worker, ready, ended, asked: false, counts: replaces === undefined };
+    this.#members.add(member);
+    let pause = pauseMs;
+    worker.on("message", (message: FromWorker) => {
+      if ("ready" in message) {
+        pause = PAUSE_MS_MIN;
+        member.counts = true;
+        isReady.resolve(message.ready);
+      } else if ("gather" in message) void this.#gather(member, message.gather);
+      else this.#gatherings.get(message.samplesFor)?.(slot, message.samples);
+    });
+    worker.once("exit", (code: number | null) => {
+      this.#members.delete(member);
+      isReady.resolve(undefined);
+      hasEnded.resolve(code);
+      if (member.asked || this.#stopping || !this.#started) return;
+      this.#world.log("error", "verifier.worker_ended", { slot, code, againInMs: pause });
+      this.#world.clock.after(pause, () => this.#makeUp(slot, Math.min(PAUSE_MS_MAX, 2 * pause)));
+    });
+    tell(worker, { start: { slot, replaces, listenLate: this.#members.size > 1 && this.#started } });
+    return member;
+  }
+
+  /** One has ended unasked: another in its slot, if one is missing. Of one that was to replace another and never could, none is. */
+  #makeUp(slot: number, pauseMs: number): void {
+    const members = [...this.#members];
+    const isEnough = members.filter(({ counts }) => counts).length >= this.#settings.workers;
+    if (this.#stopping || isEnough) return;
+    const isTaken = members.some((member) => member.slot === slot);
+    const place = isTaken ? this.#freeSlot() : slot;
+    if (place !== undefined) this.#launch(place, undefined, pauseMs);
+  }
+
+  #freeSlot(): number | undefined {
+    const used = new Set([...this.#members].map(({ slot }) => slot));
+    return Array.from({ length: this.#settings.workers + 1 }, (_, i) => i + 1).find((each) => !used.has(each));
+  }
+
+  /** The samples of all, each with its worker's number, for the one that was scraped. */
+  async #gather(asking: Member, number: number): Promise<void> {
+    const id = ++this.#lastGathering;
+    const waiting = new Set([...this.#members].map(({ slot }) => slot));
+    const gathered: Sample[] = [];
+    const done = Promise.withResolvers<void>();
+    const cancel = this.#world.clock.after(GATHER_MS, done.resolve);
+    this.#gatherings.set(id, (slot, samples) => {
+      for (const sample of samples) gathered.push({ ...sample, labels: { ...sample.labels, worker: String(slot) } });
+      waiting.delete(slot);
+      if (waiting.size === 0) done.resolve();
+    });
+    for (const { worker } of this.#members) tell(worker, { samplesFor: id });
+    await done.promise;
+    cancel();
+    this.#gatherings.delete(id);
+    tell(asking.worker, { gathered: number, samples: gathered });
+  }
+}
+
+function tell(worker: Worker, message: ToWorker): void {
+  if (worker.isConnected()) worker.send(message, undefined, () => undefined);
+}
+
+// ---- a worker -----------------------------------------------------------------------------------------------------------
+
+export async function workerOfPool(settings: VerifierSettings, world: World): Promise<void> {
+  const stopped = stopSignal(world);
+  const gatherings = new Map<number, (samples: Sample[]) => void>();
+  const started = Promise.withResolvers<Start>();
+  let own: () => Sample[] = () => [];
+  process.on("message", (message: ToWorker) => {
+    if ("start" in message) started.resolve(message.start);
+    else if ("samplesFor" in message) toPool({ samplesFor: message.samplesFor, samples: own() });
+    else {
+      gatherings.get(message.gathered)?.(message.samples);
+      gatherings.delete(message.gathered);
+    }
+  });
+  let gathering = 0;
+  const gather = () =>
+    new Promise<Sample[]>((resolve) => {
+      const number = ++gathering;
+      gatherings.set(number, resolve);
+      toPool({ gather: number });
+    });
+  const { slot, replaces, listenLate } = await started.promise;
+  const { instance = hostname(), data } = settings;
+  const named = {
+    ...settings,
+    instance: `${instance}-${slot}`,
+    data: data === undefined ? undefined : slotFolder(data, slot),
+  };
+  // Here and not in the process that listens: all keys are in memory for the while.
+  if (data !== undefined && replaces !== undefined) await seedSlot(data, replaces, slot, settings.apis, world.log);
+  const { standalone, ready } = openVerifier(named, world, gather);
+  own = () => standalone.samples();
+  const begin = async () => {
+    // Of two that listen, each gets half of the connections: beside one that can answer, it must be able to as well.
+    if (listenLate) await ready;
+    await listenOn(standalone.server, settings.listen);
+    await ready;
+    toPool({ ready: addressOf(standalone.server, settings.listen) });
+    return stopped;
+  };
+  const outcome = await Promise.race([stopped, begin()]).catch((error: Error) => error);
+  await drainWithin(standalone, settings.drainMs, world);
+  // The way to the other process would keep this one alive. Shut, it would end it before its exit code is set.
+  process.channel?.unref();
+  if (outcome instanceof Error) throw outcome;
+}
+
+function toPool(message: FromWorker): void {
+  if (process.connected) process.send?.(message);
+}

@@ -1,0 +1,153 @@
+/**
+ * A replica (replica.ts) in a flat table: nothing of a key is on the heap.
+ *
+ * Two ways to a decision. The long one is core's `judgeCode` on the held version, made for the occasion. The short one is for a plain
+ * line (line.ts): all that its decision depends on is in one word of it. The replica's tests hold the two equal.
+ */
+import { type Ask, type FeedEntry, type HeldVersion, type KeyRecord, type Verdict, verdictOf } from "@keyover/core";
+import type { Known, Replica } from "../replica.ts";
+import type { VersionName } from "../sightings.ts";
+import { FlatTable } from "./flat-table.ts";
+import { environmentOf, isAcceptable, isRare, META, NUMBER } from "./line.ts";
+import { plainVerdict } from "./plain-verdict.ts";
+import { placeOf, segmentOf } from "./segments.ts";
+
+export class FlatReplica implements Replica {
+  #seq = 0;
+  #table: FlatTable;
+  readonly #onRelease: (slot: number) => void;
+  /** Rare versions that were asked for last, by slot. */
+  #held = new Map<number, HeldVersion>();
+
+  /** `onRelease`: before a slot is taken from its version. */
+  constructor(onRelease: (slot: number) => void = () => undefined) {
+    this.#onRelease = onRelease;
+    this.#table = this.#owned(new FlatTable());
+  }
+
+  get seq(): number {
+    return this.#seq;
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  get table(): FlatTable {
+    return this.#table;
+  }
+
+  seqOf(key: string): number | undefined {
+    const head = this.#table.headOf(key);
+    return head < 0 ? undefined : this.#table.seqOf(head);
+  }
+
+  find(digest: Int32Array): number {
+    return this.#table.find(digest);
+  }
+
+  held(slot: number): HeldVersion {
+    const table = this.#table;
+    if (!isRare(table.metaOf(slot))) return table.heldOf(slot);
+    let held = this.#held.get(slot);
+    if (held === undefined) {
+      if (this.#held.size >= HELD_MAX) this.#held.clear();
+      held = table.heldOf(slot);
+      this.#held.set(slot, held);
+    }
+    return held;
+  }
+
+  nameOf(slot: number): VersionName {
+    const table = this.#table;
+    const words = table.wordsOf(slot);
+    const number = isRare(words[placeOf(slot) + META] as number) ? this.held(slot).version.number : undefined;
+    return { key: table.keyOf(slot), version: number ?? (words[placeOf(slot) + NUMBER] as number) >>> 16 };
+  }
+
+  isPlainlyOk(slot: number, { environment, scope, network }: Ask): boolean {
+    const table = this.#table;
+    const meta = (table.lines.words[segmentOf(slot)] as Int32Array)[placeOf(slot) + META] as number;
+    if (!isAcceptable(meta)) return false;
+    if (environment !== undefined && environment !== table.profiles.environments[environmentOf(meta)]) return false;
+    const profile = table.profileOf(meta);
+    const { allowsNetwork, allowsScope } = profile;
+    if (!allowsNetwork.any && network !== profile.allowed) {
+      if (network === undefined || !allowsNetwork.allows(network)) return false;
+      profile.allowed = network;
+    }
+    if (scope === undefined || scope === profile.scope) return true;
+    if (typeof scope !== "string") return scope.every((name) => allowsScope.allows(name));
+    if (!allowsScope.allows(scope)) return false;
+    profile.scope = scope;
+    return true;
+  }
+
+  okVerdict(slot: number): Verdict {
+    if (isRare(this.#table.metaOf(slot))) return Object.freeze(verdictOf(this.held(slot), "ok"));
+    return plainVerdict(this.#table, slot);
+  }
+
+  apply(entry: FeedEntry): "applied" | "old" | "gap" {
+    if (entry.seq > this.#seq + 1) return "gap";
+    if (entry.record !== undefined) this.put(entry.record);
+    if (entry.seq <= this.#seq) return "old";
+    this.#seq = entry.seq;
+    return "applied";
+  }
+
+  put(record: KeyRecord): boolean {
+    const head = this.#table.headOf(record.key);
+    if (head >= 0 && record.seq <= this.#table.seqOf(head)) return false;
+    this.#table.write(record, head);
+    return true;
+  }
+
+  settle(seq: number, present: Known): void {
+    const table = this.#table;
+    for (const head of table.heads()) {
+      if (table.seqOf(head) <= seq && !present.has(table.keyOf(head))) table.drop(head);
+    }
+    this.#seq = Math.max(this.#seq, seq);
+  }
+
+  keepEnvironments(environments: readonly string[]): void {
+    const table = this.#table;
+    const isOurs = (head: number) => {
+      const name = table.profiles.environments[environmentOf(table.metaOf(head))];
+      return environments.includes(name ?? table.recordOf(head).environment);
+    };
+    // Mostly there is nothing to forget, and no walk over ten million lines to find that.
+    const others = [...table.perEnvironment].some(
+      ([id, keys]) => keys > 0 && !environments.includes(table.profiles.environments[id] ?? ""),
+    );
+    if (!others) return;
+    for (const head of table.heads()) if (!isOurs(head)) table.drop(head);
+  }
+
+  clear(): void {
+    for (const head of this.#table.heads()) this.#table.drop(head);
+    this.#table = this.#owned(new FlatTable());
+    this.#seq = 0;
+  }
+
+  adopt(table: FlatTable): void {
+    if (this.size > 0) throw new Error("only an empty replica takes a table over");
+    this.#table = this.#owned(table);
+  }
+
+  *records(): IterableIterator<KeyRecord> {
+    const table = this.#table;
+    for (const head of table.heads()) yield table.recordOf(head);
+  }
+
+  #owned(table: FlatTable): FlatTable {
+    table.onRelease = (slot) => {
+      this.#onRelease(slot);
+      this.#held.delete(slot);
+    };
+    return table;
+  }
+}
+
+const HELD_MAX = 10_000;
