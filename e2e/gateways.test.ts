@@ -3,6 +3,7 @@
  * API is told, what the caller is told; a rotation under load without a refused request.
  */
 import { randomBytes } from "node:crypto";
+import { request } from "node:http";
 import { makeKeyText, parseRotationHeader, ROTATION_HEADER } from "@keyover/core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -122,6 +123,35 @@ describe.each(gateways.filter(isTested))("$name", (gateway: Gateway) => {
     expect(upstream.headers()["keyover-stale"]).toBeUndefined();
   });
 
+  it("nor under names that some APIs take for the same; and none of what it is told can be taken away", async () => {
+    const { secret, consumerId } = keyOf("good");
+    const authorization = `Bearer ${secret}`;
+    const underscores = { authorization, Keyover_Consumer: "forged", keyover_stale: "forged" };
+    expect(await statusOf(`${url}/v1/ticker`, underscores)).toBe(200);
+    expect(JSON.stringify(upstream.headers())).not.toContain("forged");
+    const connection = "keep-alive, Keyover-Consumer,keyover-SCOPES";
+    expect(await statusOf(`${url}/v1/ticker`, { authorization, connection })).toBe(200);
+    expect(upstream.headers()).toMatchObject({ "keyover-consumer": consumerId, "keyover-scopes": "market:read" });
+  });
+
+  it.runIf(name === "HAProxy")("a path that is written in another way needs what it needs", async () => {
+    const authorization = `Bearer ${keyOf("good").secret}`;
+    const before = upstream.requests();
+    const orders = ["/v1/orders", "/v1/%6frders", "/v1/Orders", "/%76%31/orders/7"];
+    for (const path of orders) expect([path, await statusOf(url + path, { authorization })]).toEqual([path, 403]);
+    const unclear = [
+      "//v1/orders",
+      "/v1/./orders",
+      "/v1/x/%2e%2e/orders",
+      "/v1%2f/orders",
+      "/v1;x/orders",
+      "/v1/orders/..",
+    ];
+    for (const path of unclear) expect([path, await statusOf(url + path, { authorization })]).toEqual([path, 400]);
+    expect(upstream.requests()).toBe(before);
+    expect(await statusOf(`${url}/v1/ticker%20a?at=//b/../c;d`, { authorization })).toBe(200);
+  });
+
   it("refuses as the adapters do: status, problem, challenge", async () => {
     const revoked = keyOf("leaked");
     await authority.admin.request("post", "/v1/keys/{key}/revoke", {
@@ -210,3 +240,15 @@ describe.each(gateways.filter(isTested))("$name", (gateway: Gateway) => {
     expect(upstream.requests()).toBe(before);
   });
 });
+
+/** Of a request as it is written here: `fetch` puts paths and headers right. */
+function statusOf(url: string, headers: Record<string, string>): Promise<number | undefined> {
+  const { hostname, port } = new URL(url);
+  const path = url.slice(url.indexOf("/", "http://".length));
+  return new Promise((resolve, reject) => {
+    const sent = request({ hostname, port, path, headers, agent: false }, (response) => {
+      response.resume().on("end", () => resolve(response.statusCode));
+    });
+    sent.on("error", reject).end();
+  });
+}

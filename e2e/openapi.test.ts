@@ -259,6 +259,7 @@ describe("R82: the document of a running server", () => {
     const values: Values = new Proxy({}, { get: (_, name) => valueFor(String(name)) });
     for (const [id, described] of operations) {
       if (described.security === undefined || described.security.length === 0) continue;
+      if (bodySchema(described) === undefined && !described.path.includes("{")) continue;
       const roles = ["admin", "consumer", "verifier"];
       const { method } = described;
       const wrong = await firstNot(roles, 403, (role) =>

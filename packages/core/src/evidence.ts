@@ -93,20 +93,25 @@ export function foldSighting(use: SourceUse | undefined, sighting: Sighting): So
   };
 }
 
-function mergeUse(use: VersionUse | undefined, { first, last, accepted, refused }: Sighting): VersionUse {
-  const run = { count: refused, since: first };
-  if (use === undefined) return { first, last, accepted, refused, refusedRun: run };
-  const { count, since } = use.refusedRun;
-  const goesOn = { count: count + refused, since: count === 0 ? first : Math.min(since, first) };
-  // What a sighting refused that accepted too may have come after.
-  const begunAnew = last >= use.last ? run : use.refusedRun;
+function mergeUse(use: VersionUse | undefined, sighting: Sighting): VersionUse {
+  const { first, last, accepted, refused } = sighting;
+  if (use === undefined) return { first, last, accepted, refused, refusedRun: { count: refused, since: first } };
   return {
     first: Math.min(use.first, first),
     last: Math.max(use.last, last),
     accepted: use.accepted + accepted,
     refused: use.refused + refused,
-    refusedRun: accepted === 0 ? goesOn : begunAnew,
+    refusedRun: mergeRun(use, sighting),
   };
+}
+
+/** Reports of several verifiers come in any order: a late one says nothing of what came after it. */
+function mergeRun({ last: known, refusedRun: run }: VersionUse, { first, last, accepted, refused }: Sighting) {
+  // What a sighting refused that accepted too may have come after.
+  if (accepted > 0 && last >= known) return { count: refused, since: first };
+  if (accepted > 0) return { ...run, since: Math.max(run.since, refused === 0 ? last : first) };
+  if (run.count > 0) return { ...run, count: run.count + refused };
+  return last <= known ? run : { count: refused, since: Math.max(first, known) };
 }
 
 /** How far one boot of one verifier has reported, and until when it may have answered. */

@@ -86,7 +86,7 @@ class ReplicaVerifier implements Verifier {
     const disk = options.disk ?? (dataDir === undefined ? undefined : fileDisk(dataDir, world.log));
     const fallbackInstance = `${hostName()}-${randomName(world)}`;
     const shared = { urls, token, environment, instance, fallbackInstance, reportEveryMs, disk, software: software() };
-    this.docsUrl = options.docsUrl ?? docsUrl("key_retired");
+    this.docsUrl = inHeader(options.docsUrl ?? docsUrl("key_retired"));
     this.#apis = options.apis.map((api) => new ApiReplica(world, { ...shared, api }));
     this.#starting = this.#start(disk);
     this.ready = this.#becomeReady();
@@ -162,6 +162,13 @@ function urlsProblem(urls: readonly string[], allowPlainHttp: boolean | undefine
     if (problem !== undefined) return urls.length === 1 ? problem : `url[${i}] of ${urls.length}: ${problem}`;
   }
   return undefined;
+}
+
+/** As a header can carry it. Other characters would end the process, with the first response that tells of a rotation. */
+function inHeader(url: string): string {
+  if (/^[!-;=?-~]*$/.test(url)) return url;
+  if (!URL.canParse(url)) throw new TypeError(`createVerifier: docsUrl is no URL: ${url}`);
+  return new URL(url).href;
 }
 
 function randomName(world: World): string {

@@ -74,8 +74,9 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
     const known = before?.value;
     if (known?.restore === restoration.restore && known.epoch === epoch && known.seq === seq) return;
     // An old registration that comes late, of this epoch or an earlier one, must not undo the word that was given since: nobody would
-    // give it again. Who truly holds less than it told comes with its own parts.
-    if (known?.restore === restoration.restore && known.complete && seq < newestOf(known)) return;
+    // give it again. Who truly holds less than it told comes with its own parts. Another token's word is not the verifier's own, and may be.
+    const isOwnWord = known?.restore === restoration.restore && known.tokenId === witness.tokenId;
+    if (isOwnWord && known.complete && seq < newestOf(known)) return;
     const nothingNew = seq <= comparedToInAll(restoration, epoch, environmentsOf(api, witness));
     const said = { instance, epoch, seq, followed, parts: 0, complete: nothingNew, passedOver: 0 };
     const mark = markOf(api, restoration, witness, said, known);
@@ -114,14 +115,15 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
     if (isCompared(api, restoration, told, environments, before?.value)) return accept({ records: 0 });
     if (restoration.choice !== null)
       return refusalOf(restoration, comparedToInAll(restoration, told.epoch, environments));
-    // So must an old part.
     const known = before?.value;
-    if (wasTold(restoration, told, environments, known) && told.seq < known.seq) return accept({ records: 0 });
+    // So must an old part. What it says counts all the same: the word since may be somebody else's, who holds a verifier's token.
+    const settled = wasTold(restoration, told, environments, known) && told.seq < known.seq ? known : undefined;
     const problem = await remoteProblem(store, api, restoration, told);
     if (problem !== undefined) return problem;
 
     const parts = partsBefore(known, restoration, told);
-    if (told.n > parts + 1) return refuse("conflict", `part ${told.n} came after ${parts}; begin again with part 1`);
+    if (settled === undefined && told.n > parts + 1)
+      return refuse("conflict", `part ${told.n} came after ${parts}; begin again with part 1`);
     const wanted = told.records.filter((record) => isWanted(record, restoration, told, witness));
     const foreign = told.records.filter((record) => !isOwn(record, told, witness)).length;
     const again = told.n <= parts;
@@ -131,8 +133,9 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
       complete: told.last || (again && known?.complete === true),
       passedOver: (parts === 0 ? 0 : (known?.passedOver ?? 0)) + (again ? 0 : foreign + told.malformed),
     };
-    const mark = markOf(api, restoration, witness, said, known);
+    const mark = settled ?? markOf(api, restoration, witness, said, known);
     const rows = await foldAll(store, api, wanted, told.instance);
+    if (settled !== undefined && rows.length === 0) return accept({ records: 0 });
     const writes: Write[] = rows.map(({ row, was }) => put("remembered_key", row, was));
     writes.push(put("restore_mark", { ...mark, at: clock.now() }, before));
     // Written even if unchanged: a choice that is made at the same time has seen this word, or is made again. Else the verifier would

@@ -82,6 +82,24 @@ describe("parts", () => {
     expect(await web.comeBack()).toBe("welcome");
   });
 
+  test("count though somebody with another token has spoken in the verifier's name, of more", async () => {
+    const token = await lineage.keyover.token("verifier", { apis: [api.id] });
+    const pretended = { instance: "web", epoch: web.epoch, seq: web.seq + 1_000 };
+    const pretend = (path: string, body: object) =>
+      lineage.keyover.call("POST", `/v1/apis/${api.id}${path}`, body, { token });
+    expect((await pretend("/remembered", part(1, true, [], pretended))).body).toEqual({ records: 0 });
+    expect(await mark()).toMatchObject({ complete: true, seq: pretended.seq });
+    const registration = { boot: web.boot, instance: "web", software: "" };
+    const said = { ...registration, holds: { epoch: web.epoch, seq: web.seq, followed: web.seq } };
+    expect((await web.call("POST", "/verifiers", said)).body.code).toBe("reconciling");
+    expect(await mark()).toMatchObject({ complete: false, seq: web.seq });
+    // In the midst of what it tells the other speaks again.
+    await tell(part(1, false, [recordOf(keys[0])]));
+    await pretend("/remembered", part(1, true, [], { ...pretended, seq: pretended.seq + 1 }));
+    await tell(part(2, true, keys.slice(1).map(recordOf)));
+    expect(await differing()).toEqual(keys.map(({ id }) => [id, ["scopes changed"]]));
+  });
+
   test("of a verifier that broke off in the middle are not its whole word: it comes back as a late one", async () => {
     await tell(part(1, false, [recordOf(keys[0])]));
     await lineage.choose(api, "verifiers");

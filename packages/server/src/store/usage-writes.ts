@@ -118,17 +118,21 @@ function rowStatements(dialect: Dialect, rows: readonly KnownRow[]): Statement[]
         gaps_to = ${greatest}(source_use.last_seen, excluded.last_seen),
         last_seen = ${greatest}(source_use.last_seen, excluded.last_seen)`;
   };
+  // `mergeRun` of core's evidence.ts, in SQL.
   const ofVersion = (row: UsageRow) =>
     sql`insert into version_use (key_id, version, source_id, first_seen, last_seen, accepted, refused, refused_run, refused_from)
       values (${row.keyId}, ${row.version}, ${row.sourceId}, ${row.first}, ${row.last}, ${row.accepted}, ${row.refused},
         ${row.refused}, ${row.first})
       on conflict (key_id, version, source_id) do update set
-        refused_from = case when excluded.accepted > 0
-          then case when excluded.last_seen >= version_use.last_seen then excluded.refused_from else version_use.refused_from end
-          when coalesce(version_use.refused_run, 0) = 0 then excluded.refused_from
-          else ${least}(version_use.refused_from, excluded.refused_from) end,
+        refused_from = case when excluded.accepted > 0 and excluded.last_seen >= version_use.last_seen then excluded.refused_from
+          when excluded.accepted > 0 then ${greatest}(version_use.refused_from,
+            case when excluded.refused = 0 then excluded.last_seen else excluded.first_seen end)
+          when coalesce(version_use.refused_run, 0) = 0 and excluded.last_seen > version_use.last_seen
+            then ${greatest}(excluded.refused_from, version_use.last_seen)
+          else version_use.refused_from end,
         refused_run = case when excluded.accepted > 0
           then case when excluded.last_seen >= version_use.last_seen then excluded.refused_run else version_use.refused_run end
+          when coalesce(version_use.refused_run, 0) = 0 and excluded.last_seen <= version_use.last_seen then 0
           else ${least}(coalesce(version_use.refused_run, 0) + excluded.refused_run, ${COUNT_MAX}) end,
         first_seen = ${least}(version_use.first_seen, excluded.first_seen),
         last_seen = ${greatest}(version_use.last_seen, excluded.last_seen),

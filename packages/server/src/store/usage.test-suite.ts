@@ -75,11 +75,21 @@ export function usageSuite(current: () => Store): void {
       await use("key_refused_since", AT + 20, 0, 1);
       await use("key_refused_since", AT + 30, 0, 1);
       await use("key_tried", AT + 7, 0, 2);
-      const found = await current().lastUses(["key_used", "key_refused_since", "key_tried", "key_never"]);
+      await use("key_late", AT + 40, 3, 0);
+      await use("key_late", AT + 10, 0, 1);
+      await use("key_late_both", AT, 1, 0);
+      await use("key_late_both", AT + 30, 0, 1);
+      await use("key_late_both", AT + 20, 2, 0);
+      await use("key_late_both", AT + 10, 0, 1);
+      const asked = ["key_used", "key_refused_since", "key_tried", "key_never", "key_late", "key_late_both"];
+      const found = await current().lastUses(asked);
       expect(Object.fromEntries(found)).toEqual({
         key_used: { accepted: AT, refused: AT + 5 },
         key_refused_since: { accepted: AT + 20, refused: AT + 30 },
         key_tried: { accepted: null, refused: AT + 7 },
+        // A refusal of before that is told of late is none since.
+        key_late: { accepted: AT + 40, refused: null },
+        key_late_both: { accepted: AT + 30, refused: AT + 30 },
       });
       expect(await current().lastUses([])).toEqual(new Map());
     });

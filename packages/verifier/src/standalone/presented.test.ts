@@ -100,6 +100,10 @@ describe("a key in the query string", () => {
     expect(read(["X-Forwarded-Uri", uri])).toMatchObject({ problem: undefined, keyInQuery: false });
   });
 
+  test("takes time for its length, and not for its square", () => {
+    expect(read(["X-Forwarded-Uri", `/?${"&".repeat(2_000_000)}`])).toMatchObject({ keyInQuery: false });
+  });
+
   test("passes in the one parameter that may carry it, unless a header carries one too", () => {
     const rules = { keyParameter: "api_key" };
     const uri = ["X-Forwarded-Uri", `/v1/ticker?symbol=BTC&api_key=${text}`];

@@ -173,8 +173,9 @@ function keyInQuery(uri: string, parameter: string | undefined): QueryKey | unde
   let found: QueryKey | undefined;
   while (at >= 0 && at < uri.length) {
     const next = endOfPair(uri, at + 1);
-    const equals = uri.indexOf("=", at + 1);
-    const valueAt = equals < 0 || equals > next ? at + 1 : equals + 1;
+    // Not in `uri`: to look beyond the pair, from each of thousands, takes time for the square of their number.
+    const pair = uri.slice(at + 1, next);
+    const valueAt = at + 2 + pair.indexOf("=");
     const text = next - valueAt <= VALUE_LENGTH_MAX ? decoded(uri.slice(valueAt, next)) : "";
     if (parseKeyText(text) !== undefined) {
       const allowed = valueAt > at + 1 && decoded(uri.slice(at + 1, valueAt - 1)) === parameter;

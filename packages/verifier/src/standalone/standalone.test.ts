@@ -48,12 +48,12 @@ afterEach(async () => {
 });
 afterAll(() => verifier.close());
 
-const open = () =>
+const open = (docsUrl = "https://docs.test") =>
   createVerifier({
     url: "https://keys.test",
     token: "t",
     apis: ["market"],
-    docsUrl: "https://docs.test",
+    docsUrl,
     world: worldOf(authority).world,
   });
 
@@ -215,6 +215,18 @@ describe("/check", () => {
     expect((await ask(direct.port, "/check", forged)).status).toBe(403);
   });
 
+  test("no number of headers hides those that the gateway puts after the caller's", async () => {
+    const { port } = await serve({ trustedHops: 1 });
+    const many = Array.from({ length: 4_000 }, () => ["a", ""]).flat();
+    const key = ["Host", "x", "Authorization", `Bearer ${texts.walled}`];
+    const forwarded = ["X-Forwarded-For", "192.0.2.9", ...many, "X-Forwarded-For", "203.0.113.1"];
+    expect((await ask(port, "/check", [...key, ...forwarded])).status).toBe(403);
+    const wanted = ["Authorization", `Bearer ${texts.good}`, ...many, "Keyover-Want-Scope", "other:read"];
+    expect((await ask(port, "/ext-authz/", ["Host", "x", ...wanted])).status).toBe(403);
+    const twice = ["Authorization", `Bearer ${texts.good}`, ...many, "Authorization", `Bearer ${texts.good}`];
+    expect((await ask(port, "/check", ["Host", "x", ...twice])).status).toBe(401);
+  });
+
   test.each([
     "scopes=market:read",
     "scope=",
@@ -278,6 +290,17 @@ describe("/ext-authz, as Envoy asks", () => {
       "trade:write",
     ];
     expect((await ask(port, "/ext-authz/", headers)).status).toBe(400);
+  });
+
+  test("an empty environment is refused, and does not refuse those who want none", async () => {
+    const { port } = await serve();
+    const empty = { ...bearer(texts.good), "keyover-want-environment": "" };
+    for (const [headers, status] of [
+      [empty, 400],
+      [bearer(texts.good), 200],
+      [empty, 400],
+    ] as const)
+      expect((await ask(port, "/ext-authz/", headers)).status).toBe(status);
   });
 });
 
@@ -401,6 +424,19 @@ test("a verifier that knows nothing yet answers 503, and is alive but not ready"
     headers: { "retry-after": "1", "keyover-code": "verifier_unavailable" },
   });
   await waiting.close();
+});
+
+test.each([
+  ["https://docs.test/größe/規則", "https://docs.test/gr%C3%B6%C3%9Fe/%E8%A6%8F%E5%89%87"],
+  ["https://docs.test/a\n", "https://docs.test/a"],
+  ["https://docs.test/a>b", "https://docs.test/a%3Eb"],
+])("documentation at %j stands in a header as one can carry it", async (docsUrl, sent) => {
+  const own = open(docsUrl);
+  await own.ready;
+  const { port } = await serve({}, own);
+  expect((await ask(port, "/check", bearer(texts.old))).headers.link).toContain(`<${sent}>`);
+  await own.close();
+  expect(() => open("größe")).toThrow("docsUrl is no URL");
 });
 
 test("every refusal fits into headers, whatever the verdict", () => {

@@ -43,7 +43,8 @@ export class WantedBook {
   }
 
   byHeaders(scope: string | undefined, environment: string | undefined): Wanted | Misconfigured {
-    return remembered(this.#byHeaders, `${scope ?? ""}\n${environment ?? ""}\n${scope === undefined}`, () =>
+    // No header has a line break: none that is empty is taken for one that is missing.
+    return remembered(this.#byHeaders, `${scope ?? "\n"}\n\n${environment ?? "\n"}`, () =>
       this.#make(scope === undefined ? [] : [scope], environment === undefined ? [] : [environment], false),
     );
   }
