@@ -25,7 +25,7 @@ beforeAll(async () => {
   replicas = await startReplicas(3);
   const [first] = replicas.all as [Replica];
   const { verifierToken } = await protectApi(first, "market", "mkt", {
-    staleness: { leaseMs: 3_000, onStale: "static", staticMs: 20_000 },
+    staleness: { leaseMs: 3_000, onStale: "static", staticMs: 120_000 },
   });
   const consumer = await first.admin.request("post", "/v1/consumers", { body: { name: "acme" } });
   for (let i = 0; i < KEYS; i += 20) {

@@ -36,7 +36,7 @@ export function checkExpired(model: Model, past: KeyPast): void {
     (past.reported.find(({ accepted }) => accepted > 0)?.at ?? Infinity) < expiresAt - GRACE_LEAD_MS - slack;
   const decidedFrom = Math.max(expiresAt - GRACE_LEAD_MS, setAt) + slack;
   const decides = expiresAt - GRACE_LEAD_MS > setAt + slack;
-  if (rule.graceMs > 0 && inUse && decides && key.graceUntil == null && looked(model, decidedFrom, expiresAt))
+  if (rule.graceMs > 0 && inUse && decides && key.graceUntil == null && looked(model, decidedFrom, at))
     model.fail("expiry", past.id, "the key was in use when it expired, and got no grace");
 }
 

@@ -3,7 +3,7 @@ import { isAccepted, sha256Text } from "@keyover/core";
 import type { ApiServer } from "./api-server.ts";
 import type { Model } from "./model.ts";
 import type { Process } from "./process.ts";
-import { accepts } from "./replicas.ts";
+import { accepts, knowsLeaked } from "./replicas.ts";
 import type { WireAnswer, WireRequest } from "./wire.ts";
 
 export function checkHandOut(
@@ -29,6 +29,8 @@ export function checkHandOut(
   if (made.sha256 !== sha256) model.fail("I6", past.id, "a claim brought another secret than was made");
   for (const server of servers) {
     if (!server.answersFor(past.apiId) || server.platter.isDamaged(past.apiId)) continue;
+    // A verifier that nobody heard before a choice was made knows that it had leaked, and refuses it rightly (I10).
+    if (model.restoredAt.length > 0 && knowsLeaked(server.process as Process, sha256)) continue;
     if (!accepts(server.process as Process, sha256))
       model.fail("I2", past.id, `version ${version} is handed out, and ${server.machine.name} does not hold it`);
   }

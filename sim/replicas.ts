@@ -2,7 +2,7 @@
  * The replicas inside the verifiers, seen without asking them anything that they would count as a use. Each replica is known by the process
  * in whose time it was first touched. I5 is checked here at each touch, and I2 when a secret is handed out.
  */
-import { type FeedEntry, isAccepted, type KeyRecord, parseDigestText } from "@keyover/core";
+import { type FeedEntry, isAccepted, type KeyRecord, parseDigestText, type VersionRecord } from "@keyover/core";
 import { FlatReplica } from "../packages/verifier/src/flat/flat-replica.ts";
 import { Process } from "./process.ts";
 
@@ -38,8 +38,16 @@ function holds(process: Process, sha256: string): KeyRecord | undefined {
 
 /** True if this process accepts the version by what it holds. */
 export function accepts(process: Process, sha256: string): boolean {
-  const version = holds(process, sha256)?.versions.find((each) => each.sha256 === sha256);
+  const version = versionOf(process, sha256);
   return version !== undefined && isAccepted(version.state);
+}
+
+export function knowsLeaked(process: Process, sha256: string): boolean {
+  return versionOf(process, sha256)?.compromised === true;
+}
+
+function versionOf(process: Process, sha256: string): VersionRecord | undefined {
+  return holds(process, sha256)?.versions.find((each) => each.sha256 === sha256);
 }
 
 /** True if nothing that this process holds lets the version through; or no more than its fence does. */

@@ -22,11 +22,14 @@ import {
 } from "@keyover/core";
 import { Arena } from "./arena.ts";
 import { Buckets, HOT_LOAD_MAX, WRITERS_LOAD_MAX } from "./buckets.ts";
-import { handleHash, handleText, packBeside, packHandle, sameHandle, seqOfWords } from "./handle-words.ts";
+import { handleHash, handleText, packBeside, packHandle, SEQ_LIMIT, sameHandle, seqOfWords } from "./handle-words.ts";
 import * as line from "./line.ts";
 import { plainVersion } from "./plain.ts";
 import { Consumers, type Profile, Profiles } from "./profiles.ts";
 import { placeOf, Segments, segmentOf, UNIT_WORDS } from "./segments.ts";
+
+/** In a rare head it says that the record itself must be asked: a number that came round to a low one would let an older record in. */
+const SEQ_TOP = SEQ_LIMIT - 1;
 
 const { BLOCK, CONSUMER, DIGEST_WORDS, FIRST, HANDLE, META, NEXT, NUMBER, SEQ } = line;
 
@@ -109,7 +112,8 @@ export class FlatTable {
 
   seqOf(head: number): number {
     const [words, at] = [this.wordsOf(head), placeOf(head)];
-    return seqOfWords(words[at + SEQ] as number, words, at + HANDLE);
+    const seq = seqOfWords(words[at + SEQ] as number, words, at + HANDLE);
+    return seq === SEQ_TOP && line.isRare(words[at + META] as number) ? this.#rareRecord(head).seq : seq;
   }
 
   keyOf(slot: number): string {
@@ -174,13 +178,15 @@ export class FlatTable {
 
   /**
    * Takes plain lines as they stand in `words`, before their consumers and lists are known: `isWhole` must follow. Answers those that it
-   * did not take, because their key or their digest is here already.
+   * did not take, because their key or their digest is here already. Throws at one that is not plain: nobody may use the table then.
    */
   adopt(words: Int32Array): Int32Array[] {
     const late: Int32Array[] = [];
     this.#foresee(words);
     this.#prepare(words.length / UNIT_WORDS);
     for (let at = 0; at < words.length; at += UNIT_WORDS) {
+      if (!line.isPlain(words[at + META] as number) || (words[at + CONSUMER] as number) < 0)
+        throw new RangeError("a line is not a plain one");
       if (!this.#adoptLine(words, at)) late.push(words.slice(at, at + UNIT_WORDS));
     }
     return late;
@@ -319,8 +325,8 @@ export class FlatTable {
     words.fill(0, at, at + DIGEST_WORDS);
     words[at + FIRST] = next;
     words[at + BLOCK] = block;
-    words[at + SEQ] = record.seq;
-    packBeside(handle, record.seq, 0);
+    words[at + SEQ] = Math.min(record.seq, SEQ_TOP);
+    packBeside(handle, Math.min(record.seq, SEQ_TOP), 0);
     words.set(handle, at + HANDLE);
     Atomics.store(words, at + META, line.rareMeta("head", environment, hashed));
     this.#turnKey(head, slot);

@@ -73,6 +73,11 @@ export function isRare(meta: number): boolean {
   return (meta & RARE) !== 0;
 }
 
+/** In use, and all that there is to say of its key. */
+export function isPlain(meta: number): boolean {
+  return (meta & (USED | RARE)) === USED;
+}
+
 /** A version's line: what a digest may lead to. */
 export function hasDigest(meta: number): boolean {
   return meta !== 0 && (meta & (RARE | KIND)) !== RARE;

@@ -1,3 +1,4 @@
+import { crc32 } from "node:zlib";
 import { type KeyRecord, makeHandle, sha256Text } from "@keyover/core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { FlatTable } from "./flat-table.ts";
@@ -93,6 +94,31 @@ describe("a table in a file", () => {
     ];
     for (const each of others) expect(reasonOf(Buffer.concat(each))).toMatch(/order|cut off/);
     expect(reasonOf(Buffer.concat(chunks.toSpliced(1, 1)))).toBe("its parts are not in their order");
+  });
+
+  test("with right sums but a line that could not be there is not read", () => {
+    const chunks = [...fileChunks(table, head)];
+    const turned: [word: number, value: number][] = [
+      [8, 0],
+      [8, 0x41],
+      [9, -1],
+      [9, 1 << 30],
+    ];
+    for (const [word, value] of turned) {
+      const lines = Buffer.from(chunks[2] as Buffer);
+      lines.writeInt32LE(value, 16 + 4 * word);
+      lines.writeUInt32LE(crc32(lines.subarray(16), crc32(lines.subarray(0, 12))), 12);
+      expect(reasonOf(Buffer.concat(chunks.with(2, lines)))).toMatch(/form of one|refers to what is not in it/);
+    }
+  });
+
+  test("of keys that each have long lists of their own has no part that is too long to be read", () => {
+    const various = new FlatTable();
+    const networks = (i: number) => Array.from({ length: 50 }, (_, n) => `10.${n}.${i >> 8}.${i & 255}/32`);
+    for (let i = 0; i < 3_000; i++) various.write({ ...record(i, i + 1), networks: networks(i) }, -1);
+    const chunks = [...fileChunks(various, head)];
+    expect(Math.max(...chunks.map(({ length }) => length))).toBeLessThan(2 * 1024 * 1024);
+    expect(recordsOf(read(Buffer.concat(chunks)).table)).toEqual(recordsOf(various));
   });
 
   test("of another version is not read, and says which it is", () => {

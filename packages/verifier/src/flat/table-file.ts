@@ -31,6 +31,8 @@ const UNIT_BYTES = 4 * UNIT_WORDS;
 /** About 2 ms of work. */
 const LINES_PER_CHUNK = 8_192;
 const RECORDS_BYTES = 256 * 1024;
+/** Many keys may have long lists of their own: all of them together could be longer than a chunk that is read. */
+const PROFILES_PER_CHUNK = 1_000;
 /** No chunk is longer but by a record's length. */
 const CHUNK_BYTES_MAX = 64 * 1024 * 1024;
 /** The words of a file are those of this machine's memory; another may have them the other way round. */
@@ -70,7 +72,10 @@ export function* fileChunks(table: FlatTable, head: unknown): Generator<Buffer> 
   if (filled > 0) yield chunk(KINDS.lines, linesBytes.subarray(0, UNIT_BYTES * filled));
   if (records !== "") yield chunk(KINDS.records, Buffer.from(records));
   const { environments, list } = table.profiles;
-  yield json(KINDS.shared, { environments, profiles: list.map(({ scopes, networks }) => [scopes, networks]) });
+  for (let from = 0; from === 0 || from < list.length; from += PROFILES_PER_CHUNK) {
+    const some = list.slice(from, from + PROFILES_PER_CHUNK);
+    yield json(KINDS.shared, { environments, profiles: some.map(({ scopes, networks }) => [scopes, networks]) });
+  }
   const consumers = table.consumers.count;
   for (const units of table.consumers.units()) yield chunk(KINDS.consumers, units);
   yield json(KINDS.end, { chunks: number, consumers });
@@ -110,12 +115,7 @@ export class TableReader {
     const payload = bytes.subarray(at + HEAD_BYTES, end);
     if (words.readUInt32LE(12) !== sumOf(words, payload)) throw new Unreadable("its checksum does not hold");
     if (words.readUInt32LE(8) !== this.#number || this.#ended) throw new Unreadable("its parts are not in their order");
-    try {
-      this.#chunk(kind, payload);
-    } catch (error) {
-      // Its sum is right: another program wrote it.
-      throw error instanceof Unreadable ? error : new Unreadable("a part of it does not have the form of one");
-    }
+    this.#whole(() => this.#chunk(kind, payload));
     this.#number++;
     return HEAD_BYTES + length;
   }
@@ -125,10 +125,21 @@ export class TableReader {
     if (!this.#begun) checkFormat(Buffer.alloc(0));
     if (!this.#ended) throw new Unreadable("cut off");
     if (left > 0) throw new Unreadable("its parts are not in their order");
-    const { table } = this;
-    for (const record of [...this.#late.map((line) => table.plainRecord(line, 0)), ...this.#records]) {
-      const head = table.headOf(record.key);
-      if (head < 0 || table.seqOf(head) < record.seq) table.write(record, head);
+    this.#whole(() => {
+      const { table } = this;
+      for (const record of [...this.#late.map((line) => table.plainRecord(line, 0)), ...this.#records]) {
+        const head = table.headOf(record.key);
+        if (head < 0 || table.seqOf(head) < record.seq) table.write(record, head);
+      }
+    });
+  }
+
+  /** What its sum says is as it was written, and yet makes no sense: another program wrote it. */
+  #whole(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      throw error instanceof Unreadable ? error : new Unreadable("a part of it does not have the form of one");
     }
   }
 

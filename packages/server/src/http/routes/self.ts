@@ -53,8 +53,9 @@ export function selfRoutes(app: App, { world, store, restorations }: Rooms): voi
         key: key.id,
         version: version.number,
         target,
-        rotation: rotation?.id ?? null,
-        phase: rotation?.phase ?? null,
+        // Until the offer nobody outside needs to know of it, least of all who has stolen the key.
+        rotation: shown?.id ?? null,
+        phase: shown?.phase ?? null,
         successorWaits: moves && rotation !== undefined && waits(rotation),
         claimable: moves && shown.claimable,
         endsAt: shown?.endsAt ?? null,
