@@ -143,6 +143,7 @@ export const controlMutants: Mutant[] = [
     find: `what === "grace" && used.inUse ?`,
     replace: `what === "grace" && !used.inUse ?`,
     why: "A key that is in use gets no grace",
+    among: "expiry",
   },
   {
     name: "pause-holds-nothing",

@@ -36,6 +36,7 @@ export const limitMutants: Mutant[] = [
     find: "refusals <= errorBudget)",
     replace: "refusals <= errorBudget + 1_000)",
     why: "A brownout goes on over its error budget",
+    among: "brownouts",
   },
   {
     name: "retires-before-brownouts",
@@ -99,5 +100,6 @@ export const limitMutants: Mutant[] = [
     find: "const TURNED_AWAY_MARGIN = 2;",
     replace: "const TURNED_AWAY_MARGIN = 1;",
     why: "Who fell silent in a brownout is taken for one that has moved",
+    among: "brownouts",
   },
 ];

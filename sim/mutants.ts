@@ -21,8 +21,11 @@ export interface Mutant {
   among?: SomeSeeds;
 }
 
-/** Seeds with restores, with campaigns, with policies for unused keys, whose authority writes in groups. */
-export type SomeSeeds = "restores" | "campaigns" | "idle" | "grouped";
+/**
+ * Seeds with restores, with campaigns, with policies for unused keys, whose authority writes in groups, with brownouts of who moved in part, with
+ * keys that expire.
+ */
+export type SomeSeeds = "restores" | "campaigns" | "idle" | "grouped" | "brownouts" | "expiry";
 
 function among(seeds: SomeSeeds, all: readonly Mutant[]): Mutant[] {
   return all.map((mutant) => ({ ...mutant, among: seeds }));

@@ -89,8 +89,11 @@ function seedsFor({ among }: Mutant): string[] {
   return seeds;
 }
 
-function has({ restores, campaignDeeds, idle, grouped }: Options, what: SomeSeeds): boolean {
-  return { restores: restores > 0, campaigns: campaignDeeds.length > 0, idle, grouped }[what];
+function has(options: Options, what: SomeSeeds): boolean {
+  const { restores, campaignDeeds, idle, grouped, consumers, policyDeeds } = options;
+  const brownouts = consumers.some(({ kind, policy }) => kind === "partly" && policy.onDeadline === "brownout");
+  const expiry = policyDeeds.includes("expire");
+  return { restores: restores > 0, campaigns: campaignDeeds.length > 0, idle, grouped, brownouts, expiry }[what];
 }
 
 const [BEGIN, END] = ["<!-- mutants -->", "<!-- /mutants -->"];

@@ -301,6 +301,20 @@ describe("an operator's word", () => {
     expect(go(open, AT + MINUTE)).toMatchObject({ state: "running", wave: 1 });
   });
 
+  test("passes a gate that was met, and is met no more before its soak is over", () => {
+    const waves: Wave[] = [
+      { of: { percent: 10 }, gate: gate({ claimed: 0.5, soakMs: 60 * MINUTE, waitMs: 5 * MINUTE }) },
+      { of: { rest: true }, gate: gate() },
+    ];
+    const soaking = atGate({ waves, metAt: AT });
+    const now = AT + 10 * MINUTE;
+    // The one that had claimed was taken back by its owner.
+    const { next } = become(stepCampaign(soaking, health({ rotations: 2, offered: 2, broken: 1 }, { broken: 1 }), now));
+    expect([next.state, next.why?.reason]).toEqual(["held", expect.stringContaining("0 of 1 claimed, 1 needed")]);
+    const decided = commandCampaign(next, { type: "continue", reason }, "tok_2", { broken: 1, refused: 0 }, now);
+    expect(decided).toMatchObject({ ok: true, next: { state: "running", wave: 1 } });
+  });
+
   test("the last gate may be passed over too: then it ends", () => {
     const last = atGate({ counts: [noItems, counts({ started: 3 })], wave: 1 });
     const decided = commandCampaign(last, { type: "continue", reason }, "tok_2", { broken: 0, refused: 0 }, AT);

@@ -106,8 +106,13 @@ function atTheGate(campaign: Campaign, health: WaveHealth, now: number): Campaig
   const { gate } = campaign.waves[campaign.wave] as { gate: WaveGate };
   const open = openShares(gate, health);
   if (open.length > 0) {
+    // What it had come to may be gone again, in its soak: then the gate is what it is held for, and what `continue` passes over.
     if (isLate(campaign, now))
-      return hold(campaign, `${waveTitle(campaign)} has not come to what its gate asks for: ${open.join("; ")}`, now);
+      return hold(
+        { ...campaign, metAt: null },
+        `${waveTitle(campaign)} has not come to what its gate asks for: ${open.join("; ")}`,
+        now,
+      );
     const until = gate.waitMs === null || campaign.wholeAt === null ? null : campaign.wholeAt + gate.waitMs;
     return { do: "wait", for: open.join("; "), until };
   }
