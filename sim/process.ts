@@ -40,6 +40,8 @@ export class Machine {
 export interface Mishap {
   /** The process dies before, or after the effect took place. */
   dies?: "before" | "after" | undefined;
+  /** All faults were healed while a long effect was under way: it lives on. */
+  isSpared?: (() => boolean) | undefined;
   /** It is stopped for so long before the effect, or after. */
   stopsMs?: number | undefined;
   beforeMs: number;
@@ -171,7 +173,7 @@ export class Process {
     } catch (error) {
       outcome = { error };
     }
-    if (mishap.dies === "after") return this.#die(name, "after");
+    if (mishap.dies === "after" && mishap.isSpared?.() !== true) return this.#die(name, "after");
     await this.#wait(mishap.afterMs);
     if ("error" in outcome) throw outcome.error;
     return outcome.value;

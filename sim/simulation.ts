@@ -286,6 +286,7 @@ class Simulation {
     if (dies || stops) this.#count(dies ? `crash at ${effect}` : `stop at ${effect}`);
     return {
       dies: dies ? chance.pick(["before", "after"] as const) : undefined,
+      isSpared: () => !this.#faulty,
       stopsMs: stops ? chance.between(0.2, 2.5) * staleness.leaseMs : undefined,
       beforeMs: slow ? chance.between(0, slowEffectMs) : 0,
       afterMs: slow ? chance.between(0, slowEffectMs) : 0,
@@ -296,8 +297,8 @@ class Simulation {
     const { machine } = dying;
     const { authorities, servers, consumers } = this.#cast;
     this.#time.after(this.#chance.between(50, 1.5 * this.#options.staleness.leaseMs), () => {
-      // Stopped before it came to die.
-      if (dying.alive) return this.#restartLater(dying);
+      // Stopped before it came to die, or spared.
+      if (dying.alive) return this.#faulty ? this.#restartLater(dying) : undefined;
       for (const node of [...authorities, ...servers, ...consumers]) if (node.machine === machine) void node.start();
     });
   }
