@@ -19,6 +19,7 @@ import { noticesConfigOf } from "./notices-config.ts";
 import { openPlace } from "./open-place.ts";
 import { type Place, type PlaceOptions, placeOf, placeOptions } from "./place.ts";
 import { roughly } from "./render.ts";
+import { stopSignal } from "./stop-signal.ts";
 import { versionOf } from "./version.ts";
 
 interface ServeOptions extends PlaceOptions {
@@ -86,12 +87,13 @@ async function serve(options: ServeOptions, io: Io): Promise<void> {
     tls: tls !== undefined,
     database: place.database?.name ?? "sqlite",
   });
+  const stopped = stopSignal(world, "server.draining");
   say(
     io,
     `Keyover listens on ${url} (reference: ${url}/docs), ${whereOf(place)}. Ready in ${roughly(world.clock.elapsed() - begun)}; stop it with Ctrl-C or SIGTERM.`,
   );
   tickForever(authority, world);
-  await drained(authority, world, outdated);
+  await drained(authority, world, Promise.race([stopped, outdated]));
 
   async function start(): Promise<{ authority: Authority; outdated: Promise<SchemaError> }> {
     try {
@@ -210,20 +212,8 @@ function tickForever(authority: Authority, world: World): void {
 }
 
 /** Resolves when the authority has ended, after a signal; rejects if it ended because it is outdated. */
-async function drained(authority: Authority, world: World, outdated: Promise<SchemaError>): Promise<void> {
-  const signal = new Promise<undefined>((resolve) => {
-    let asked = false;
-    const hear = (name: string) => {
-      // A second signal of an impatient operator: no more waiting.
-      if (asked) process.exit(exitCodes.refused);
-      asked = true;
-      world.log("info", "server.draining", { signal: name });
-      resolve(undefined);
-    };
-    process.on("SIGTERM", () => hear("SIGTERM"));
-    process.on("SIGINT", () => hear("SIGINT"));
-  });
-  const error = await Promise.race([signal, outdated]);
+async function drained(authority: Authority, world: World, stopped: Promise<SchemaError | undefined>): Promise<void> {
+  const error = await stopped;
   world.clock.after(DRAIN_MS_MAX, () => {
     world.log("error", "server.drain_timed_out");
     process.exit(exitCodes.defect);

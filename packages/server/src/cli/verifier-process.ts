@@ -4,6 +4,7 @@ import { createVerifier } from "@keyover/verifier";
 import { createStandalone, type Standalone, type StandaloneOptions } from "@keyover/verifier/standalone";
 import { exitCodes, UnsafeConfigurationError } from "./exit-codes.ts";
 import { type Io, say } from "./io.ts";
+import { stopSignal } from "./stop-signal.ts";
 import { addressOf, type Listen, listenOn } from "./verifier-socket.ts";
 
 export interface VerifierSettings {
@@ -54,7 +55,7 @@ export function openVerifier(settings: VerifierSettings, world: World, gather?: 
 }
 
 export async function runVerifier(settings: VerifierSettings, io: Io, world: World): Promise<void> {
-  const stopped = stopSignal(world);
+  const stopped = stopSignal(world, "verifier.draining");
   const { standalone, ready } = openVerifier(settings, world);
   // It listens before it is ready and says so: what looks after processes must not take a slow authority for a dead verifier.
   await listenOn(standalone.server, settings.listen);
@@ -68,21 +69,6 @@ export async function runVerifier(settings: VerifierSettings, io: Io, world: Wor
 
 export function readySentence(address: string): string {
   return `Keyover decides on ${address}. Stop it with Ctrl-C or SIGTERM.`;
-}
-
-/** Resolves at SIGTERM or SIGINT. A second one, of an impatient operator, ends the process. */
-export function stopSignal(world: World): Promise<undefined> {
-  return new Promise((resolve) => {
-    let asked = false;
-    for (const name of ["SIGTERM", "SIGINT"] as const) {
-      process.on(name, () => {
-        if (asked) process.exit(exitCodes.refused);
-        asked = true;
-        world.log("info", "verifier.draining", { signal: name });
-        resolve(undefined);
-      });
-    }
-  });
 }
 
 export async function drainWithin(standalone: Standalone, drainMs: number, world: World): Promise<void> {

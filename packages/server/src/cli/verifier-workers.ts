@@ -17,7 +17,8 @@ import type { Sample } from "@keyover/verifier/standalone";
 import { seedSlot, slotFolder, slotsByFreshness } from "@keyover/verifier/standalone/slots";
 import { exitCodes, RefusedError, UnsafeConfigurationError } from "./exit-codes.ts";
 import { type Io, say } from "./io.ts";
-import { drainWithin, openVerifier, readySentence, stopSignal, type VerifierSettings } from "./verifier-process.ts";
+import { stopSignal } from "./stop-signal.ts";
+import { drainWithin, openVerifier, readySentence, type VerifierSettings } from "./verifier-process.ts";
 import { addressOf, listenOn } from "./verifier-socket.ts";
 
 export interface PoolSettings extends VerifierSettings {
@@ -57,7 +58,7 @@ interface Member {
 
 export async function superviseWorkers(settings: PoolSettings, io: Io, world: World): Promise<void> {
   const pool = new Pool(settings, world);
-  const stopped = stopSignal(world);
+  const stopped = stopSignal(world, "verifier.draining");
   process.on("SIGHUP", () => void pool.changeOver());
   const outcome = await Promise.race([
     stopped,
@@ -226,7 +227,7 @@ function tell(worker: Worker, message: ToWorker): void {
 // ---- a worker -----------------------------------------------------------------------------------------------------------
 
 export async function workerOfPool(settings: VerifierSettings, world: World): Promise<void> {
-  const stopped = stopSignal(world);
+  const stopped = stopSignal(world, "verifier.draining");
   const gatherings = new Map<number, (samples: Sample[]) => void>();
   const started = Promise.withResolvers<Start>();
   let own: () => Sample[] = () => [];
