@@ -242,7 +242,10 @@ it("while the authority is away the old worker goes on, and a whole new start go
   await until(() => traffic.requests() > 500, "the load");
   expect((await traffic.end()).wrong).toEqual([]);
   // As a machine that went down: no goodbye, and the lease on disk is the one in slot 2, where the worker ran.
+  const workers = childrenOf(pool.process.pid);
   await pool.process.kill();
+  // They hold the folders until they see that they are alone.
+  await until(() => workers.every(isGone), "the workers to end");
   const { socketPath } = pool.place as { socketPath: string };
   const again = run(
     KEYOVER,
@@ -271,6 +274,15 @@ it("while the authority is away the old worker goes on, and a whole new start go
   await again.stop();
   await authority.start();
 });
+
+/** Ended, whether or not anybody has asked how. */
+function isGone(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8") === "";
+  } catch {
+    return true;
+  }
+}
 
 function childrenOf(pid: number): number[] {
   return readdirSync("/proc")
