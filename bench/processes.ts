@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const KEYOVER = fileURLToPath(new URL("../packages/server/src/main.ts", import.meta.url));
 const READY_MS_MAX = 30_000;
+const SETTINGS = "KEYOVER_BENCH_SETTINGS";
 
 const children = new Set<ChildProcess>();
 process.on("exit", () => {
@@ -42,7 +43,12 @@ export interface Peer<Said> {
 export function startPeer<Said>(file: string, settings: object): Peer<Said> {
   const path = fileURLToPath(new URL(file, import.meta.url));
   const child = ownChild(
-    fork(path, [JSON.stringify(settings)], { stdio: ["ignore", "ignore", "inherit", "ipc"], serialization: "json" }),
+    fork(path, [], {
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      serialization: "json",
+      // Not an argument: there is a token in it, and everybody on the machine sees arguments.
+      env: { ...process.env, [SETTINGS]: JSON.stringify(settings) },
+    }),
   );
   return {
     send: (message) => void child.send(message),
@@ -64,7 +70,7 @@ export function startPeer<Said>(file: string, settings: object): Peer<Said> {
 /** What a peer was told. It ends with the process that started it. */
 export function peerSettings<Settings>(): Settings {
   process.on("disconnect", () => process.exit(0));
-  return JSON.parse(process.argv[2] as string) as Settings;
+  return JSON.parse(process.env[SETTINGS] as string) as Settings;
 }
 
 export async function stopChild(child: ChildProcess): Promise<void> {

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { expect, expectTypeOf, test } from "vitest";
 import { ApiError, createApi } from "./api.ts";
 import { KEYS, refuse } from "./client.test-world.ts";
@@ -85,4 +86,23 @@ test.each<[string, () => Response | Promise<Response>, object]>([
     .catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(ApiError);
   expect(error).toMatchObject(expected);
+});
+
+test("a caller's signal ends a call with its reason, before and during, and holds on to none that is over", async () => {
+  const caller = new AbortController();
+  const { signal } = caller;
+  const { api: client } = api((request) =>
+    new URL(request.url).search === ""
+      ? Response.json({ keys: [] })
+      : new Promise((_, reject) => request.signal.addEventListener("abort", () => reject(request.signal.reason))),
+  );
+  const list = (query: { limit?: number }) => client.request("get", "/v1/keys", { query, signal });
+  await list({});
+  expect(getEventListeners(signal, "abort")).toHaveLength(0);
+  const hanging = list({ limit: 1 });
+  const reason = new Error("the user went away");
+  caller.abort(reason);
+  await expect(hanging).rejects.toBe(reason);
+  await expect(list({ limit: 1 })).rejects.toBe(reason);
+  expect(getEventListeners(signal, "abort")).toHaveLength(0);
 });

@@ -117,17 +117,21 @@ export function createApi<Paths = paths>(options: ApiOptions): Api<Paths> {
   const base = options.url.replace(/\/+$/, "");
 
   async function request(method: Method, path: string, given: Untyped = {}): Promise<unknown> {
+    given.signal?.throwIfAborted();
+    const url = base + fillPath(path, given.params ?? {}) + queryOf(given.query ?? {});
     const headers = new Headers({ accept: "application/json" });
     if (options.token !== undefined) headers.set("authorization", `Bearer ${options.token}`);
     if (method !== "get") headers.set("idempotency-key", given.idempotencyKey ?? randomBase62(22, world.random));
     if (given.body !== undefined) headers.set("content-type", "application/json");
     const body = given.body === undefined ? null : JSON.stringify(given.body);
-    const timeout = new AbortController();
+    // Not `AbortSignal.any`: a caller's signal that lives for long would hold on to every call that it could have ended.
+    const abort = new AbortController();
+    const stop = () => abort.abort(given.signal?.reason);
+    given.signal?.addEventListener("abort", stop, { once: true });
+    const { signal } = abort;
     const cancel = world.clock.after(options.timeoutMs ?? TIMEOUT_MS, () =>
-      timeout.abort(new Error("no answer in time")),
+      abort.abort(new Error("no answer in time")),
     );
-    const signal = given.signal === undefined ? timeout.signal : AbortSignal.any([given.signal, timeout.signal]);
-    const url = base + fillPath(path, given.params ?? {}) + queryOf(given.query ?? {});
     try {
       const response = await fetch(url, { method: method.toUpperCase(), headers, body, signal, redirect: "error" });
       return read(response, await response.text());
@@ -136,6 +140,7 @@ export function createApi<Paths = paths>(options: ApiOptions): Api<Paths> {
       throw new ApiError(`${base} can't be reached`, 0, "unreachable", undefined, error);
     } finally {
       cancel();
+      given.signal?.removeEventListener("abort", stop);
     }
   }
   return { request: request as Api<Paths>["request"] };

@@ -184,3 +184,18 @@ test("the short way says ok only where the long way does, and does say so for a 
   );
   expect(short).toBeGreaterThan(50);
 });
+
+test("a key in rotation is not parsed anew at each request: its verdict is made once, until the key changes", () => {
+  const replica = new FlatReplica();
+  const key = "key_0UbAw3xk00000000000001";
+  const rotation = { id: "rot_1", phase: "overlapping", from: 1, to: 2, since: 1, endsAt: 2 } as const;
+  replica.put({ seq: 1, ...keyRecord(key, [version("old"), version("new", { number: 2 })], { rotation }) });
+  const okOf = (text: string) => replica.okVerdict(replica.find(digestOf(text)));
+  const verdict = okOf("old");
+  expect(verdict).toMatchObject({ valid: true, key, version: 1, rotation });
+  expect(okOf("old")).toBe(verdict);
+  expect(okOf("new")).toMatchObject({ version: 2 });
+  const later = { ...rotation, endsAt: 3 };
+  replica.put({ seq: 2, ...keyRecord(key, [version("old"), version("new", { number: 2 })], { rotation: later }) });
+  expect(okOf("old")).toMatchObject({ rotation: later });
+});

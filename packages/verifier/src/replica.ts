@@ -20,7 +20,7 @@ export interface Replica {
   held(slot: number): HeldVersion;
   /** True only if `judgeCode` would say `ok`; false says nothing. */
   isPlainlyOk(slot: number, ask: Ask): boolean;
-  /** The frozen verdict `ok`: the same object each time, so that a hit makes nothing. */
+  /** The verdict `ok`: made anew for a plain key, as little as can be; one and the same for the version of a key in rotation. */
   okVerdict(slot: number): Verdict;
   /** The next entry of the feed; `gap` (nothing applied) if one is missing before it. */
   apply(entry: FeedEntry): "applied" | "old" | "gap";

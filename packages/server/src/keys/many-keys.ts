@@ -5,12 +5,11 @@
  *        ▲                                      │ conflict: whose key was changed meanwhile? whose policy?
  *        └── the others again ◀─────────────────┴──▶ those, one by one, afterwards
  *
- * A key's revision stands for all that belongs to it, and a change says which rows of policies it relies on (its checks), so a conflict is found by
- * looking at revisions. One that is contended keeps none of the
- * others from being changed; a ledger that was changed itself (a campaign that was paused) refuses the whole. A crash leaves a
- * whole commit or nothing of it: so the ledger tells what is left to do.
+ * A key's revision stands for all that belongs to it, and a change says which rows of policies it relies on (its checks), so a
+ * conflict is found by looking at revisions. One that is contended keeps none of the others from being changed; a ledger that was
+ * changed itself (a campaign that was paused) refuses the whole. A crash leaves a whole commit or nothing of it: so the ledger tells
+ * what is left to do.
  */
-
 import type { Version } from "@keyover/core";
 import { accept, type Outcome, type Refusal, refuse } from "../outcome.ts";
 import type { Sealed } from "../store/entities.ts";

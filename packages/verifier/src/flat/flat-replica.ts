@@ -12,12 +12,20 @@ import { environmentOf, isAcceptable, isRare, META, NUMBER } from "./line.ts";
 import { plainVerdict } from "./plain-verdict.ts";
 import { placeOf, segmentOf } from "./segments.ts";
 
+/** What its bytes were parsed to, once for as long as it stays as it is: a key in rotation is asked for at each of its requests. */
+interface RareVersion {
+  held: HeldVersion;
+  ok: Verdict | undefined;
+}
+
+const RARE_MAX = 10_000;
+
 export class FlatReplica implements Replica {
   #seq = 0;
   #table: FlatTable;
   readonly #onRelease: (slot: number) => void;
   /** Rare versions that were asked for last, by slot. */
-  #held = new Map<number, HeldVersion>();
+  #rare = new Map<number, RareVersion>();
 
   /** `onRelease`: before a slot is taken from its version. */
   constructor(onRelease: (slot: number) => void = () => undefined) {
@@ -48,14 +56,7 @@ export class FlatReplica implements Replica {
 
   held(slot: number): HeldVersion {
     const table = this.#table;
-    if (!isRare(table.metaOf(slot))) return table.heldOf(slot);
-    let held = this.#held.get(slot);
-    if (held === undefined) {
-      if (this.#held.size >= HELD_MAX) this.#held.clear();
-      held = table.heldOf(slot);
-      this.#held.set(slot, held);
-    }
-    return held;
+    return isRare(table.metaOf(slot)) ? this.#rareAt(slot).held : table.heldOf(slot);
   }
 
   nameOf(slot: number): VersionName {
@@ -84,8 +85,10 @@ export class FlatReplica implements Replica {
   }
 
   okVerdict(slot: number): Verdict {
-    if (isRare(this.#table.metaOf(slot))) return Object.freeze(verdictOf(this.held(slot), "ok"));
-    return plainVerdict(this.#table, slot);
+    if (!isRare(this.#table.metaOf(slot))) return plainVerdict(this.#table, slot);
+    const rare = this.#rareAt(slot);
+    rare.ok ??= Object.freeze(verdictOf(rare.held, "ok"));
+    return rare.ok;
   }
 
   apply(entry: FeedEntry): "applied" | "old" | "gap" {
@@ -141,13 +144,20 @@ export class FlatReplica implements Replica {
     for (const head of table.heads()) yield table.recordOf(head);
   }
 
+  #rareAt(slot: number): RareVersion {
+    const known = this.#rare.get(slot);
+    if (known !== undefined) return known;
+    if (this.#rare.size >= RARE_MAX) this.#rare.clear();
+    const rare = { held: this.#table.heldOf(slot), ok: undefined };
+    this.#rare.set(slot, rare);
+    return rare;
+  }
+
   #owned(table: FlatTable): FlatTable {
     table.onRelease = (slot) => {
       this.#onRelease(slot);
-      this.#held.delete(slot);
+      this.#rare.delete(slot);
     };
     return table;
   }
 }
-
-const HELD_MAX = 10_000;
