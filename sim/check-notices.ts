@@ -17,7 +17,8 @@ import type { VirtualTime } from "./time.ts";
 export interface NoticesParts {
   model: Model;
   time: VirtualTime;
-  store: Store;
+  /** Another one after a death that took a group of writes along. */
+  database: { readonly store: Store };
   authorities: AuthorityNode[];
   receivers: Receiver[];
   /** All that is not an authority or a receiver. */
@@ -163,8 +164,9 @@ async function sendAgain(parts: NoticesParts): Promise<void> {
     if (!mail.wasAccepted(id)) model.fail("L4", undefined, `the dead letter ${id} was sent again, and did not arrive`);
 }
 
-async function checkRaised({ model, store, cacheMs }: NoticesParts): Promise<void> {
+async function checkRaised({ model, database, cacheMs }: NoticesParts): Promise<void> {
   const { mail } = model;
+  const { store } = database;
   const rows = (await store.list("notice_event", {}, { limit: ALL })).map(({ value }) => value);
   const byText = new Map<string, RaisedEvent[]>();
   for (const row of rows) byText.set(textOf(row), [...(byText.get(textOf(row)) ?? []), row]);

@@ -218,12 +218,12 @@ class Simulation {
     if (receivers.length === 0) return;
     const kept = new Set([...authorities, ...receivers].map(({ machine }) => machine));
     const others = processes.filter(({ machine }) => !kept.has(machine));
-    const [model, time, store] = [this.#model, this.#time, this.#database.store];
+    const [model, time, database] = [this.#model, this.#time, this.#database];
     const get = (method: string, path: string, body: object = {}) => call(method, path, body);
     await checkNotices({
       model,
       time,
-      store,
+      database,
       authorities,
       receivers,
       others,
