@@ -189,9 +189,14 @@ function checkDestruction(model: Model, { past, process }: Commit, version: Vers
     );
 }
 
+/** Each of those that are changed at once is read about, one after the other, before any is written. */
+function keysIn({ writes }: Batch): number {
+  return writes.filter((write) => "put" in write && write.put === "key").length;
+}
+
 /** I12, and the order of phases: what a rotation says of times is so in truth. */
 function checkRotation(model: Model, commit: Commit, was: Rotation | undefined, known: RotationPast): void {
-  const { past, process, before } = commit;
+  const { past, process, before, batch } = commit;
   const { rotation } = known;
   const slack = slackOf(model, process);
   for (const name of [
@@ -206,7 +211,7 @@ function checkRotation(model: Model, commit: Commit, was: Rotation | undefined, 
   ] as const) {
     const time = rotation[name];
     if (time === null || time === was?.[name]) continue;
-    if (time > model.time.at + model.clockErrorMs || time < model.time.at - slack)
+    if (time > model.time.at + model.clockErrorMs || time < model.time.at - slack - model.lateMs * (keysIn(batch) - 1))
       model.fail("I12", past.id, `${name} is ${time - model.time.at} ms from the truth`);
   }
   if (was === undefined) checkPolicy(model, past, before.key ?? past.key, rotation, slack);

@@ -152,6 +152,28 @@ describe("the lease", () => {
     expect(lease.standing(15_210)).toBe("fresh");
   });
 
+  test("and another one of a replica that is not whole yet needs it as well: a beat may have been on its way all the time", () => {
+    const lease = new Lease();
+    lease.grant(closed, 0, 10);
+    lease.whole(100);
+    lease.grant(closed, 15_100, 15_200);
+    lease.grant(closed, 40_000, 40_100);
+    lease.whole(39_900);
+    expect(lease.standing(40_100)).toBe("over");
+    lease.whole(40_101);
+    expect(lease.standing(40_110)).toBe("fresh");
+  });
+
+  test("while grants come in time, a feed that is slow suffices: nothing is handed out without this verifier's word", () => {
+    const lease = new Lease();
+    lease.grant(closed, 0, 10);
+    lease.whole(100);
+    for (let at = 1_000; at <= 20_000; at += 1_000) lease.grant(closed, at, at + 10);
+    expect(lease.standing(20_010)).toBe("over");
+    lease.whole(18_000);
+    expect(lease.standing(20_020)).toBe("fresh");
+  });
+
   test("a boot that is over ends it at once; the next grant begins it anew, and what was whole before is not enough", () => {
     const lease = new Lease();
     lease.grant(closed, 1_000, 1_010);

@@ -122,6 +122,8 @@ export class Lease {
   #wholeAt = NEVER;
   /** Only what was whole after this counts. */
   #wholeAfter = NEVER;
+  /** By what was granted to this boot the authority waits for it until then, at least. */
+  #awaitedUntil = Number.POSITIVE_INFINITY;
   #policy: StalenessPolicy | undefined;
 
   get policy(): StalenessPolicy | undefined {
@@ -133,12 +135,14 @@ export class Lease {
   }
 
   /**
-   * The authority granted what was asked for at `sentAt`. An answer that was overtaken by a later one counts for nothing. If the lease was
-   * over when it came, the authority may have gone on without this verifier: what was whole before the answer is not enough.
+   * The authority granted what was asked for at `sentAt`. An answer that was overtaken by a later one counts for nothing. If all that was
+   * granted before was over when it came, the authority may have gone on without this verifier: what was whole before the answer is not
+   * enough, whether or not anything was.
    */
   grant({ leaseMs, onStale, staticMs }: StalenessPolicy, sentAt: number, receivedAt: number): void {
     if (sentAt < this.#grantedAt) return;
-    if (this.#wholeAt !== NEVER && this.standing(receivedAt) === "over") this.#wholeFrom(receivedAt);
+    if (receivedAt >= this.#awaitedUntil) this.#wholeFrom(receivedAt);
+    this.#awaitedUntil = sentAt + leaseMs + (onStale === "static" ? staticMs : 0);
     this.#policy = { leaseMs, onStale, staticMs };
     this.#grantedAt = sentAt;
     this.#renew();
@@ -154,6 +158,7 @@ export class Lease {
   /** The authority no longer knows this boot. */
   end(at: number): void {
     this.#grantedAt = NEVER;
+    this.#awaitedUntil = Number.POSITIVE_INFINITY;
     this.#wholeFrom(at);
     this.until = Math.min(this.until, at);
     this.#setStatic();
