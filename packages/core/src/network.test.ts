@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compileNetworks, parseAddress, parseNetwork, truncatedNetwork } from "./network.ts";
+import { compileNetworks, parseAddress, parseNetwork, shareAllowed, truncatedNetwork } from "./network.ts";
 
 const v4 = fc.ipV4();
 const v6 = fc.ipV6();
@@ -148,6 +148,47 @@ describe("networks", () => {
     expect(broken.any).toBe(false);
     expect(broken.allows("10.0.0.1")).toBe(false);
     expect(compileNetworks(["unknown"]).allows("unknown")).toBe(false);
+  });
+
+  test("what is denied stays out, whatever allows it; a list that only denies allows the rest", () => {
+    const matcher = compileNetworks(["10.0.0.0/8", "!10.1.0.0/16", "2001:db8::/32", "!2001:db8:1::/48"]);
+    const isIn = (address: string) => matcher.allows(address);
+    expect(["10.0.255.255", "10.2.0.0", "::ffff:10.2.0.0", "2001:db8:2::", "2001:db8:0:ffff::1"].every(isIn)).toBe(
+      true,
+    );
+    expect(["10.1.0.0", "10.1.255.255", "::ffff:10.1.2.3", "11.0.0.0", "2001:db8:1:2::3"].some(isIn)).toBe(false);
+    const rest = compileNetworks(["!203.0.113.0/24", "!::/1"]);
+    expect(["8.8.8.8", "203.0.113.9", "::1", "7fff::1"].some(rest.allows)).toBe(false); // IPv4 lies in ::/1
+    expect(rest.allows("8000::")).toBe(true);
+    expect(compileNetworks(["!203.0.113.0/24"]).allows("203.0.114.0")).toBe(true);
+    expect(compileNetworks(["!10.0.0.1/8"]).allows("11.0.0.1"), "what it denies can't be read").toBe(false);
+  });
+
+  test("many entries, allowing and denying, are judged as each by itself would be", () => {
+    const entry = fc.tuple(v4, fc.integer({ min: 0, max: 32 }), fc.boolean());
+    fc.assert(
+      fc.property(fc.array(entry, { minLength: 1, maxLength: 12 }), v4, fc.nat(32), (entries, other, common) => {
+        const texts = entries.map(([base, prefix, denies]) => `${denies ? "!" : ""}${masked(base, prefix)}/${prefix}`);
+        const lists = { allow: new BlockList(), deny: new BlockList() };
+        for (const [base, prefix, denies] of entries)
+          lists[denies ? "deny" : "allow"].addSubnet(masked(base, prefix), prefix);
+        const address = joined((entries[0] as [string, number, boolean])[0], other, common);
+        const allows = entries.every(([, , denies]) => denies) || lists.allow.check(address);
+        const expected = allows && !lists.deny.check(address);
+        expect(compileNetworks(texts).allows(address), `${address} by ${texts.join(" ")}`).toBe(expected);
+        expect(compileNetworks(texts).allows(`::ffff:${address}`)).toBe(expected);
+        expect(shareAllowed(texts, address)).toBe(expected ? "all" : "none");
+      }),
+      { numRuns: 5_000 },
+    );
+  });
+
+  test("a network can lie in what is allowed, outside of it, or both", () => {
+    expect(shareAllowed([], "203.0.113.0/24")).toBe("all");
+    expect(shareAllowed(["203.0.112.0/25", "203.0.112.128/25", "203.0.113.0/24"], "203.0.112.0/23")).toBe("all");
+    expect(shareAllowed(["203.0.113.0/24", "!203.0.113.7"], "203.0.113.0/24")).toBe("some");
+    expect(shareAllowed(["203.0.113.7"], "203.0.113.0/24")).toBe("some");
+    expect(shareAllowed(["203.0.113.7"], "unknown")).toBe("none");
   });
 
   test("`0.0.0.0/0` is all of IPv4 and none of IPv6; `::/0` is everything, because IPv4 lies in it", () => {

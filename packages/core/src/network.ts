@@ -33,23 +33,155 @@ export function parseNetwork(text: string): Network | undefined {
   return { bytes, bits };
 }
 
-/** Answers whether an address lies in one of the networks; an empty list allows every address. */
+/** Answers whether a list lets an address through; an empty list allows every address. */
 export interface NetworkMatcher {
   readonly any: boolean;
   allows(address: string): boolean;
 }
 
+/** What an entry of a list says: `10.0.0.0/8` is let through, `!10.1.0.0/16` is not. */
+export interface NetworkEntry {
+  denies: boolean;
+  network: Network;
+}
+
+/** An entry of a list of networks; undefined if it is none. */
+export function parseNetworkEntry(text: string): NetworkEntry | undefined {
+  const denies = text.startsWith("!");
+  const network = parseNetwork(denies ? text.slice(1) : text);
+  return network && { denies, network };
+}
+
+/**
+ * What is denied is denied, whatever else allows it; what is neither is allowed only by a list that allows nothing by name. An entry that
+ * can't be read allows nothing, and where it denies, nothing is let through at all.
+ */
 export function compileNetworks(list: readonly string[]): NetworkMatcher {
-  const networks = list.map(parseNetwork).filter((network) => network !== undefined);
+  if (list.length === 0) return EVERYWHERE;
+  const ranges = allowedRanges(list);
+  const v4 = v4Ranges(ranges);
+  const v6 = ranges.map(({ first, last }) => ({ first: bytesOf(first), last: bytesOf(last) }));
   return {
-    any: list.length === 0,
+    any: false,
     allows(address) {
-      if (list.length === 0) return true;
+      const number = v4Number(address);
+      if (number >= 0) return isWithin(v4, number);
       const bytes = parseAddress(address);
       if (bytes === undefined) return false;
-      return networks.some((network) => sameBytes(truncate(bytes, network.bits), network.bytes));
+      // By halves: the last range that begins at or before it.
+      let [low, high] = [0, v6.length];
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (compareBytes((v6[middle] as BytesRange).first, bytes) <= 0) low = middle + 1;
+        else high = middle;
+      }
+      const range = v6[low - 1];
+      return range !== undefined && compareBytes(bytes, range.last) <= 0;
     },
   };
+}
+
+const EVERYWHERE: NetworkMatcher = Object.freeze({ any: true, allows: () => true });
+
+/** Addresses as numbers of 128 bits, both ends included. */
+interface Range {
+  first: bigint;
+  last: bigint;
+}
+
+interface BytesRange {
+  first: Uint8Array;
+  last: Uint8Array;
+}
+
+const LAST_ADDRESS = (1n << 128n) - 1n;
+const FIRST_V4 = 0xffffn << 32n;
+const LAST_V4 = FIRST_V4 | 0xffff_ffffn;
+
+/** In order, without overlap. */
+function allowedRanges(list: readonly string[]): Range[] {
+  const entries = list.map(parseNetworkEntry);
+  if (entries.some((entry, i) => entry === undefined && (list[i] as string).startsWith("!"))) return [];
+  const namesNone = list.every((text) => text.startsWith("!"));
+  const rangesOf = (denies: boolean) =>
+    merged(entries.flatMap((e) => (e?.denies === denies ? [rangeOf(e.network)] : [])));
+  const allowed = namesNone ? [{ first: 0n, last: LAST_ADDRESS }] : rangesOf(false);
+  return without(allowed, rangesOf(true));
+}
+
+function rangeOf({ bytes, bits }: Network): Range {
+  const first = bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+  return { first, last: first | ((1n << BigInt(128 - bits)) - 1n) };
+}
+
+function merged(ranges: readonly Range[]): Range[] {
+  const inOrder = [...ranges].sort((a, b) => (a.first < b.first ? -1 : a.first > b.first ? 1 : 0));
+  const out: Range[] = [];
+  for (const { first, last } of inOrder) {
+    const before = out.at(-1);
+    if (before === undefined || first > before.last + 1n) out.push({ first, last });
+    else if (last > before.last) before.last = last;
+  }
+  return out;
+}
+
+function without(ranges: readonly Range[], holes: readonly Range[]): Range[] {
+  const out: Range[] = [];
+  for (const range of ranges) {
+    let { first } = range;
+    for (const hole of holes) {
+      if (hole.last < first || hole.first > range.last) continue;
+      if (hole.first > first) out.push({ first, last: hole.first - 1n });
+      first = hole.last + 1n;
+    }
+    if (first <= range.last) out.push({ first, last: range.last });
+  }
+  return out;
+}
+
+/** The part of it that is IPv4: first and last, one after the other. */
+function v4Ranges(ranges: readonly Range[]): Float64Array {
+  const inside = ranges.filter(({ first, last }) => last >= FIRST_V4 && first <= LAST_V4);
+  return Float64Array.from(
+    inside.flatMap(({ first, last }) => [
+      Number((first < FIRST_V4 ? FIRST_V4 : first) - FIRST_V4),
+      Number((last > LAST_V4 ? LAST_V4 : last) - FIRST_V4),
+    ]),
+  );
+}
+
+function isWithin(ranges: Float64Array, number: number): boolean {
+  let [low, high] = [0, ranges.length >> 1];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ranges[2 * middle] as number) <= number) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 && number <= (ranges[2 * low - 1] as number);
+}
+
+function bytesOf(address: bigint): Uint8Array {
+  return Uint8Array.from({ length: 16 }, (_, i) => Number((address >> BigInt(8 * (15 - i))) & 255n));
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  for (let i = 0; i < 16; i++) {
+    const difference = (a[i] as number) - (b[i] as number);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** How much of one network a list lets through. */
+export function shareAllowed(list: readonly string[], text: string): "all" | "some" | "none" {
+  const network = parseNetwork(text);
+  if (network === undefined) return list.length === 0 ? "all" : "none";
+  if (list.length === 0) return "all";
+  const { first, last } = rangeOf(network);
+  const inside = allowedRanges(list).filter((range) => range.last >= first && range.first <= last);
+  if (inside.length === 0) return "none";
+  const [only] = inside;
+  return inside.length === 1 && only !== undefined && only.first <= first && only.last >= last ? "all" : "some";
 }
 
 /** The network that use is remembered under: `203.0.113.0/24`, `2001:db8:1::/48`, or `unknown`. */
@@ -61,17 +193,33 @@ export function truncatedNetwork(address: string): string {
   return `${groups.join(":").replace(/(^|:)(0:)*0$/, "")}::/48`;
 }
 
-function parseV4(text: string): Uint8Array | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
-  const bytes = new Uint8Array(16);
-  bytes[10] = 255;
-  bytes[11] = 255;
-  for (const [i, part] of parts.entries()) {
-    if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined;
-    bytes[12 + i] = Number(part);
+/** Dotted decimals as a number; -1 for what is none. Makes nothing: it is on the way of each request of a key with networks. */
+function v4Number(text: string): number {
+  if (text.length > 15) return -1;
+  let [number, part, digits, parts] = [0, 0, 0, 1];
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      if (digits === 0 || ++parts > 4) return -1;
+      number = number * 256 + part;
+      part = 0;
+      digits = 0;
+    } else {
+      if (code < ZERO || code > ZERO + 9 || (digits > 0 && part === 0)) return -1;
+      part = part * 10 + code - ZERO;
+      if (part > 255) return -1;
+      digits++;
+    }
   }
-  return bytes;
+  return parts === 4 && digits > 0 ? number * 256 + part : -1;
+}
+
+const DOT = 46;
+const ZERO = 48;
+
+function parseV4(text: string): Uint8Array | undefined {
+  const number = v4Number(text);
+  return number < 0 ? undefined : bytesOf(FIRST_V4 | BigInt(number));
 }
 
 function parseV6(text: string): Uint8Array | undefined {
