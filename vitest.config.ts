@@ -23,9 +23,11 @@ const SLOW_E2E = [
   "e2e/limits.test.ts",
   "e2e/monthly-job.test.ts",
   "e2e/offboard.test.ts",
+  "e2e/plans.test.ts",
   "e2e/restore.test.ts",
   "e2e/survive.test.ts",
   "e2e/verifier-restart.test.ts",
+  "e2e/verifier-workers.test.ts",
   "e2e/worked-examples.test.ts",
 ];
 
@@ -53,7 +55,7 @@ export default defineConfig({
             "packages/*/src/**/*.test.ts",
             "scripts/**/*.test.ts",
             "examples/**/*.test.ts",
-            "bench/**/*.test.ts",
+            "bench/*.test.ts",
             "sim/**/*.test.ts",
           ],
           exclude: SLOW,

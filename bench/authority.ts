@@ -10,6 +10,8 @@ export interface BenchAuthority {
   urls: string[];
   admin: Api;
   adminToken: string;
+  /** Of its processes, in the order of `urls`. */
+  pids: number[];
   /** Of each process, by name, with the labels as they stand in the text. */
   metrics(): Promise<string[]>;
   stop(): Promise<void>;
@@ -37,6 +39,7 @@ export async function startAuthority(replicas?: number): Promise<BenchAuthority>
     urls: all.map(({ url }) => url),
     admin: createApi({ url: first.url, token }),
     adminToken: token,
+    pids: all.map(({ child }) => child.pid as number),
     metrics: () =>
       Promise.all(
         all.map(async ({ url }) =>

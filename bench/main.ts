@@ -2,7 +2,7 @@
  * What Keyover costs, measured, each time beside something that everybody can run:
  *
  *     npm run bench -- NAME [--json] [--quick]      NAME: verify, table, http, gateway, changeover, revocation, start, throughput, fan-out,
- *                                                 fleet-rotation, million, evidence, campaign, peers, all
+ *                                                 fleet-rotation, million, evidence, campaign, noise, peers, all
  *
  * A row is the median of the rounds, with the smallest and the largest. The ratio is to the baseline of the same run, so that
  * it says something on a busy machine too. `--quick` shows in seconds that everything works; its numbers mean little.
@@ -20,6 +20,7 @@ import { fleetRotation } from "./fleet-rotation.ts";
 import { gateway } from "./gateway.ts";
 import { http } from "./http.ts";
 import { million } from "./million.ts";
+import { noise } from "./noise.ts";
 import { peers } from "./peers.ts";
 import { type Row, table } from "./report.ts";
 import { revocation } from "./revocation.ts";
@@ -42,6 +43,7 @@ const benches: Record<string, (quick: boolean) => Promise<Row[]>> = {
   million,
   evidence,
   campaign,
+  noise,
   peers,
   all,
 };

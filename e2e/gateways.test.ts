@@ -126,8 +126,9 @@ describe.each(gateways.filter(isTested))("$name", (gateway: Gateway) => {
   it("nor under names that some APIs take for the same; and none of what it is told can be taken away", async () => {
     const { secret, consumerId } = keyOf("good");
     const authorization = `Bearer ${secret}`;
-    const underscores = { authorization, Keyover_Consumer: "forged", keyover_stale: "forged" };
-    expect(await statusOf(`${url}/v1/ticker`, underscores)).toBe(200);
+    const others = Array.from("!#$%&'*+.^_`|~", (character) => [`Keyover${character}Consumer`, "forged"]);
+    const lookAlikes = { authorization, keyover_stale: "forged", ...Object.fromEntries(others) };
+    expect(await statusOf(`${url}/v1/ticker`, lookAlikes)).toBe(200);
     expect(JSON.stringify(upstream.headers())).not.toContain("forged");
     const connection = "keep-alive, Keyover-Consumer,keyover-SCOPES";
     expect(await statusOf(`${url}/v1/ticker`, { authorization, connection })).toBe(200);

@@ -168,7 +168,7 @@ describe("R82: the document of a running server", () => {
       values.key = made.id;
       return String(made.secret);
     };
-    await newKey();
+    const first = await newKey();
     for (const id of [
       "getApi",
       "updateApi",
@@ -181,6 +181,7 @@ describe("R82: the document of a running server", () => {
     ])
       await does(id);
     for (const id of ["suspendKey", "restoreKey", "updateKey", "getKey"]) await does(id);
+    await callsOfPlans(does, values, first);
     await callsOfPolicies(does, values);
     await callsOfChannels(does, values);
 
@@ -237,6 +238,8 @@ describe("R82: the document of a running server", () => {
     await does("cancelRotation");
     values.rotation = (await does("emergency")).id;
     await does("revokeKey");
+    await revokesByForm(await newKey());
+    called.add("revokePresentedKey");
     await does("removeChannel");
     for (const id of ["listAudit", "health", "readiness", "metrics", "openapi"]) await does(id);
 
@@ -289,6 +292,20 @@ describe("R82: the document of a running server", () => {
   });
 });
 
+async function callsOfPlans(does: Does, values: Values, secret: string): Promise<void> {
+  values.limits = [
+    { kind: "rate", name: "sustained", units: 100, windowMs: 1_000, burst: 200 },
+    { kind: "quota", name: "monthly", units: 1_000_000, period: "month" },
+  ];
+  values.plan = (await does("createPlan")).id;
+  for (const id of ["getPlan", "listPlans", "updatePlan"]) await does(id);
+  await does("updateKey", undefined, { plan: values.plan });
+  for (const id of ["getOwnLimits", "getOwnUsage"]) await does(id, secret);
+  await does("verify", undefined, { key: secret, cost: 2 });
+  await does("updateKey", undefined, { plan: null });
+  await does("removePlan");
+}
+
 async function callsOfPolicies(does: Does, values: Values): Promise<void> {
   Object.assign(values, { policy: "desk", spec: {}, target: { kind: "key", key: values.key } });
   await does("applyPolicy");
@@ -323,6 +340,29 @@ async function callsOfCampaigns(does: Does, values: Values): Promise<void> {
   values.campaign = (await does("startCampaign", undefined, { gate, waves: [{ percent: 50 }] })).id;
   await does("abortCampaign");
   await does("startEmergency");
+}
+
+/** The one operation that takes a form: as OAuth has it. */
+async function revokesByForm(secret: string): Promise<void> {
+  const id = "revokePresentedKey";
+  expect(Object.keys(operation(id).requestBody?.content ?? {})).toEqual(["application/x-www-form-urlencoded"]);
+  for (const [form, status] of [
+    [{ token: secret }, 200],
+    [{ token: secret }, 200],
+    [{}, 400],
+  ] as const) {
+    const body = new URLSearchParams(form);
+    const response = await fetch(authority.url + operation(id).path, { method: "POST", body });
+    const reply = { status: response.status, headers: response.headers, text: await response.text() } as Reply;
+    expectDocumented(id, reply);
+    expect(reply.status).toBe(status);
+  }
+  const asked = await ask(`${authority.url}/v1/verify`, {
+    token: tokens.admin,
+    method: "POST",
+    body: { api: "market", key: secret },
+  });
+  expect(asked.body).toMatchObject({ valid: false, code: "revoked" });
 }
 
 /** A rotation was offered. What still waits is sent by itself, and can't be sent again. */
@@ -375,6 +415,7 @@ function valueFor(name: string): unknown {
     forMs: 1_000,
     policy: "nothing",
     spec: {},
+    limits: [],
     target: { kind: "key", key: "key_0000000000000000000000" },
   };
   return forms[name] ?? `${name.slice(0, 3)}_0000000000000000000000`;

@@ -1,5 +1,5 @@
 /**
- * A server of the protected API: a real verifier with a disk, and a door that asks it about each request. It may be killed, stopped,
+ * A server of the protected API: a real verifier with a disk, or with a cache and none, and a door that asks it about each request. It may be killed, stopped,
  * started again on the same disk, another, or none.
  */
 import type { Ask } from "@keyover/core";
@@ -21,6 +21,8 @@ export interface ApiServerParts {
   /** The authorities that it knows. */
   urls: () => string[];
   journalLineBytes: number;
+  /** 0: it holds all keys, and keeps them on its disk. */
+  cacheKeys: number;
   model: Model;
   network: Network;
   start: (machine: Machine) => Process;
@@ -55,7 +57,7 @@ export class ApiServer implements Server {
 
   start(): void {
     if (this.up || this.gone) return;
-    const { name, apis, token, urls, model, network, start } = this.#parts;
+    const { name, apis, token, urls, cacheKeys, model, network, start } = this.#parts;
     const process = start(this.machine);
     this.process = process;
     this.#grace = this.machine.setBack - this.#setBackAtDeath;
@@ -73,7 +75,7 @@ export class ApiServer implements Server {
         environment: "live",
         instance: name,
         world: process.world(fetch),
-        disk: this.platter.disk(process),
+        ...(cacheKeys > 0 ? { cache: { keys: cacheKeys } } : { disk: this.platter.disk(process) }),
       });
       this.verifier.ready.then(
         () => model.history.note(name, "ready"),

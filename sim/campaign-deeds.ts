@@ -35,6 +35,8 @@ export class CampaignOperators {
   /** When each campaign that is to come to an end was last told to go on. */
   readonly #told = new Map<string, { at: number; row: Campaign }>();
   #over = false;
+  /** Calls that were not answered yet, and are tried again: what they ask for may still be done. */
+  #underWay = 0;
 
   constructor(parts: CampaignOperatorsParts) {
     this.#parts = parts;
@@ -52,6 +54,11 @@ export class CampaignOperators {
 
   stop(): void {
     this.#over = true;
+  }
+
+  /** Something that was asked for may still be done. */
+  get busy(): boolean {
+    return this.#underWay > 0;
   }
 
   /** Everything is in order again: what waits for a person is told to go on. */
@@ -73,7 +80,7 @@ export class CampaignOperators {
     this.done.set(`campaign: ${kind}`, (this.done.get(`campaign: ${kind}`) ?? 0) + 1);
     const live = model.campaigns.live();
     if (kind === "rotate" || kind === "kill" || kind === "contain") {
-      if (live.length < LIVE_MAX) void this.#start(kind);
+      if (live.length < LIVE_MAX) this.#until(this.#start(kind));
       return;
     }
     const all = [...model.campaigns.all.values()];
@@ -91,11 +98,16 @@ export class CampaignOperators {
     const waves = model.campaigns.all.get(id)?.row.waves.length ?? 1;
     const wave = kind === "take-back" && chance.happens(0.4) ? { wave: chance.whole(0, waves - 1) } : {};
     const body = kind === "resume" ? {} : { reason: "r", ...wave };
-    void chance.pick(callers).call("POST", `/v1/campaigns/${id}/${PATHS[kind]}`, body);
+    this.#until(chance.pick(callers).call("POST", `/v1/campaigns/${id}/${PATHS[kind]}`, body));
     if (kind === "pause" && chance.happens(0.7))
       model.time.after(chance.between(200, 4_000), () => this.#steer("resume", id));
     if (kind === "take-back" && chance.happens(0.6))
       model.time.after(chance.between(500, 4_000), () => this.#steer("resume", id));
+  }
+
+  #until(work: Promise<unknown>): void {
+    this.#underWay++;
+    void work.finally(() => this.#underWay--);
   }
 
   async #start(action: "rotate" | "kill" | "contain"): Promise<void> {

@@ -193,13 +193,15 @@ export class Cast {
   }
 
   readonly addServer = (): void => {
-    const { model, network, chance } = this.#parts;
+    const { model, network, chance, options } = this.#parts;
+    const { caches } = options;
     const server = new ApiServer({
       name: `server-${this.servers.length + 1}`,
       apis: this.#apis,
       token: this.#verifierToken,
       // Some know one authority, some all of them.
-      journalLineBytes: this.#parts.options.journalLineBytes,
+      journalLineBytes: options.journalLineBytes,
+      cacheKeys: caches[this.servers.length % caches.length] ?? 0,
       urls: () => (chance.happens(0.5) ? [this.#someAuthority()] : this.#allAuthorities()),
       model,
       network,

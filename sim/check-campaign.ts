@@ -159,7 +159,7 @@ function checkStarted(
 function checkSkipped({ model, slackMs }: Step, item: CampaignItem, past: KeyPast | undefined, fail: Fail): void {
   if (past === undefined || past.key.status !== "active" || past.key.rotationId !== null) return;
   const from = model.time.at - slackMs - model.clockErrorMs;
-  const changedAt = Math.max(past.statusChangedAt, past.key.lastRotation?.endedAt ?? 0, past.expirySetAt ?? 0);
+  const changedAt = Math.max(past.statusChangedAt, past.rotationEndedAt ?? 0, past.expirySetAt ?? 0);
   const end = Math.max(past.key.expiresAt ?? Infinity, past.key.graceUntil ?? 0);
   if (changedAt < from && end > model.time.at + slackMs)
     fail(`is passed over (${item.why}), and nothing is in its way`);

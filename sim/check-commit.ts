@@ -91,12 +91,19 @@ export function checkInventory(model: Model, { past, before, fed }: Commit): voi
     model.fail("I8", past.id, "the key names another rotation than the one that runs");
   const shown = past.told;
   if (shown === undefined) return;
-  const known = picture(versions.filter(({ state, sha256 }) => state !== "destroyed" && sha256 !== null));
+  const known = picture(versions.flatMap(shownOf));
   const told = picture(shown.versions);
   if (known !== told || shown.status !== past.key.status)
     model.fail("I8", past.id, `the feed ${fed ? "was told" : "says"} ${told}; in truth it is ${known}`);
   if (before.key?.status === "revoked" && past.key.status !== "revoked")
     model.fail("I10", past.id, "a revoked key came back");
+}
+
+/** Of what is destroyed verifiers are told if it leaked. */
+function shownOf(version: Version): Shown[] {
+  const { state, sha256, compromised } = version;
+  if (sha256 === null || (state === "destroyed" && !compromised)) return [];
+  return [state === "destroyed" ? { ...version, state: "retired" } : version];
 }
 
 interface Shown extends Pick<Version, "number" | "state" | "sha256" | "compromised"> {

@@ -31,7 +31,7 @@ export function checkHandOut(
     if (!server.answersFor(past.apiId) || server.platter.isDamaged(past.apiId)) continue;
     // A verifier that nobody heard before a choice was made knows that it had leaked, and refuses it rightly (I10).
     if (model.restoredAt.length > 0 && knowsLeaked(server.process as Process, sha256)) continue;
-    if (!accepts(server.process as Process, sha256))
+    if (!accepts(server.process as Process, sha256, past.id))
       model.fail("I2", past.id, `version ${version} is handed out, and ${server.machine.name} does not hold it`);
   }
 }

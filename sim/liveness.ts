@@ -75,16 +75,21 @@ export async function checkEnds(healed: Healed): Promise<void> {
 
 /** A campaign ends as well, where need be on an operator's word. */
 async function campaignsEnd({ model, time, campaigns, caller }: Healed, over: () => boolean): Promise<void> {
-  if (model.campaigns.all.size === 0) return;
+  if (model.campaigns.all.size === 0 && !campaigns.busy) return;
   const latest = time.at + CAMPAIGNS_WITHIN_MS;
-  while (!over() && model.campaigns.live().length > 0) {
-    const [{ row }] = model.campaigns.live() as [CampaignPast];
-    if (time.at > latest)
-      return model.fail("L1", undefined, `${row.id} (${row.action}) is still ${row.state} in wave ${row.wave}`);
+  while (!over() && (campaigns.busy || model.campaigns.live().length > 0)) {
+    const [past] = model.campaigns.live();
+    if (time.at > latest) return model.fail("L1", undefined, late(past));
     campaigns.finish();
     await time.runUntil(time.at + 1_000, over);
   }
   if (!over()) await ended(time, over, checkCampaignAnswers(model, caller));
+}
+
+function late(past: CampaignPast | undefined): string {
+  if (past === undefined) return "what was asked of campaigns is never answered";
+  const { id, action, state, wave } = past.row;
+  return `${id} (${action}) is still ${state} in wave ${wave}`;
 }
 
 /** A restore ends as well: every api is served, and the verifiers that knew more have been asked. */

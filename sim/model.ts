@@ -96,6 +96,8 @@ export interface KeyPast {
   statusChangedAt: number;
   /** Nothing but evidence ever ended a version of it, and no operator took it from its consumer. */
   undisturbed: boolean;
+  /** When a rotation of it last ended, or was ended by a restore. */
+  rotationEndedAt?: number | undefined;
   /** When its expiry was last set. */
   expirySetAt?: number | undefined;
   /** The expiry that was looked at when a verifier first refused it for that. */

@@ -3,6 +3,7 @@
  * process that runs it and nowhere else (hooks.ts). The gate (mutation-gate.ts) runs seeds until the checks notice. The checks know nothing of
  * this list.
  */
+import { cacheMutants } from "./cache-mutants.ts";
 import { campaignMutants, groupMutants, idleMutants } from "./campaign-mutants.ts";
 import { controlMutants } from "./control-mutants.ts";
 import { limitMutants } from "./limit-mutants.ts";
@@ -23,9 +24,9 @@ export interface Mutant {
 
 /**
  * Seeds with restores, with campaigns, with policies for unused keys, whose authority writes in groups, with brownouts of who moved in part, with
- * keys that expire.
+ * keys that expire, with verifiers that hold some of the keys.
  */
-export type SomeSeeds = "restores" | "campaigns" | "idle" | "grouped" | "brownouts" | "expiry";
+export type SomeSeeds = "restores" | "campaigns" | "idle" | "grouped" | "brownouts" | "expiry" | "caches";
 
 function among(seeds: SomeSeeds, all: readonly Mutant[]): Mutant[] {
   return all.map((mutant) => ({ ...mutant, among: seeds }));
@@ -65,8 +66,8 @@ export const mutants: Mutant[] = [
   {
     name: "quiet-counts-from-ever",
     file: "server/src/evidence/evidence.ts",
-    find: "const countsFrom = Math.max(question.countsFrom, key.statusChangedAt);",
-    replace: "const countsFrom = question.countsFrom;",
+    find: "const countsFrom = Math.max(question.countsFrom, key.statusChangedAt, knownFrom);",
+    replace: "const countsFrom = Math.max(question.countsFrom, knownFrom);",
     why: "The silence of a suspended key counts as quiet",
   },
   {
@@ -93,8 +94,8 @@ export const mutants: Mutant[] = [
   {
     name: "refused-use-is-no-use",
     file: "verifier/src/sightings.ts",
-    find: "to.push({ key, version, source, first, last, accepted, refused, longestGapMs: gap });",
-    replace: "if (accepted > 0) to.push({ key, version, source, first, last, accepted, refused, longestGapMs: gap });",
+    find: "to.push(limited === 0 ? sighting : { ...sighting, limited });",
+    replace: "if (accepted > 0) to.push(limited === 0 ? sighting : { ...sighting, limited });",
     why: "Uses that were refused are not reported, though somebody still holds the version",
   },
   {
@@ -193,22 +194,22 @@ export const mutants: Mutant[] = [
   {
     name: "unreachable-is-unknown",
     file: "verifier/src/api-replica.ts",
-    find: `return outcome.code === "unavailable" ? STALE : UNKNOWN;`,
-    replace: "return UNKNOWN;",
+    find: `if (outcome.code === "unavailable" || asked === ASKS_MAX) return STALE;`,
+    replace: `if (outcome.code === "unavailable" || asked === ASKS_MAX) return UNKNOWN;`,
     why: "A key that could not be asked about is called a bad one",
   },
   {
     name: "repeated-reports-count",
     file: "server/src/feed/fleet.ts",
-    find: "queue.report(boot, rev, repeated ? [] : report.sightings, scope)",
-    replace: "queue.report(boot, rev, report.sightings, scope)",
+    find: "{ sightings: repeated ? [] : report.sightings, limits }",
+    replace: "{ sightings: report.sightings, limits }",
     why: "The uses in a repeated report are counted again",
   },
   {
     name: "coverage-before-uses",
     file: "server/src/feed/report-queue.ts",
-    find: "return add({ boot, expect }, own);",
-    replace: "return add({ boot, expect }, []);",
+    find: "return add({ boot, expect, limits }, own);",
+    replace: "return add({ boot, expect, limits }, []);",
     why: "A report's interval is kept, and what was seen in it is not",
   },
   {
@@ -372,4 +373,5 @@ export const mutants: Mutant[] = [
   ...among("campaigns", campaignMutants),
   ...among("idle", idleMutants),
   ...among("grouped", groupMutants),
+  ...among("caches", cacheMutants),
 ];

@@ -90,10 +90,11 @@ function seedsFor({ among }: Mutant): string[] {
 }
 
 function has(options: Options, what: SomeSeeds): boolean {
-  const { restores, campaignDeeds, idle, grouped, consumers, policyDeeds } = options;
+  const { restores, campaignDeeds, idle, grouped, consumers, policyDeeds, caches } = options;
   const brownouts = consumers.some(({ kind, policy }) => kind === "partly" && policy.onDeadline === "brownout");
   const expiry = policyDeeds.includes("expire");
-  return { restores: restores > 0, campaigns: campaignDeeds.length > 0, idle, grouped, brownouts, expiry }[what];
+  const campaigns = campaignDeeds.length > 0;
+  return { restores: restores > 0, campaigns, idle, grouped, brownouts, expiry, caches: caches.length > 0 }[what];
 }
 
 const [BEGIN, END] = ["<!-- mutants -->", "<!-- /mutants -->"];

@@ -101,6 +101,8 @@ export interface Options extends ControlOptions, CampaignOptions {
   bellsLost: number;
   /** How often the database is lost, and an old copy takes its place. */
   restores: number;
+  /** Of one server after the other, and again from the first: how many keys it holds; 0: all of them. None: all hold all. */
+  caches: number[];
 }
 
 export function drawOptions(chance: Chance): Options {
@@ -144,6 +146,7 @@ export function drawOptions(chance: Chance): Options {
     bellsLost: rough(0.4, 0.1, 1),
     // Last: so that the other seeds stay what they were.
     restores: !calm && chance.happens(0.13) ? chance.pick([1, 1, 2]) : 0,
+    caches: drawCaches(chance.fork("caches")),
     ...drawControls(chance),
   };
   const more = drawCampaigns(chance, { ruled: drawn.policyDeeds.length > 0, alone: drawn.authorities === 1 });
@@ -157,6 +160,12 @@ export function drawOptions(chance: Chance): Options {
       sleeps: more.idle && chance.fork(`sleeps ${i}`).happens(0.5),
     })),
   };
+}
+
+/** So few that keys are given up all the time. */
+function drawCaches(chance: Chance): number[] {
+  if (!chance.happens(0.15)) return [];
+  return [chance.pick([1, 2, 3, 8]), ...Array.from({ length: 3 }, () => chance.pick([0, 1, 2, 4, 8]))];
 }
 
 function drawConsumer(chance: Chance, index: number): ConsumerPlan {

@@ -1,6 +1,6 @@
 /**
- * Somebody's program that gets webhooks, on a machine of its own behind the network. It checks the signature with the secrets that it was given, and
- * that what comes under one handle is always the same.
+ * Somebody's program that gets webhooks, on a machine of its own behind the network. It checks that what comes under one handle is always the
+ * same, and what is sent to it is looked at with the secrets that it was given.
  *
  *     well      takes everything
  *     flaky     now and then refuses, redirects, asks for patience, or is slow; its name can't be resolved for a while
@@ -59,7 +59,8 @@ export class Receiver implements Server {
 
   /** It was given this one. `alone`: it throws the others away. */
   learn(secret: string, alone: boolean): void {
-    if (alone) for (const other of this.#secrets.keys()) this.#secrets.set(other, this.#model.time.at);
+    if (alone)
+      for (const [other, until] of this.#secrets) this.#secrets.set(other, Math.min(until, this.#model.time.at));
     this.#secrets.set(secret, Number.POSITIVE_INFINITY);
   }
 
@@ -71,6 +72,21 @@ export class Receiver implements Server {
       throw Object.assign(new Error("no"), { code: "ENOTFOUND" });
     if (this.temper !== "inside") return [PUBLIC];
     return this.#chance.pick([[INSIDE], [PUBLIC, INSIDE], [PUBLIC]]);
+  }
+
+  /**
+   * As it is sent: it is signed with a secret that this receiver went by at some moment since `since`, when the sender may have read which
+   * they are. Who throws the old one away as soon as he has the new one refuses what was under way, and gets it again.
+   */
+  checkSigned(headers: Record<string, string>, body: string, since: number): void {
+    const id = headers["webhook-id"];
+    const text = `${id}.${headers["webhook-timestamp"]}.${body}`;
+    const given = (headers["webhook-signature"] ?? "").split(" ");
+    const known = [...this.#secrets].filter(([, until]) => until > since).map(([secret]) => signatureOf(secret, text));
+    // A restored database has the secrets of then.
+    if (this.#model.restoredAt.length > 0 || known.some((each) => given.includes(each))) return;
+    const name = this.machine.name;
+    this.#model.fail("L4", undefined, `${name}: notice ${id} is signed with no secret that its receiver goes by`);
   }
 
   /** Whether something sent to these addresses may arrive; the way to our own network is none. */
@@ -87,19 +103,17 @@ export class Receiver implements Server {
   async handle({ headers, body = "" }: WireRequest): Promise<WireAnswer> {
     const answer = await this.#answer();
     const id = headers["webhook-id"] ?? "";
-    this.#check(id, headers, body, answer.status);
+    this.#check(id, body, answer.status);
     return answer;
   }
 
-  #check(id: string, headers: Record<string, string>, body: string, status: number): void {
+  #check(id: string, body: string, status: number): void {
     const { mail, time, history } = this.#model;
     const name = this.machine.name;
     const fail = (what: string) => this.#model.fail("L4", undefined, `${name}: notice ${id} ${what}`);
     const accepted = status >= 200 && status < 300;
     history.note(name, `${accepted ? "takes" : "refuses"} ${id}`);
-    // A restored database has the secrets of then.
     const restored = this.#model.restoredAt.length > 0;
-    if (!restored && !this.#isSigned(id, headers, body)) fail("is signed with no secret that its receiver goes by");
     if (KEY_TEXT.test(body)) this.#model.fail("I15", undefined, `${name}: notice ${id} holds a key's text`);
     const { data } = JSON.parse(body) as { data: { id: string; events?: { id: string }[] } };
     const events = (data.events ?? [data]).map((event) => event.id);
@@ -113,15 +127,6 @@ export class Receiver implements Server {
     }
     if (wanted !== undefined && wanted.channelId !== this.channel) fail("is another channel's");
     mail.arrived(id, { at: time.at, body, events, accepted, gone: status === 410 });
-  }
-
-  /** By a secret that it went by when this was sent: what is late may have been sent before one ended. */
-  #isSigned(id: string, headers: Record<string, string>, body: string): boolean {
-    const timestamp = headers["webhook-timestamp"] ?? "";
-    const sentAt = Number(timestamp) * 1_000 - 1_000 - this.#model.clockErrorMs;
-    const inForce = [...this.#secrets].filter(([, until]) => until > sentAt).map(([secret]) => secret);
-    const known = inForce.map((secret) => signatureOf(secret, `${id}.${timestamp}.${body}`));
-    return (headers["webhook-signature"] ?? "").split(" ").some((each) => known.includes(each));
   }
 
   async #answer(): Promise<WireAnswer> {

@@ -3,12 +3,14 @@
  * in whose time it was first touched. I5 is checked here at each touch, and I2 when a secret is handed out.
  */
 import { type FeedEntry, isAccepted, type KeyRecord, parseDigestText, type VersionRecord } from "@keyover/core";
+import { CachedReplica } from "../packages/verifier/src/flat/cached-replica.ts";
 import { FlatReplica } from "../packages/verifier/src/flat/flat-replica.ts";
 import { Process } from "./process.ts";
 
 type Fail = (invariant: string, key: string | undefined, message: string) => void;
 
 const replicas = new Map<Process, Set<FlatReplica>>();
+/** Of each key the newest record that it was ever brought, held or not. */
 const newest = new WeakMap<FlatReplica, Map<string, KeyRecord>>();
 let fail: Fail = () => {};
 let revived: ReadonlySet<string> = new Set();
@@ -36,10 +38,11 @@ function holds(process: Process, sha256: string): KeyRecord | undefined {
   return undefined;
 }
 
-/** True if this process accepts the version by what it holds. */
-export function accepts(process: Process, sha256: string): boolean {
+/** True if this process accepts the version of the key by what it holds, or would ask. */
+export function accepts(process: Process, sha256: string, key: string): boolean {
   const version = versionOf(process, sha256);
-  return version !== undefined && isAccepted(version.state);
+  if (version !== undefined) return isAccepted(version.state);
+  return replicasOf(process).every((replica) => !replica.isWhole && replica.seqOf(key) === undefined);
 }
 
 export function knowsLeaked(process: Process, sha256: string): boolean {
@@ -64,9 +67,11 @@ function install(): void {
   if (installed) return;
   installed = true;
   around("put", (replica, [given], call) => {
+    const record = given as KeyRecord;
+    const before = knownBefore(replica, record.key);
     const taken = call();
     touch(replica);
-    if (taken === true) checkForward(replica, given as KeyRecord);
+    if (taken === true) checkForward(replica, record, before);
     return taken;
   });
   around("apply", (replica, [given], call) => {
@@ -78,6 +83,17 @@ function install(): void {
       fail("I5", record?.key, `the replica went from ${before} to ${replica.seq}`);
     return outcome;
   });
+  // A cache passes over entries of keys that it does not hold; it has seen them all the same.
+  around(
+    "apply",
+    (replica, [given], call) => {
+      const outcome = call();
+      const { record } = given as FeedEntry;
+      if (record !== undefined && outcome !== "gap") saw(replica, record);
+      return outcome;
+    },
+    CachedReplica,
+  );
   around("settle", (replica, _given, call) => {
     const before = replica.seq;
     call();
@@ -99,11 +115,15 @@ function install(): void {
 type Around = (replica: FlatReplica, given: unknown[], call: () => unknown) => unknown;
 
 /** Does something before and after each call of a method of every replica. */
-function around(name: "put" | "apply" | "settle" | "keepEnvironments" | "clear", run: Around): void {
-  const { value: method } = Object.getOwnPropertyDescriptor(FlatReplica.prototype, name) as {
+function around(
+  name: "put" | "apply" | "settle" | "keepEnvironments" | "clear",
+  run: Around,
+  { prototype }: { prototype: FlatReplica } = FlatReplica,
+): void {
+  const { value: method } = Object.getOwnPropertyDescriptor(prototype, name) as {
     value: (...given: unknown[]) => unknown;
   };
-  Object.defineProperty(FlatReplica.prototype, name, {
+  Object.defineProperty(prototype, name, {
     value(this: FlatReplica, ...given: unknown[]) {
       return run(this, given, () => method.apply(this, given));
     },
@@ -119,13 +139,24 @@ function touch(replica: FlatReplica): void {
   for (const record of replica.records()) newest.get(replica)?.set(record.key, record);
 }
 
-function checkForward(replica: FlatReplica, record: KeyRecord): void {
-  const seen = newest.get(replica);
-  const before = seen?.get(record.key);
+/** What a replica knows of a key. What a cache was only told, or gave up, it does not know any more: after a restore it can't tell of it. */
+function knownBefore(replica: FlatReplica, key: string): KeyRecord | undefined {
+  if (replica.isWhole) return newest.get(replica)?.get(key);
+  const head = replica.table.headOf(key);
+  return head < 0 ? undefined : replica.table.recordOf(head);
+}
+
+function checkForward(replica: FlatReplica, record: KeyRecord, known: KeyRecord | undefined): void {
+  const before = newest.get(replica)?.get(record.key);
   if (before !== undefined && record.seq < before.seq)
     fail("I5", record.key, `a record ${record.seq} took the place of ${before.seq}`);
-  if (before !== undefined) checkNothingRevived(before, record, replica.seq);
-  if (before === undefined || record.seq > before.seq) seen?.set(record.key, record);
+  if (known !== undefined) checkNothingRevived(known, record, replica.seq);
+  saw(replica, record);
+}
+
+function saw(replica: FlatReplica, record: KeyRecord): void {
+  const seen = newest.get(replica);
+  if (record.seq > (seen?.get(record.key)?.seq ?? 0)) seen?.set(record.key, record);
 }
 
 /** I17: nothing takes back that a version leaked or that a key was revoked, whatever database the record is of; only an operator's word does. */

@@ -6,6 +6,7 @@
  *     never                that a version leaked or a key was revoked, if the backup or anybody that was heard knows it
  */
 import { isAccepted, type KeyRecord, type Version } from "@keyover/core";
+import { comparedTo } from "../packages/server/src/restore/compared.ts";
 import type {
   Claim,
   RememberedKey,
@@ -86,7 +87,7 @@ export class RestoreWatch {
     }
   }
 
-  #mark({ apiId, instance, seq, restore, complete }: RestoreMark): void {
+  #mark({ apiId, instance, epoch, seq, restore, complete }: RestoreMark): void {
     const life = this.#lives.get(apiId);
     if (life === undefined || life.row.restore !== restore) return;
     // Who is heard after the choice comes again, as a late one.
@@ -96,6 +97,9 @@ export class RestoreWatch {
     for (const record of replicasOf(process).flatMap((replica) => [...replica.records()])) {
       // What is above is not said yet: a registration that was long on its way is of an earlier process of this name.
       if (this.#pastOf(record.key)?.apiId !== apiId || record.seq > seq) continue;
+      // What the operator brought back, knowing all that was told up to then, a late verifier is not asked about again.
+      const settled = comparedTo(life.row, epoch, record.environment);
+      if (this.#model.revived.has(record.key) && record.seq <= settled) continue;
       const all = life.heard.get(record.key) ?? [];
       life.heard.set(record.key, [...all, record]);
     }
@@ -185,7 +189,7 @@ export class RestoreWatch {
     const missed = heard.find(({ seq }) => seq > life.row.after && seq > (said?.seq ?? 0));
     if (missed !== undefined && choice.keys[past.id]?.instance === undefined)
       model.fail("I17", past.id, `a verifier knew ${missed.seq} of the key; ${said?.seq} was carried out`);
-    if (!model.revived.has(past.id))
+    if (side === "verifiers" || !choice.revive)
       this.#checkFacts(past, [...heard, ...claims.map(({ record }) => record)], "once carried out");
     if (side === "verifiers" && said !== undefined) this.#checkTakenOver(past, said, life.row);
     else if (side === "backup") this.#checkKept(past, before.versions);

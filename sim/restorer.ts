@@ -113,7 +113,9 @@ export class Restorer {
   }
 
   #restore(): void {
-    const { chance, servers } = this.#parts;
+    const { chance, servers, database } = this.#parts;
+    // The last one is not marked yet: the first thing that is done to a copy, before it may be lost as well.
+    if (database.closed) return;
     const copy = this.#copies.length === 0 ? undefined : chance.pick(this.#copies);
     if (copy === undefined) return;
     this.#count("restore");

@@ -11,6 +11,7 @@ import { Cast } from "./cast.ts";
 import { Chance } from "./chance.ts";
 import { checkBooks, checkSealed } from "./check-books.ts";
 import { checkCampaignRows } from "./check-campaign-end.ts";
+import { slackOf } from "./check-end.ts";
 import { checkIdleEnds } from "./check-idle.ts";
 import { checkNotices } from "./check-notices.ts";
 import { checkReplicas } from "./check-replicas.ts";
@@ -254,7 +255,9 @@ class Simulation {
 
   /** A notice on its way to somebody's program. */
   async #carry({ process, url, addresses, headers, body, signal }: Sending): Promise<Sent> {
-    this.#cast.receivers.find(({ machine }) => machine.name === url.hostname)?.checkWay(addresses);
+    const receiver = this.#cast.receivers.find(({ machine }) => machine.name === url.hostname);
+    receiver?.checkWay(addresses);
+    receiver?.checkSigned(headers, body, this.#time.at - slackOf(this.#model, process));
     this.#count("notices sent");
     const response = await this.#network.fetchOf(process)(url.href, { method: "POST", headers, body, signal });
     const retryAfter = response.headers.get("retry-after") ?? undefined;

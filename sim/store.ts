@@ -29,7 +29,7 @@ export interface Witness {
 type FedEntry = Extract<Awaited<ReturnType<Store["commit"]>>, { ok: true }>["feed"][number];
 type Call = (...given: unknown[]) => unknown;
 
-const WRITES = new Set(["commit", "record", "post", "fold", "prune", "share", "leave"]);
+const WRITES = new Set(["commit", "record", "spend", "post", "fold", "prune", "share", "leave"]);
 
 export function storeOf(
   real: Store,

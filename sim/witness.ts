@@ -215,6 +215,7 @@ export class CommitWitness implements Witness {
     const past = this.#model.keys.get(key.id) as KeyPast;
     if (past.key.expiresAt !== key.expiresAt) past.expirySetAt = this.#model.time.at;
     if (past.key.status !== key.status) past.statusChangedAt = this.#model.time.at;
+    if (past.key.rotationId !== null && key.rotationId === null) past.rotationEndedAt = this.#model.time.at;
     if (key.status !== "active") past.undisturbed = false;
     past.key = key;
   }

@@ -15,7 +15,7 @@ local identity = {
   "keyover-key", "keyover-consumer", "keyover-version", "keyover-environment", "keyover-scopes", "keyover-stale",
 }
 -- Told to the caller; haproxy.cfg sets them at the response.
-local told = { "keyover-rotation", "deprecation", "sunset", "link" }
+local told = { "keyover-rotation", "deprecation", "sunset", "link", "ratelimit", "ratelimit-policy" }
 -- Of the connection between the two, or made anew for the caller.
 local own = { ["connection"] = true, ["keep-alive"] = true, ["date"] = true, ["content-length"] = true, ["transfer-encoding"] = true }
 

@@ -31,6 +31,7 @@ describe("what the caller of the protected API sees", () => {
     for (const [code, { status }] of Object.entries(verdicts)) {
       if (code === "ok") expect(status).toBe(200);
       else if (code === "stale_replica") expect(status).toBe(503);
+      else if (code === "rate_limited" || code === "quota_exceeded") expect(status).toBe(429);
       else expect([401, 403]).toContain(status);
     }
   });

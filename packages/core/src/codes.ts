@@ -34,6 +34,16 @@ export const verdicts = {
     public: "key_brownout",
     text: "This version of the key is refused for a short time, as it will be for good; change over.",
   },
+  rate_limited: {
+    status: 429,
+    public: "rate_limited",
+    text: "The key is used more often than its plan allows; wait as long as Retry-After says.",
+  },
+  quota_exceeded: {
+    status: 429,
+    public: "quota_exceeded",
+    text: "What the key's plan allows in this period is used up.",
+  },
   stale_replica: {
     status: 503,
     public: "verifier_unavailable",
@@ -77,6 +87,9 @@ export const problems = {
   scope_not_narrower: { status: 422, title: "A rotation may narrow a key's scopes, never widen them." },
   unknown_environment: { status: 422, title: "The api has no such environment." },
   invalid_policy: { status: 422, title: "The policy contradicts itself." },
+  invalid_plan: { status: 422, title: "The limits of the plan are out of range, or contradict each other." },
+  unknown_plan: { status: 422, title: "The api has no such plan." },
+  plan_in_use: { status: 409, title: "The plan is an api's default, or keys have it." },
   policy_in_use: { status: 409, title: "The policy is attached to something." },
   idempotency_mismatch: { status: 422, title: "This Idempotency-Key was used for another request." },
   channel_in_use: { status: 409, title: "Other channels escalate to this one, or policies name it." },

@@ -32,6 +32,8 @@ export interface Sighting {
   last: number;
   accepted: number;
   refused: number;
+  /** Of `accepted`: so many were refused for a limit of the key's plan. They show that the version is in use. */
+  limited?: number | undefined;
   /** The longest silence between two sightings inside the interval. */
   longestGapMs: number;
 }

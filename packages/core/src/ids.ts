@@ -21,6 +21,7 @@ export const handlePrefixes = {
   notice: "ntc",
   noticeEvent: "nev",
   campaign: "cam",
+  plan: "pln",
 } as const;
 
 export type HandleKind = keyof typeof handlePrefixes;

@@ -21,6 +21,9 @@ export interface Fence {
 }
 
 /** The lasting credential of one consumer for one api and environment. Times are epoch milliseconds. */
+/** `report`: it is let through, and told of as one that would be refused. */
+export type NetworksMode = "enforce" | "report";
+
 export interface Key {
   id: string;
   apiId: string;
@@ -31,7 +34,14 @@ export interface Key {
   statusReason: string | null;
   statusChangedAt: number;
   scopes: string[];
+  /** Entries such as `10.0.0.0/8` and `!10.1.0.0/16` (network.ts); empty: from everywhere. */
   networks: string[];
+  /** What happens to a request from elsewhere. Absent: `enforce`. */
+  networksMode?: NetworksMode | undefined;
+  /** The consumer's own list, which both must allow. Follows the consumer's row. */
+  consumerNetworks?: string[] | undefined;
+  /** The handle of the plan whose limits it has; null or absent: its api's default. */
+  plan?: string | null | undefined;
   labels: Record<string, string>;
   notes: string;
   policy: RotationPolicyPatch;

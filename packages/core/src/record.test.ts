@@ -95,6 +95,12 @@ describe("what travels to verifiers", () => {
     expect(JSON.stringify(record)).not.toMatch(/hash-of-[134]/);
   });
 
+  test("that a version leaked is told after it was destroyed, too", () => {
+    const killed = version(1, { state: "retired", retiredAt: 5, compromised: true });
+    const [told] = recordOf(key, [withState(killed, "destroyed", 6), version(2)], undefined).versions;
+    expect(told).toEqual({ number: 1, state: "retired", sha256: "hash-of-1", compromised: true, retiredAt: 5 });
+  });
+
   test("an accepted version has no time of retirement, whatever it was before", () => {
     const record = recordOf(key, [version(1, { state: "retiring", retiredAt: 5 })], undefined);
     expect(record.versions[0]).not.toHaveProperty("retiredAt");

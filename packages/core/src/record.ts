@@ -5,6 +5,7 @@
 import { nextBrownout } from "./brownout.ts";
 import { endOfKey } from "./expiry.ts";
 import { type Fence, isAccepted, type Key, type KeyStatus, type Version, type VersionState } from "./key.ts";
+import type { PlanRecord } from "./limits.ts";
 import type { Phase, Rotation } from "./rotation.ts";
 
 export interface VersionRecord {
@@ -44,16 +45,24 @@ export interface KeyRecord {
   status: KeyStatus;
   scopes: string[];
   networks: string[];
+  /** The consumer's: both lists must allow. Absent: it has none. */
+  consumerNetworks?: string[] | undefined;
+  /** Absent: who calls from elsewhere is refused. */
+  networksMode?: "report" | undefined;
   expiresAt?: number | undefined;
   current: number;
+  /** The handle of the plan whose limits it has. Absent: its api's default, if there is one (`PlanRecord.default`). */
+  plan?: string | undefined;
   versions: VersionRecord[];
   rotation?: RotationRecord | undefined;
 }
 
-/** A feed entry. An entry for an environment that the reader may not see has a number and nothing else. */
+/** A feed entry: a key or a plan. An entry for an environment that the reader may not see has a number and nothing else. */
 export interface FeedEntry {
   seq: number;
   record?: KeyRecord | undefined;
+  /** A plan that was made or changed. */
+  plan?: PlanRecord | undefined;
 }
 
 /** The record of a key, without its number, which only the commit knows. */
@@ -70,7 +79,12 @@ export function recordOf(
     status: key.status,
     scopes: key.scopes,
     networks: key.networks,
+    ...(key.consumerNetworks === undefined || key.consumerNetworks.length === 0
+      ? {}
+      : { consumerNetworks: key.consumerNetworks }),
+    ...(key.networksMode === "report" ? { networksMode: key.networksMode } : {}),
     ...(expiresAt === null ? {} : { expiresAt }),
+    ...(key.plan == null ? {} : { plan: key.plan }),
     current: key.currentVersion,
     versions: versions.flatMap(versionRecord),
     ...(rotation === undefined ||
@@ -82,14 +96,18 @@ export function recordOf(
   };
 }
 
+/**
+ * What is destroyed is left out, unless it leaked: a database that is restored from before the leak learns of it from verifiers alone (I17).
+ */
 function versionRecord(version: Version): VersionRecord[] {
-  if (version.state === "destroyed" || version.sha256 === null) return [];
+  const { number, state, sha256, compromised } = version;
+  if (sha256 === null || (state === "destroyed" && !compromised)) return [];
   return [
     {
-      number: version.number,
-      state: version.state,
-      sha256: version.sha256,
-      compromised: version.compromised,
+      number,
+      state: state === "destroyed" ? "retired" : state,
+      sha256,
+      compromised,
       ...(version.fence === null ? {} : { fence: version.fence }),
       ...(version.brownoutUntil == null || !isAccepted(version.state) ? {} : { brownoutUntil: version.brownoutUntil }),
       ...(version.scopes === null ? {} : { scopes: version.scopes }),

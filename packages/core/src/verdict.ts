@@ -4,6 +4,7 @@
  */
 import type { VerdictCode } from "./codes.ts";
 import { isAccepted } from "./key.ts";
+import type { LimitState } from "./limits.ts";
 import { compileNetworks, type NetworkMatcher } from "./network.ts";
 import type { KeyRecord, RotationRecord, VersionRecord } from "./record.ts";
 import { commonGrants, compileScopes, type ScopeMatcher } from "./scopes.ts";
@@ -12,6 +13,7 @@ import { commonGrants, compileScopes, type ScopeMatcher } from "./scopes.ts";
 export interface HeldKey {
   record: KeyRecord;
   networks: NetworkMatcher;
+  consumerNetworks: NetworkMatcher;
   versions: HeldVersion[];
 }
 
@@ -30,6 +32,7 @@ export function holdKey(record: KeyRecord): HeldKey {
   const held: HeldKey = {
     record,
     networks: compileNetworks(record.networks),
+    consumerNetworks: compileNetworks(record.consumerNetworks ?? []),
     versions: [],
   };
   held.versions = record.versions.map((version) => holdVersion(held, version));
@@ -57,6 +60,8 @@ export interface Ask {
   scope?: string | readonly string[] | undefined;
   /** The caller's address. */
   network?: string | undefined;
+  /** What the request takes of the key's limits, in units. Default 1. */
+  cost?: number | undefined;
 }
 
 export interface Verdict {
@@ -67,12 +72,18 @@ export interface Verdict {
   consumer?: string | undefined;
   environment?: string | undefined;
   scopes?: readonly string[] | undefined;
+  /** The key's own end, where it has one. Epoch milliseconds. */
+  expiresAt?: number | undefined;
   /** While a rotation of this key runs. */
   rotation?: RotationRecord | undefined;
   /** With `retired`: since when. */
   retiredAt?: number | undefined;
-  /** With `brownout`: it ends in so long. */
+  /** What is left of the key's limits, this request charged; absent for a key without any. */
+  limits?: readonly LimitState[] | undefined;
+  /** With `brownout`: it ends in so long. With `rate_limited` and `quota_exceeded`: there is room in so long. */
   retryAfterMs?: number | undefined;
+  /** Accepted, and refused for this if the key's networks were enforced (its `networksMode` is `report`). */
+  wouldRefuse?: VerdictCode | undefined;
   /** The verifier is cut off and goes on with what it knows. */
   stale?: boolean | undefined;
 }
@@ -89,7 +100,7 @@ export function judgeCode(presented: HeldVersion, ask: Ask, now: number, latest:
   if (ask.environment !== undefined && ask.environment !== record.environment) return "wrong_environment";
   if (record.status === "suspended") return "suspended";
   if (record.expiresAt !== undefined && now >= record.expiresAt) return "expired";
-  if (!held.networks.any && !allowsNetwork(held.networks, ask.network)) return "network_denied";
+  if (record.networksMode !== "report" && !isInNetworks(held, ask)) return "network_denied";
   if (presented.fenceNetworks !== undefined) {
     // A key's empty list means everywhere; a fence around no network (a version never seen anywhere) means nowhere.
     const inside = !presented.fenceNetworks.any && allowsNetwork(presented.fenceNetworks, ask.network);
@@ -104,9 +115,21 @@ export function judgeCode(presented: HeldVersion, ask: Ask, now: number, latest:
   return "ok";
 }
 
+/** What an accepted request would be refused for, if the key's networks were enforced. */
+export function wouldRefuse({ held }: HeldVersion, ask: Ask): VerdictCode | undefined {
+  return held.record.networksMode === "report" && !isInNetworks(held, ask) ? "network_denied" : undefined;
+}
+
+function isInNetworks({ networks, consumerNetworks }: HeldKey, { network }: Ask): boolean {
+  return allowsNetwork(networks, network) && allowsNetwork(consumerNetworks, network);
+}
+
 /** The whole verdict on a known version. */
 export function judge(presented: HeldVersion, ask: Ask, now: number): Verdict {
-  return verdictOf(presented, judgeCode(presented, ask, now), now);
+  const code = judgeCode(presented, ask, now);
+  const warning = code === "ok" ? wouldRefuse(presented, ask) : undefined;
+  const verdict = verdictOf(presented, code, now);
+  return warning === undefined ? verdict : { ...verdict, wouldRefuse: warning };
 }
 
 /**
@@ -127,6 +150,7 @@ export function verdictOf(presented: HeldVersion, code: VerdictCode, now?: numbe
   return {
     ...known,
     scopes: presented.grants,
+    ...(record.expiresAt === undefined ? {} : { expiresAt: record.expiresAt }),
     ...(record.rotation === undefined ? {} : { rotation: record.rotation }),
     ...(code === "retired" ? { retiredAt: presented.version.retiredAt } : {}),
     ...(code === "brownout" ? { retryAfterMs: leftMs(presented.version, now) } : {}),
@@ -138,7 +162,7 @@ function leftMs({ brownoutUntil }: VersionRecord, now: number | undefined): numb
 }
 
 function allowsNetwork(matcher: NetworkMatcher, address: string | undefined): boolean {
-  return address !== undefined && matcher.allows(address);
+  return matcher.any || (address !== undefined && matcher.allows(address));
 }
 
 function allowsScopes(matcher: ScopeMatcher, scope: string | readonly string[]): boolean {

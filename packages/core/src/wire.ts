@@ -3,7 +3,7 @@
  * a feed of its own with consecutive numbers.
  *
  *     POST /v1/apis/{api}/verifiers   Registration → Welcome       once per boot
- *     GET  /v1/apis/{api}/snapshot    lines of JSON: SnapshotHead, KeyRecord …, SnapshotEnd
+ *     GET  /v1/apis/{api}/snapshot    lines of JSON: SnapshotHead, KeyRecord …, SnapshotEnd; with `?keys=none` no records
  *     GET  /v1/apis/{api}/feed        server-sent events: `entry` FeedEntry, `beat` FeedBeat
  *     POST /v1/apis/{api}/acks        Ack → Grant                  at once after applying an entry
  *     POST /v1/apis/{api}/reports     Report → Grant               about once a second
@@ -22,6 +22,8 @@
  * sighting from the later bound, so that an error of the estimate never makes silence longer.
  */
 import type { Sighting } from "./evidence.ts";
+import type { Spent, Told } from "./limit-state.ts";
+import type { PlanRecord } from "./limits.ts";
 import type { StalenessPolicy } from "./policy.ts";
 import type { KeyRecord } from "./record.ts";
 
@@ -45,6 +47,10 @@ export interface Registration {
 /** A lease, counted by the verifier from the moment it *sent* the request, so that it ends there first. */
 export interface Grant extends StalenessPolicy {
   now: number;
+  /** Verifiers of this api that may answer requests, this one included. Absent from an older authority. */
+  verifiers?: number | undefined;
+  /** In the answer to a report: of each limit that the report speaks of. */
+  limits?: Told[] | undefined;
 }
 
 export interface Welcome extends Grant {
@@ -64,6 +70,8 @@ export interface SnapshotHead {
   seq: number;
   /** From before that number was read: the snapshot lacks nothing that was committed by then. */
   now: number;
+  /** All plans of the api. */
+  plans?: PlanRecord[] | undefined;
 }
 
 /** The last line; a snapshot without it was cut off and must not be used. */
@@ -97,6 +105,8 @@ export interface Report {
   to: number;
   applied: number;
   sightings: Sighting[];
+  /** What was used of limits in this interval. */
+  spent?: Spent[] | undefined;
   /** The verifier is closing: it has refused everything since `to`. */
   final?: boolean | undefined;
 }
@@ -112,6 +122,8 @@ export interface MissAnswer {
    * restore, and nobody has heard yet. Absent from an older authority.
    */
   epoch?: string | undefined;
+  /** The feed's head, read before the record was: the answer knows all entries up to here. Absent from an older authority. */
+  seq?: number | undefined;
   record: KeyRecord | null;
 }
 

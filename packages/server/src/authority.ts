@@ -19,6 +19,7 @@ import { createShares, fenceIn } from "./engine/shares.ts";
 import { createEvidence } from "./evidence/evidence.ts";
 import { createFleet } from "./feed/fleet.ts";
 import { createHub } from "./feed/hub.ts";
+import { createLimitBook } from "./feed/limit-book.ts";
 import { createLogWatch } from "./feed/log-watch.ts";
 import { createLostVerifiers } from "./feed/lost.ts";
 import { gaugesOf } from "./gauges.ts";
@@ -28,6 +29,7 @@ import { createHttp, type HttpOptions } from "./http/server.ts";
 import { createInventory } from "./keys/inventory.ts";
 import { createKeyDesk } from "./keys/key-desk.ts";
 import { createKeys } from "./keys/keys.ts";
+import { createPlans } from "./keys/plans.ts";
 import { createTokens } from "./keys/tokens.ts";
 import { createNotices, type NoticesConfig } from "./notices/notices.ts";
 import { createIdleFacts } from "./policies/idle-facts.ts";
@@ -75,6 +77,7 @@ export async function createAuthority(given: World, store: Store, config: Author
   const replica = makeHandle("replica", clock.now(), world.random);
   const custody = createCustody(config.masterKey, world.random);
   const hub = createHub(store, clock, world.log);
+  const limits = createLimitBook({ store, clock, log: world.log });
   const shares = createShares({
     store,
     clock,
@@ -90,7 +93,10 @@ export async function createAuthority(given: World, store: Store, config: Author
     store,
     custody,
     policies,
-    publish: (entries) => hub.publish(entries),
+    publish(entries) {
+      limits.published(entries);
+      hub.publish(entries);
+    },
     onRotation: (id) => engine.wake(id),
     onNotices: () => notices.office.wake(),
     heldBack: (apiId) => restorations.refusal(apiId),
@@ -99,6 +105,7 @@ export async function createAuthority(given: World, store: Store, config: Author
     store,
     clock,
     log: world.log,
+    limits,
     replica,
     alone: () => shares.replicas().length <= 1,
     onApplied: (apiId) => engine.fleetMoved(apiId),
@@ -109,7 +116,7 @@ export async function createAuthority(given: World, store: Store, config: Author
     onSign: (api, before, how) => lostVerifiers.over(api, before, how),
   });
   const watermarkOf = async (apiId: string) => (await fleet.recentView(apiId)).watermark;
-  const evidence = createEvidence(store, watermarkOf, clock);
+  const evidence = createEvidence(store, watermarkOf, (apiId) => restorations.restoredAt(apiId), clock);
   const idleFacts = createIdleFacts({ store, clock, watermarkOf });
   const metrics = createMetrics(gaugesOf({ store, fleet, hub, shares, restorations, clock }));
   const engine = createEngine({
@@ -162,6 +169,8 @@ export async function createAuthority(given: World, store: Store, config: Author
     tokens,
     metrics,
     inventory,
+    plans: createPlans({ world, store, desk }),
+    limits,
     restorations,
     remembered: createRememberedDesk({ world, store, desk, restorations }),
     reconciler,
@@ -178,6 +187,7 @@ export async function createAuthority(given: World, store: Store, config: Author
     tokens.forget();
     inventory.forget();
     restorations.forget();
+    limits.forget(subjects);
     notices.office.forget(subjects);
     notices.office.wake();
     for (const id of subjects) if (isHandle("rotation", id)) engine.wake(id);

@@ -37,6 +37,7 @@ const READING: ReadonlySet<string> = new Set(
   `get list count audit idempotency changes now ping listen close
    feedHead feedHeads feedFloor feedAfter records recordOfKey recordByHash
    uses lastUses buckets boot boots bootsUntil fleet dueKeys overdue settled
+   planRecords keysOfPlan plansOfConsumers limitUses days countLive
    liveRotations usedSuccessors campaignTally campaignRefused provenSecrets expiredSecrets`.split(/\s+/),
 );
 

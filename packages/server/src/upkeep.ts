@@ -32,7 +32,15 @@ const DAY_MS = 86_400_000;
 const SECRETS_MAX = 500;
 
 /** How much is kept: feed entries per api, and days of the rest. */
-const KEEP = { feedEntries: 100_000, idempotencyDays: 2, bucketDays: 7, bootDays: 400, noticeDays: 90 };
+const KEEP = {
+  feedEntries: 100_000,
+  idempotencyDays: 2,
+  bucketDays: 7,
+  dayDays: 400,
+  limitDays: 1,
+  bootDays: 400,
+  noticeDays: 90,
+};
 
 export interface Upkeep {
   /** Does what is due and not being done already. */
@@ -91,6 +99,8 @@ export function createUpkeep({ world, store, desk, hub, tokens, ...deps }: Upkee
       feedKeep: KEEP.feedEntries,
       idempotency: now - KEEP.idempotencyDays * DAY_MS,
       buckets: now - KEEP.bucketDays * DAY_MS,
+      days: now - KEEP.dayDays * DAY_MS,
+      limits: now - KEEP.limitDays * DAY_MS,
       boots: now - KEEP.bootDays * DAY_MS,
       notices: now - KEEP.noticeDays * DAY_MS,
     });

@@ -1,5 +1,5 @@
 /** A verifier that speaks the wire protocol and does what the test says, when it says so. */
-import type { FeedEntry, KeyRecord, Sighting, Source } from "@keyover/core";
+import type { FeedEntry, KeyRecord, PlanRecord, Sighting, Source, Spent } from "@keyover/core";
 import { expect } from "vitest";
 import type { Answer, TestAuthority } from "./authority.test-support.ts";
 
@@ -13,6 +13,8 @@ export class ScriptedVerifier {
   /** While it is, `TestAuthority.pass` lets it report. */
   alive = true;
   records: Map<string, KeyRecord> = new Map();
+  plans: Map<string, PlanRecord> = new Map();
+  spent: Spent[] = [];
   sightings: Sighting[] = [];
   /** Whom it speaks to; any process that shares the database will do. */
   authority: TestAuthority;
@@ -58,11 +60,14 @@ export class ScriptedVerifier {
       .map((line) => JSON.parse(line));
     expect(lines.at(-1)).toEqual({ end: lines.length - 2 });
     this.applied = lines[0].seq;
+    this.plans = new Map((lines[0].plans ?? []).map((plan: PlanRecord) => [plan.plan, plan]));
     this.records = new Map(lines.slice(1, -1).map((record) => [record.key, record]));
   }
 
-  apply({ seq, record }: FeedEntry): void {
+  apply({ seq, record, plan }: FeedEntry): void {
     this.applied = seq;
+    if (plan !== undefined) this.plans.set(plan.plan, plan);
+    if (plan?.removed) this.plans.delete(plan.plan);
     if (record !== undefined) this.records.set(record.key, record);
   }
 
@@ -87,16 +92,24 @@ export class ScriptedVerifier {
     return this;
   }
 
+  /** Let this much through of a limit. */
+  spend(subject: string, limit: string, units: number, change: Partial<Spent> = {}): this {
+    this.spent.push({ subject, limit, units, refused: 0, ...change });
+    return this;
+  }
+
   /** The next report: what was seen, from where the last one ended to now. */
   async report(change: Record<string, unknown> = {}): Promise<Answer> {
     const to = this.authority.now();
-    const { boot, applied, sightings } = this;
-    const report = { boot, n: this.n + 1, from: this.coveredTo, to, applied, sightings, ...change };
+    const { boot, applied, sightings, spent } = this;
+    const said = { applied, sightings, ...(spent.length === 0 ? {} : { spent }) };
+    const report = { boot, n: this.n + 1, from: this.coveredTo, to, ...said, ...change };
     const answer = await this.call("POST", "/reports", report);
     if (answer.status === 200) {
       this.n = report.n;
       this.coveredTo = report.to;
       this.sightings = [];
+      this.spent = [];
     }
     return answer;
   }

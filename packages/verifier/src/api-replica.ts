@@ -20,13 +20,16 @@ import {
   verdictOf,
   type Welcome,
   type World,
+  wouldRefuse,
 } from "@keyover/core";
 import { type Answer, AuthorityCalls, hostOf, type Refusal } from "./authority-calls.ts";
 import type { DiskHead, ReplicaDisk } from "./disk.ts";
+import { CachedReplica } from "./flat/cached-replica.ts";
 import { FlatReplica } from "./flat/flat-replica.ts";
 import { Follower } from "./follower.ts";
 import { AuthorityClock, Lease } from "./lease.ts";
-import { Misses } from "./misses.ts";
+import { Limiter } from "./limits/limiter.ts";
+import { type MissCounts, Misses, type MissOutcome } from "./misses.ts";
 import type { Replica } from "./replica.ts";
 import { ReplicaKeeper } from "./replica-keeper.ts";
 import { Reporter } from "./reporter.ts";
@@ -45,6 +48,8 @@ export interface ApiOptions {
   software: string;
   reportEveryMs: number | undefined;
   disk: ReplicaDisk | undefined;
+  /** Keys to hold at most; undefined: all. */
+  cacheKeys: number | undefined;
 }
 
 export interface ApiStatus {
@@ -62,10 +67,17 @@ export interface ApiStatus {
   stale: boolean;
   lease: { standing: "fresh" | "static" | "over"; remainingMs: number };
   pendingReports: number;
-  misses: { asked: number; dropped: number };
+  /** Requests that were let through, and would be refused if the networks of keys in the mode `report` were enforced. */
+  wouldRefuse: number;
+  /** Decisions on keys that were not held, and what became of them. */
+  misses: MissCounts;
+  /** Of a verifier that holds some of the keys: decisions on keys that it held, and keys that it gave up for others. */
+  cache?: { keysMax: number; hits: number; evictions: number } | undefined;
 }
 
 const CLOSE_MS = 2_000;
+/** So often a key is asked for, if each answer is overtaken by the feed before it is here. */
+const ASKS_MAX = 3;
 
 export const MALFORMED: Verdict = Object.freeze({ valid: false, code: "malformed" });
 export const STALE: Verdict = Object.freeze({ valid: false, code: "stale_replica" });
@@ -81,7 +93,9 @@ export class ApiReplica {
   readonly #clock: AuthorityClock;
   readonly #lease = new Lease();
   readonly #sightings: Sightings;
-  readonly #replica: Replica = new FlatReplica((slot) => this.#sightings.release(this.#replica, slot));
+  readonly #replica: Replica;
+  readonly #cache: CachedReplica | undefined;
+  readonly #limiter: Limiter;
   readonly #misses: Misses;
   readonly #reporter: Reporter;
   #follower: Follower | undefined;
@@ -90,6 +104,7 @@ export class ApiReplica {
   #environment: string | undefined;
   #closed = false;
   #settleReady: { resolve(): void; reject(error: Error): void };
+  #wouldRefuse = 0;
   #registered = false;
   #restored = false;
   /** What is asked of the replica and of `judgeCode`, one object for all decisions: none outlives its call. */
@@ -102,13 +117,25 @@ export class ApiReplica {
     this.#calls = new AuthorityCalls(world, options);
     this.#clock = new AuthorityClock(world.clock);
     this.#sightings = new Sightings(world.clock.elapsed());
-    const asked = () => this.#follower?.reconciling === true;
-    this.#misses = new Misses(world, this.#calls, asked, () => this.#keeper?.epoch ?? "");
+    const { cacheKeys } = options;
+    const release = (slot: number) => this.#sightings.release(this.#replica, slot);
+    this.#cache = cacheKeys === undefined ? undefined : new CachedReplica(cacheKeys, release);
+    this.#replica = this.#cache ?? new FlatReplica(release);
+    this.#replica.plans.log = (level, event, fields) => world.log(level, event, { api: options.api, ...fields });
+    this.#limiter = new Limiter(world, this.#clock, this.#replica.plans);
+    this.#misses = new Misses({
+      world,
+      calls: this.#calls,
+      closed: () => this.#follower?.reconciling === true,
+      epoch: () => this.#keeper?.epoch ?? "",
+      isCurrent: (digest, asOf) => this.#replica.isCurrent(digest, null, asOf),
+    });
     this.#reporter = new Reporter({
       world,
       calls: this.#calls,
       clock: this.#clock,
       lease: this.#lease,
+      limiter: this.#limiter,
       sightings: (timeOf) => this.#sightings.drain(this.#replica, world.clock.elapsed(), timeOf),
       applied: () => this.#follower?.acknowledged ?? 0,
       onGrant: (answer) => this.#granted(answer),
@@ -124,7 +151,8 @@ export class ApiReplica {
     const state = await disk?.load(api);
     const known = instance ?? state?.head.instance ?? fallbackInstance;
     const parts = { replica: this.#replica, lease: this.#lease, clock: this.#clock };
-    const keeper = new ReplicaKeeper({ world: this.#world, disk, api, instance: known, ...parts });
+    const limiter = this.#limiter;
+    const keeper = new ReplicaKeeper({ world: this.#world, disk, api, instance: known, limiter, ...parts });
     this.#keeper = keeper;
     if (state !== undefined) {
       this.#restored = keeper.restore(state);
@@ -150,19 +178,36 @@ export class ApiReplica {
 
   /** The whole decision, or undefined if the authority must be asked. */
   verifyNow(text: string, digest: Int32Array, ask: PresentedAsk): Verdict | undefined {
+    return this.#heldNow(digest, ask) ?? this.#missNow(text, digest, ask);
+  }
+
+  /** The decision by what is held, or that nothing may be decided; undefined if the key is not held. */
+  #heldNow(digest: Int32Array, ask: PresentedAsk): Verdict | undefined {
     const at = this.#world.clock.elapsed();
     const fresh = at < this.#lease.until;
     if ((!fresh && this.#lease.standing(at) === "over") || this.#closed) return STALE;
     const slot = this.#replica.find(digest);
-    if (slot < 0) return this.#missNow(text, digest, ask);
+    if (slot < 0) return undefined;
+    this.#replica.used(slot);
     const asked = this.#asked;
     asked.environment = ask.environment ?? this.#environment;
     asked.scope = ask.scope;
     asked.network = ask.network;
-    const code = this.#replica.isPlainlyOk(slot, asked) ? "ok" : this.#judge(slot, asked, at);
+    const plain = this.#replica.isPlainlyOk(slot, asked);
+    const code = plain ? "ok" : this.#judge(slot, asked, at);
+    const warning = plain || code !== "ok" ? undefined : wouldRefuse(this.#replica.held(slot), asked);
+    if (warning !== undefined) this.#wouldRefuse++;
+    // Also of a request that its limits refuse: it came with a good version, whose holder uses it. Nobody may take that for silence (I3).
     this.#sightings.count(slot, ask, at, code === "ok");
-    if (code === "ok" && fresh) return this.#replica.okVerdict(slot);
-    const verdict = verdictOf(this.#replica.held(slot), code, this.#clock.earliest(at));
+    const plan = code === "ok" ? this.#replica.planAt(slot) : undefined;
+    const limited = plan && this.#limiter.take(this.#replica, slot, plan, ask.cost, at);
+    if (limited !== undefined && limited.code !== "ok") this.#sightings.limited(slot);
+    if (code === "ok" && fresh && warning === undefined && (limited === undefined || limited.code === "ok"))
+      return this.#replica.okVerdict(slot, limited?.limits);
+    const verdict = verdictOf(this.#replica.held(slot), limited?.code ?? code, this.#clock.earliest(at));
+    if (limited !== undefined) verdict.limits = limited.limits;
+    if (limited?.retryAfterMs !== undefined) verdict.retryAfterMs = Math.ceil(limited.retryAfterMs);
+    if (warning !== undefined && verdict.valid) verdict.wouldRefuse = warning;
     if (!fresh) verdict.stale = true;
     return Object.freeze(verdict);
   }
@@ -175,22 +220,34 @@ export class ApiReplica {
   async verifyMiss(text: string, ask: PresentedAsk): Promise<Verdict> {
     const digest = new Int32Array(8);
     digestKeyText(text, digest);
-    const outcome = await this.#misses.ask(digest);
-    if (outcome.code === "record") {
-      this.#replica.put(outcome.record);
-      // Of a verifier that is cut off nobody knows whether the feed's numbers are still the same ones.
-      if (this.#lease.standing(this.#world.clock.elapsed()) === "fresh") this.#keeper?.holdsToo(outcome.record);
+    for (let asked = 1; ; asked++) {
+      const outcome = await this.#misses.ask(digest, ask.network);
+      const current = this.#take(digest, outcome);
+      // Decided afresh: the feed may have brought the key meanwhile, or the lease may have run out.
+      const verdict = this.#heldNow(digest, ask);
+      if (verdict !== undefined) return verdict;
+      if (current) return UNKNOWN;
+      if (outcome.code === "unavailable" || asked === ASKS_MAX) return STALE;
     }
-    // Decided afresh: the feed may have brought the key meanwhile, or the lease may have run out.
-    const verdict = this.verifyNow(text, digest, ask);
-    if (verdict !== undefined) return verdict;
-    return outcome.code === "unavailable" ? STALE : UNKNOWN;
+  }
+
+  /** False if it says nothing: no answer, or one that the feed has overtaken. */
+  #take(digest: Int32Array, outcome: MissOutcome): boolean {
+    if (outcome.code === "unavailable") return false;
+    const record = outcome.code === "record" ? outcome.record : null;
+    if (!this.#replica.isCurrent(digest, record, outcome.asOf)) return false;
+    if (record === null) return true;
+    this.#replica.put(record);
+    // Of a verifier that is cut off nobody knows whether the feed's numbers are still the same ones.
+    if (this.#lease.standing(this.#world.clock.elapsed()) === "fresh") this.#keeper?.holdsToo(record);
+    return true;
   }
 
   status(): ApiStatus {
     const at = this.#world.clock.elapsed();
     const standing = this.#closed ? "over" : this.#lease.standing(at);
     const end = standing === "static" ? this.#lease.staticUntil : this.#lease.until;
+    const cache = this.#cache;
     return {
       api: this.#options.api,
       prefix: this.prefix,
@@ -202,7 +259,9 @@ export class ApiReplica {
       stale: standing !== "fresh",
       lease: { standing, remainingMs: Math.max(0, end - at) },
       pendingReports: this.#reporter.pending,
-      misses: { asked: this.#misses.asked, dropped: this.#misses.dropped },
+      wouldRefuse: this.#wouldRefuse,
+      misses: { ...this.#misses.counts },
+      cache: cache && { keysMax: cache.keysMax, hits: cache.hits, evictions: cache.evictions },
     };
   }
 
@@ -220,7 +279,9 @@ export class ApiReplica {
     const wanted = ask.environment ?? this.#environment;
     // The text says its environment itself: answering from it tells nobody whether the key exists.
     if (wanted !== undefined && !text.startsWith(`${this.prefix}_${wanted}_`)) return WRONG_ENVIRONMENT;
-    return this.#misses.isUnknown(digest) ? UNKNOWN : undefined;
+    const known = this.#misses.look(digest, ask.network);
+    if (known === "ask") return undefined;
+    return known === "unknown" ? UNKNOWN : STALE;
   }
 
   #toldTime(answer: Answer): Grant | undefined {
@@ -233,6 +294,7 @@ export class ApiReplica {
     const grant = this.#toldTime(answer);
     if (grant === undefined) return;
     this.#lease.grant(grant, answer.sentAt, answer.receivedAt);
+    this.#limiter.heard(grant, answer.receivedAt);
     this.#keeper?.granted();
   }
 
@@ -246,8 +308,10 @@ export class ApiReplica {
     if (this.#apiId !== undefined && this.#apiId !== welcome.api.id) {
       // Another api under the name of one that is gone. Its feed counts from 1 again; nothing of the old one may stay.
       this.#replica.clear();
+      this.#limiter.clear();
     }
     this.#serves(welcome);
+    this.#limiter.heard(welcome, this.#world.clock.elapsed());
     this.#reporter.begin(boot, welcome.now, this.#options.reportEveryMs ?? welcome.reportEveryMs);
   }
 

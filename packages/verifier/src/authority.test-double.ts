@@ -14,6 +14,7 @@ import {
   type KeyRecord,
   type Log,
   makeKeyText,
+  type PlanRecord,
   problemBody,
   type Registration,
   type Remembered,
@@ -23,6 +24,7 @@ import {
   type VersionRecord,
   type World,
 } from "@keyover/core";
+import { Settling } from "./limits/settling.test-support.ts";
 
 const random = (length: number): Uint8Array => randomBytes(length);
 interface BootState {
@@ -93,9 +95,14 @@ export class AuthorityDouble {
   cutAfter: number | undefined;
   /** Answers every call with this status and code. */
   refuse: { status: number; code: "unauthenticated" | "forbidden" | "not_found" | "conflict" } | undefined;
+  /** Misses are answered by a process that still sees this. */
+  lagging: { seq: number; records: KeyRecord[] } | undefined;
+  /** An authority of before there was cache mode. */
+  older = false;
   /** Before a miss is answered. */
   beforeMissAnswer: (() => Promise<void>) | undefined;
   latencyMs = 0;
+  readonly limits: Settling = new Settling();
   #followers = new Set<Follower>();
   #hosts = new Map<string, Host>();
 
@@ -167,6 +174,14 @@ export class AuthorityDouble {
     this.records.set(whole.key, whole);
     this.push({ seq: whole.seq, record: whole });
     return whole;
+  }
+
+  /** Makes or changes a plan. */
+  writePlan(plan: Omit<PlanRecord, "seq">): void {
+    const record = structuredClone({ seq: ++this.seq, ...plan });
+    const { plans } = this.limits;
+    plans.splice(0, plans.length, ...plans.filter((each) => each.plan !== plan.plan), record);
+    this.push({ seq: record.seq, plan: record });
   }
 
   push(entry: FeedEntry): void {
@@ -252,7 +267,7 @@ export class AuthorityDouble {
   async #handle(host: Host, name: string, url: URL, body: unknown, signal: AbortSignal | undefined): Promise<Response> {
     if (name === "verifiers" && this.full) throw new TypeError("fetch failed");
     if (name === "verifiers") return this.#register(host, body as Registration);
-    if (name === "snapshot") return this.#snapshot(host);
+    if (name === "snapshot") return this.#snapshot(host, url.searchParams.get("keys") === "none" && !this.older);
     if (name === "feed") return this.#feed(host, url, signal);
     if (name === "acks") return this.#ack(host, body as Ack);
     if (name === "reports") return this.#report(host, body as Report);
@@ -262,7 +277,7 @@ export class AuthorityDouble {
   }
 
   #grant(host: Host) {
-    return { now: this.#now(host), ...this.policy };
+    return { now: this.#now(host), verifiers: this.limits.verifiers, ...this.policy };
   }
 
   #register(host: Host, { boot, instance, replaces, holds }: Registration): Response {
@@ -273,9 +288,9 @@ export class AuthorityDouble {
     return Response.json({ ...this.#grant(host), api, environments, epoch, reportEveryMs: 1_000 });
   }
 
-  #snapshot(host: Host): Response {
-    const records = [...this.records.values()];
-    const head = { seq: this.beganAt ?? this.seq, now: this.#now(host) };
+  #snapshot(host: Host, bare: boolean): Response {
+    const records = bare ? [] : [...this.records.values()];
+    const head = { seq: this.beganAt ?? this.seq, now: this.#now(host), plans: this.limits.plans };
     const lines = [head, ...records, { end: this.endsAt ?? records.length }];
     this.endsAt = undefined;
     this.beganAt = undefined;
@@ -327,7 +342,8 @@ export class AuthorityDouble {
     if (state === undefined || state.closed) return problem("unknown_boot");
     this.reports.push(report);
     if (report.applied > this.seq) return problem("feed_ahead");
-    if (report.n === state.n) return Response.json(this.#grant(host));
+    const answer = () => ({ ...this.#grant(host), limits: this.limits.told(report, this.#now(host)) });
+    if (report.n === state.n) return Response.json(answer());
     if (report.to > this.#now(host) + 2_000) return problem("unknown_boot");
     if (report.n !== state.n + 1 || report.from !== state.coveredTo || report.to < report.from)
       return problem("report_gap");
@@ -336,15 +352,19 @@ export class AuthorityDouble {
     state.coveredTo = report.to;
     state.applied = Math.max(state.applied, report.applied);
     state.closed = report.final === true;
-    return Response.json(this.#grant(host));
+    this.limits.settle(report, this.#now(host));
+    if (state.closed) this.limits.ended.add(report.boot);
+    return Response.json(answer());
   }
 
   async #miss(host: Host, sha256: string): Promise<Response> {
     this.missed.push(sha256);
-    const found = [...this.records.values()].find((each) => each.versions.some((version) => version.sha256 === sha256));
+    const { seq, records } = this.lagging ?? { seq: this.seq, records: [...this.records.values()] };
+    const found = records.find((each) => each.versions.some((version) => version.sha256 === sha256));
     const record = found === undefined ? null : structuredClone(found);
     await this.beforeMissAnswer?.();
-    return Response.json({ now: this.#now(host), epoch: this.epoch, record });
+    const answer = { now: this.#now(host), epoch: this.epoch, record };
+    return Response.json(this.older ? answer : { ...answer, seq });
   }
 }
 

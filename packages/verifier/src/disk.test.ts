@@ -344,8 +344,8 @@ describe("files that are not as they were written", () => {
     ["a foreign file", () => "hello world\n".repeat(30), /not a replica/],
     [
       "a newer format",
-      (bytes) => bytes.toString().replace("keyover-replica 2", "keyover-replica 3"),
-      /keyover-replica 3.* is not/,
+      (bytes) => bytes.toString().replace("keyover-replica 3", "keyover-replica 4"),
+      /keyover-replica 4.* is not/,
     ],
   ];
 

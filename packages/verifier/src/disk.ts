@@ -19,11 +19,11 @@
 import { appendFile, type FileHandle, mkdir, open, readFile, rename, rm, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import type { FeedEntry, KeyRecord, Log, StalenessPolicy, Welcome } from "@keyover/core";
+import type { FeedEntry, KeyRecord, Log, PlanRecord, StalenessPolicy, Welcome } from "@keyover/core";
 import { lockFolder } from "./disk-lock.ts";
 import { FlatTable } from "./flat/flat-table.ts";
 import { fileChunks, TableReader, Unreadable } from "./flat/table-file.ts";
-import { asEntry, parseJson } from "./shapes.ts";
+import { asEntry, asPlans, parseJson } from "./shapes.ts";
 
 /** Who wrote it: enough to route a text and to register as the successor of the dead process. */
 export interface DiskHead {
@@ -34,6 +34,8 @@ export interface DiskHead {
   /** What `seq` means something in. */
   epoch: string;
   seq: number;
+  /** Of the api; absent from older programs. */
+  plans?: PlanRecord[] | undefined;
 }
 
 /** What a restarted process may still do without the authority. Times are wall-clock milliseconds of this machine. */
@@ -42,6 +44,8 @@ export interface DiskLease extends StalenessPolicy {
   until: number;
   /** The authority's time at `writtenAt`. */
   authorityNow: number;
+  /** How many there were: what share of a limit one has that starts without the authority. Absent from older programs. */
+  verifiers?: number | undefined;
 }
 
 export type JournalLine = { entry: FeedEntry } | { lease: DiskLease | null } | { boot: string };
@@ -286,8 +290,10 @@ function headOf(value: unknown): DiskHead | undefined {
   const head = value as Partial<DiskHead> | undefined;
   if (typeof head?.api?.name !== "string" || typeof head.boot !== "string" || typeof head.seq !== "number")
     return undefined;
+  const plans = asPlans(head.plans ?? []);
+  if (plans === undefined) return undefined;
   // Files of before there were epochs have none.
-  return { epoch: "", ...(head as Omit<DiskHead, "epoch">) };
+  return { epoch: "", ...(head as Omit<DiskHead, "epoch">), plans };
 }
 
 function journalText(line: JournalLine): string {

@@ -5,12 +5,23 @@ import { AuthorityClock, Lease } from "./lease.ts";
 import { ReplicaKeeper } from "./replica-keeper.ts";
 import { START, VirtualClock } from "./virtual-clock.test-support.ts";
 
+const limiter = { verifiers: 1, restore: () => undefined };
+
 /** A reader of a feed of which five entries are applied. */
 function reader() {
   const local = new VirtualClock();
   const world = { clock: local, random: () => new Uint8Array(1), fetch, log: () => {} };
   const [replica, lease, clock] = [new FlatReplica(), new Lease(), new AuthorityClock(local)];
-  const keeper = new ReplicaKeeper({ world, disk: undefined, api: "market", instance: "a", replica, lease, clock });
+  const keeper = new ReplicaKeeper({
+    world,
+    disk: undefined,
+    api: "market",
+    instance: "a",
+    replica,
+    lease,
+    clock,
+    limiter,
+  });
   clock.heard(START, 0, 0);
   lease.grant({ leaseMs: 2_000, onStale: "closed", staticMs: 0 }, 0, 0);
   for (let seq = 1; seq <= 5; seq++) replica.apply({ seq });

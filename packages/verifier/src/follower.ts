@@ -14,6 +14,8 @@
  * A boot that the authority does not know has no lease. One that ends for another reason (the database was restored, a clock was
  * set) keeps what was granted to it until that is over by itself; the replica stays in any case.
  *
+ * A cache takes no snapshot but its head: it forgets what it held, and begins there.
+ *
  * A feed whose numbers went back is asked for again and again, and nothing goes back with it (history.ts).
  */
 import { makeHandle, type Registration, sleep, type Welcome } from "@keyover/core";
@@ -23,7 +25,7 @@ import { FeedReader, type FeedReaderParts } from "./feed-reader.ts";
 import { FollowedHistory } from "./history.ts";
 import { RememberedUpload } from "./remembered.ts";
 import { asWelcome } from "./shapes.ts";
-import { SnapshotReader } from "./snapshot-reader.ts";
+import { SnapshotReader, type Wants } from "./snapshot-reader.ts";
 import { Tries } from "./tries.ts";
 
 /** Records put between two looks at other work: about 2 ms. */
@@ -160,7 +162,7 @@ export class Follower {
     const boot = makeHandle("boot", world.clock.now(), world.random);
     const registration: Registration = { boot, instance, software };
     if (this.#replaces !== undefined) registration.replaces = this.#replaces;
-    if (keeper.newest > 0) registration.holds = { epoch: keeper.epoch, seq: keeper.newest, followed: replica.seq };
+    if (keeper.newest > 0) registration.holds = { epoch: keeper.epoch, seq: keeper.newest, followed: keeper.followed };
     const { callMs } = this.#tries.patience;
     const answer = await calls.post("verifiers", registration, callMs);
     if (!answer.ok && answer.restored !== undefined) {
@@ -194,9 +196,11 @@ export class Follower {
     const boot = this.#boot;
     const abort = this.#newAbort();
     const { callMs, snapshotMs } = this.#tries.patience;
-    const stream = await calls.open("snapshot", "application/x-ndjson", abort, callMs);
+    const wants = this.#wants();
+    const path = wants === "none" ? "snapshot?keys=none" : "snapshot";
+    const stream = await calls.open(path, "application/x-ndjson", abort, callMs);
     if (!stream.ok) return this.#failed(stream, "snapshot");
-    const snapshot = new SnapshotReader(({ seq }) => seq >= replica.seq);
+    const snapshot = new SnapshotReader(({ seq }) => seq >= replica.seq, wants);
     const silenceMs = () => snapshotMs;
     await readText(world, stream.chunks, abort, silenceMs, (text) => snapshot.push(text));
     if (boot === undefined || boot !== this.#boot) return { again: "register", progress: false, elsewhere: false };
@@ -213,6 +217,8 @@ export class Follower {
     }
     if (contradictions > 0) world.log("error", "follower.not_reconciled", { keys: contradictions });
     keeper.behind();
+    // Before the keys that name them.
+    replica.plans.settle(head.seq, head.plans ?? []);
     for (const [i, record] of records.entries()) {
       replica.put(record);
       if (i % PUTS_AT_ONCE === PUTS_AT_ONCE - 1) await sleep(world.clock, 0);
@@ -228,6 +234,13 @@ export class Follower {
     this.#parts.onLevel();
     this.#acknowledger.moved();
     return forward("follow");
+  }
+
+  /** A cache begins empty at the feed's head. Only where the feed's numbers went back it compares all that it holds. */
+  #wants(): Wants {
+    const { replica } = this.#parts;
+    if (replica.isWhole) return "all";
+    return this.#history.state === "whole" ? "none" : ({ key }) => replica.seqOf(key) !== undefined;
   }
 
   async #follow(): Promise<Step> {

@@ -56,3 +56,36 @@ test("R08: a clean version outside its fence is told so, one in wrong hands is n
   expect(code(clean, { network: "192.0.2.7" })).toBe("fenced");
   expect(code(leaked, { network: "192.0.2.7" })).toBe("network_denied");
 });
+
+test("networks that are only reported let everybody in, say who would be refused, and leave a fence as it is", async () => {
+  const [text, leaked] = [newText(), newText()];
+  const networks = { networks: ["10.0.0.0/8", "!10.1.0.0/16"], networksMode: "report" as const };
+  const { verifier, code } = await stage({}, (double) => {
+    double.write(keyRecord("key_2", [version(text)], { ...networks, consumerNetworks: ["!10.2.0.0/16"] }));
+    const fence = { networks: ["203.0.113.0/24"] };
+    double.write(keyRecord("key_3", [version(leaked, { fence, compromised: true })], networks));
+  });
+  const warned = (network: string) => verifier.verifyNow(text, { network })?.wouldRefuse;
+  expect(["10.3.0.1", "10.1.0.1", "10.2.0.1", "8.8.8.8"].map(warned)).toEqual([
+    undefined,
+    "network_denied",
+    "network_denied",
+    "network_denied",
+  ]);
+  expect(verifier.verifyNow(text, { network: "8.8.8.8" })).toMatchObject({ valid: true, code: "ok" });
+  expect(status(verifier)).toMatchObject({ wouldRefuse: 4 });
+  expect(code(leaked, { network: "192.0.2.7" })).toBe("network_denied");
+});
+
+test("the consumer's networks hold besides the key's own", async () => {
+  const text = newText();
+  const { code } = await stage({}, (double) => {
+    double.write(keyRecord("key_2", [version(text)], { networks: ["10.0.0.0/8"], consumerNetworks: ["!10.1.0.0/16"] }));
+  });
+  expect(["10.3.0.1", "10.1.0.1", "11.0.0.1"].map((network) => code(text, { network }))).toEqual([
+    "ok",
+    "network_denied",
+    "network_denied",
+  ]);
+  expect(code(text)).toBe("network_denied");
+});

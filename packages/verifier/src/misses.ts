@@ -1,110 +1,189 @@
 /**
  * Read-through: a well-formed key with a right checksum that the replica lacks is asked of the authority, so that a fresh key
- * works everywhere at once (R03). Noise can't be turned into load: one question per digest at a time, `IN_FLIGHT_MAX` at once,
- * `PER_SECOND` on average, and a "no" is remembered for `NO_MS`.
+ * works everywhere at once (R03), and a cache gets what it lacks. Noise can't be turned into load: one question per digest at a time, `ASKING_MAX`
+ * at once, no more in vain than the budget (admission.ts), and a "no" is remembered for `NO_MS`.
  *
- * `unknown` is said only on the authority's word. Without it (unreachable, too slow, over budget) the answer is `unavailable`,
+ *     not held ──a "no" is remembered──▶ unknown
+ *        └──let in?──no──▶ unavailable, at once
+ *              └──yes──▶ waits for its turn ──▶ asked ──▶ record, unknown, or no answer: unavailable, and a pause
+ *
+ * `unknown` is said only on the authority's word. Without it (unreachable, too slow, not let in) the answer is `unavailable`,
  * and the caller's answer is 503: nobody's good key is called a bad one. Of several authorities each is asked for its part of the time.
+ *
+ * A "no" costs whoever causes it, so no more are remembered at a time than `BURST` and what the budget gives in `NO_MS`: nobody can
+ * push another's "no" out of the memory.
  */
 import { digestText, type KeyRecord, type World } from "@keyover/core";
+import { Admission, networkOf } from "./admission.ts";
 import type { AuthorityCalls } from "./authority-calls.ts";
 import { asMissAnswer } from "./shapes.ts";
 
-const IN_FLIGHT_MAX = 32;
-const PER_SECOND = 200;
+const ASKING_MAX = 32;
 const NO_MS = 2_000;
-const NO_MAX = 10_000;
 const TIMEOUT_MS = 1_000;
+/** A question that has waited so long for its turn is not asked any more. */
+const WAIT_MS = 1_000;
 /** After a failure, ask nothing for this long: waiting for the timeout again would hold up requests for nothing. */
 const PAUSE_MS = 200;
 
-export type MissOutcome = { code: "record"; record: KeyRecord } | { code: "unknown" } | { code: "unavailable" };
+/** `asOf`: everything that the feed had up to this number was known to who answered. */
+export type MissOutcome =
+  | { code: "record"; record: KeyRecord; asOf: number }
+  | { code: "unknown"; asOf: number }
+  | { code: "unavailable" };
 
-const UNKNOWN: MissOutcome = { code: "unknown" };
 const UNAVAILABLE: MissOutcome = { code: "unavailable" };
 
+export interface MissParts {
+  world: World;
+  calls: AuthorityCalls;
+  /** For now nothing is to be asked. */
+  closed: () => boolean;
+  /** Of what the replica holds; empty while it holds nothing. */
+  epoch: () => string;
+  /** May "there is no such key" be believed, if it was true when the feed was at `asOf`? */
+  isCurrent: (digest: Int32Array, asOf: number) => boolean;
+}
+
+/** Since the start. */
+export interface MissCounts {
+  /** Decisions on keys that were not held. */
+  missed: number;
+  /** Questions to the authority, and what came of them: a key, the word that there is none, or nothing in time. */
+  asked: number;
+  found: number;
+  unknown: number;
+  failed: number;
+  /** Not asked. */
+  dropped: number;
+  /** Of these, because of their network: others could have asked. */
+  noisy: number;
+}
+
+interface No {
+  /** Monotonic. */
+  until: number;
+  asOf: number;
+}
+
 export class Misses {
-  readonly #world: World;
-  readonly #calls: AuthorityCalls;
-  readonly #closed: () => boolean;
-  readonly #epoch: () => string;
-  /** When each "no" is forgotten (monotonic), oldest first. */
-  #no = new Map<string, number>();
-  #inFlight = new Map<string, Promise<MissOutcome>>();
-  #tokens = PER_SECOND;
-  #filledAt: number;
+  readonly counts: MissCounts = { missed: 0, asked: 0, found: 0, unknown: 0, failed: 0, dropped: 0, noisy: 0 };
+  readonly #parts: MissParts;
+  #madeAdmission: Admission | undefined;
+  /** Oldest first. */
+  #no = new Map<string, No>();
+  /** What is asked, or waits to be. */
+  #questions = new Map<string, Promise<MissOutcome>>();
+  #asking = 0;
+  #turns: (() => void)[] = [];
   #pausedUntil = Number.NEGATIVE_INFINITY;
-  asked = 0;
-  /** Not asked, for want of budget. */
-  dropped = 0;
 
-  /** `closed`: for now nothing is to be asked. `epoch`: of what the replica holds; empty while it holds nothing. */
-  constructor(world: World, calls: AuthorityCalls, closed: () => boolean, epoch: () => string) {
-    this.#world = world;
-    this.#calls = calls;
-    this.#closed = closed;
-    this.#epoch = epoch;
-    this.#filledAt = world.clock.elapsed();
+  constructor(parts: MissParts) {
+    this.#parts = parts;
   }
 
-  /** True if the authority said within the last two seconds that there is no such key. */
-  isUnknown(digest: Int32Array): boolean {
-    if (this.#no.size === 0) return false;
-    const until = this.#no.get(digestText(digest));
-    return until !== undefined && this.#world.clock.elapsed() < until;
+  /** What is known of a digest that is not held: the authority said of late that there is none; it may be asked; or it may not. */
+  look(digest: Int32Array, address: string | undefined): "unknown" | "ask" | "unavailable" {
+    this.counts.missed++;
+    if (this.#isUnknown(digest)) return "unknown";
+    const standing = this.#standing(networkOf(address));
+    if (standing === "open" || this.#questions.has(digestText(digest))) return "ask";
+    this.#drop(standing);
+    return "unavailable";
   }
 
-  ask(digest: Int32Array): Promise<MissOutcome> {
+  ask(digest: Int32Array, address: string | undefined): Promise<MissOutcome> {
     const sha256 = digestText(digest);
-    const asked = this.#inFlight.get(sha256);
+    const asked = this.#questions.get(sha256);
     if (asked !== undefined) return asked;
-    if (!this.#mayAsk()) {
-      this.dropped++;
+    const network = networkOf(address);
+    const standing = this.#standing(network);
+    if (standing !== "open") {
+      this.#drop(standing);
       return Promise.resolve(UNAVAILABLE);
     }
-    const answer = this.#ask(sha256).finally(() => this.#inFlight.delete(sha256));
-    this.#inFlight.set(sha256, answer);
+    this.#admission.enter(network);
+    const answer = this.#inTurn(sha256).then((outcome) => {
+      this.#questions.delete(sha256);
+      this.#admission.leave(network, outcome.code === "unknown");
+      return outcome;
+    });
+    this.#questions.set(sha256, answer);
     return answer;
   }
 
+  async #inTurn(sha256: string): Promise<MissOutcome> {
+    const { clock } = this.#parts.world;
+    const since = clock.elapsed();
+    if (this.#asking < ASKING_MAX) this.#asking++;
+    else await new Promise<void>((turn) => void this.#turns.push(turn));
+    const isLate = clock.elapsed() - since > WAIT_MS;
+    const outcome = isLate || this.#isHeldUp() ? UNAVAILABLE : await this.#ask(sha256);
+    const next = this.#turns.shift();
+    if (next === undefined) this.#asking--;
+    else next();
+    return outcome;
+  }
+
+  /** Never rejects. */
   async #ask(sha256: string): Promise<MissOutcome> {
-    this.asked++;
-    const answer = await this.#calls.ask("misses", { sha256 }, TIMEOUT_MS);
+    const { calls, world } = this.#parts;
+    this.counts.asked++;
+    const answer = await calls.ask("misses", { sha256 }, TIMEOUT_MS);
     const parsed = answer.ok ? asMissAnswer(answer.body) : undefined;
-    if (parsed === undefined) {
-      this.#pausedUntil = this.#world.clock.elapsed() + PAUSE_MS;
+    if (parsed === undefined || !this.#isOurs(parsed.epoch)) {
+      this.counts.failed++;
+      if (parsed === undefined) this.#pausedUntil = world.clock.elapsed() + PAUSE_MS;
       return UNAVAILABLE;
     }
-    if (!this.#isOurs(parsed.epoch)) return UNAVAILABLE;
-    if (parsed.record !== null) return { code: "record", record: parsed.record };
-    this.#remember(sha256);
-    return UNKNOWN;
+    const { record, seq: asOf = -1 } = parsed;
+    if (record !== null) {
+      this.counts.found++;
+      return { code: "record", record, asOf };
+    }
+    this.counts.unknown++;
+    this.#remember(sha256, asOf);
+    return { code: "unknown", asOf };
   }
 
   /** The database was restored, and we have not been asked yet what we remember: until then our word stands. */
   #isOurs(epoch: string | undefined): boolean {
-    const own = this.#epoch();
+    const own = this.#parts.epoch();
     return epoch === undefined || own === "" || epoch === own;
   }
 
-  #remember(sha256: string): void {
-    const now = this.#world.clock.elapsed();
-    this.#no.delete(sha256);
-    for (const [oldest, until] of this.#no) {
-      if (until > now && this.#no.size < NO_MAX) break;
-      this.#no.delete(oldest);
-    }
-    this.#no.set(sha256, now + NO_MS);
+  #isUnknown(digest: Int32Array): boolean {
+    if (this.#no.size === 0) return false;
+    const no = this.#no.get(digestText(digest));
+    return no !== undefined && this.#parts.world.clock.elapsed() < no.until && this.#parts.isCurrent(digest, no.asOf);
   }
 
-  #mayAsk(): boolean {
-    const now = this.#world.clock.elapsed();
-    if (this.#closed()) return false;
-    if (now < this.#pausedUntil || this.#inFlight.size >= IN_FLIGHT_MAX) return false;
-    this.#tokens = Math.min(PER_SECOND, this.#tokens + ((now - this.#filledAt) * PER_SECOND) / 1_000);
-    this.#filledAt = now;
-    if (this.#tokens < 1) return false;
-    this.#tokens--;
-    return true;
+  #remember(sha256: string, asOf: number): void {
+    const now = this.#parts.world.clock.elapsed();
+    this.#no.delete(sha256);
+    for (const [oldest, { until }] of this.#no) {
+      if (until > now) break;
+      this.#no.delete(oldest);
+    }
+    this.#no.set(sha256, { until: now + NO_MS, asOf });
+  }
+
+  /** Most verifiers of many apis never miss a key of some. */
+  get #admission(): Admission {
+    this.#madeAdmission ??= new Admission(this.#parts.world);
+    return this.#madeAdmission;
+  }
+
+  #standing(network: string): "open" | "held up" | "full" | "noisy" {
+    return this.#isHeldUp() ? "held up" : this.#admission.standing(network);
+  }
+
+  #isHeldUp(): boolean {
+    return this.#parts.closed() || this.#parts.world.clock.elapsed() < this.#pausedUntil;
+  }
+
+  #drop(standing: "held up" | "full" | "noisy"): void {
+    this.counts.dropped++;
+    if (standing === "noisy") this.counts.noisy++;
   }
 }

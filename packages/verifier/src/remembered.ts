@@ -40,14 +40,14 @@ export class RememberedUpload {
 
   /** Resolves when everything is sent, a call has failed, or `goOn` says no. */
   async tell(restored: Restored, callMs: number, goOn: () => boolean): Promise<void> {
-    const { calls, keeper, replica, instance } = this.#parts;
+    const { calls, keeper, instance } = this.#parts;
     const upload = this.#uploadFor(restored);
     const { records } = upload;
     while (upload.n !== undefined && goOn()) {
       const { n } = upload;
       const part = records.slice((n - 1) * REMEMBERED_PER_CALL_MAX, n * REMEMBERED_PER_CALL_MAX);
       const last = n * REMEMBERED_PER_CALL_MAX >= records.length;
-      const held = { epoch: keeper.epoch, seq: keeper.newest, followed: replica.seq };
+      const held = { epoch: keeper.epoch, seq: keeper.newest, followed: keeper.followed };
       const body: Remembered = { instance, ...held, n, last, records: part };
       const answer = await calls.post("remembered", body, callMs);
       if (!answer.ok && answer.code === "conflict") upload.n = 1;

@@ -6,12 +6,23 @@ import { AuthorityClock, Lease } from "./lease.ts";
 import { ReplicaKeeper } from "./replica-keeper.ts";
 import { settle, VirtualClock } from "./virtual-clock.test-support.ts";
 
+const limiter = { verifiers: 1, restore: () => undefined };
+
 const record = (seq: number) => ({ seq, ...keyRecord(`key_${seq}`, [version(`${seq}`)]) });
 
 test("the highest number held is the feed's or a record's, in this epoch, from disk too", () => {
   const { world } = worldOf(new AuthorityDouble(new VirtualClock()));
   const [replica, lease, clock] = [new FlatReplica(), new Lease(), new AuthorityClock(world.clock)];
-  const keeper = new ReplicaKeeper({ world, disk: undefined, api: "market", instance: "a", replica, lease, clock });
+  const keeper = new ReplicaKeeper({
+    world,
+    disk: undefined,
+    api: "market",
+    instance: "a",
+    replica,
+    lease,
+    clock,
+    limiter,
+  });
   const api = { id: "api_1", name: "market", prefix: "mkt" };
   const head = { api, environments: ["live"], boot: "boo_1", instance: "a", epoch: "one", seq: 3 };
   expect(keeper.newest).toBe(0);
@@ -42,7 +53,7 @@ test("a snapshot that comes while another is being saved is saved after it, and 
     forget: async () => undefined,
     sizes: () => ({ journal: 0, snapshot: 0 }),
   };
-  const keeper = new ReplicaKeeper({ world, disk, api: "market", instance: "a", replica, lease, clock });
+  const keeper = new ReplicaKeeper({ world, disk, api: "market", instance: "a", replica, lease, clock, limiter });
   const api = { id: "api_1", name: "market", prefix: "mkt" };
   keeper.registered({ ...grant, api, environments: ["live"], reportEveryMs: 1_000, epoch: "one" }, "boo_1");
   keeper.snapshotTaken("one");

@@ -10,6 +10,7 @@
 import type { FeedEntry, KeyRecord, StalenessPolicy, Welcome, World } from "@keyover/core";
 import type { DiskLease, DiskState, JournalLine, ReplicaDisk } from "./disk.ts";
 import type { AuthorityClock, Lease } from "./lease.ts";
+import type { Limiter } from "./limits/limiter.ts";
 import type { Replica } from "./replica.ts";
 
 const LEASE_EVERY_MS = 2_000;
@@ -26,6 +27,7 @@ export interface KeeperParts {
   replica: Replica;
   lease: Lease;
   clock: AuthorityClock;
+  limiter: Pick<Limiter, "verifiers" | "restore">;
 }
 
 export class ReplicaKeeper {
@@ -57,6 +59,12 @@ export class ReplicaKeeper {
     return Math.max(this.#parts.replica.seq, this.#aside);
   }
 
+  /** Up to here nothing that the feed brought is lacking. */
+  get followed(): number {
+    const { isWhole, seq } = this.#parts.replica;
+    return isWhole ? seq : 0;
+  }
+
   /** A record of our epoch came by the side, maybe before the feed brings it. */
   holdsToo(record: KeyRecord): void {
     this.#aside = Math.max(this.#aside, record.seq);
@@ -64,7 +72,7 @@ export class ReplicaKeeper {
 
   /** Fills the replica with what is on disk; false if it may not be used without the authority. */
   restore(state: DiskState): boolean {
-    const { replica, lease, clock, world } = this.#parts;
+    const { replica, lease, clock, world, limiter } = this.#parts;
     if (state.table !== undefined) {
       replica.adopt(state.table);
       this.#aside = state.table.newest;
@@ -74,6 +82,7 @@ export class ReplicaKeeper {
         this.holdsToo(record);
       }
     }
+    replica.plans.settle(state.head.seq, state.head.plans ?? []);
     // It was empty: all that it holds is the file's.
     replica.settle(state.head.seq, { has: () => true });
     this.#epoch = state.head.epoch;
@@ -82,6 +91,7 @@ export class ReplicaKeeper {
     const remaining = remainingMs(state.lease, world.clock.now());
     if (remaining === undefined) return false;
     clock.restore(state.lease.authorityNow + (world.clock.now() - state.lease.writtenAt));
+    limiter.restore(state.lease.verifiers ?? 1);
     lease.restore(state.lease, world.clock.elapsed() + remaining);
     return lease.standing(world.clock.elapsed()) !== "over";
   }
@@ -165,7 +175,8 @@ export class ReplicaKeeper {
     this.#again = false;
     const { environments } = this.#welcome;
     const [boot, epoch] = [this.#boot, this.#epoch];
-    const head = { api: this.#welcome.api, environments, boot, instance, epoch, seq: replica.seq };
+    const [plans, { seq }] = [replica.plans.records(), replica];
+    const head = { api: this.#welcome.api, environments, boot, instance, epoch, seq, plans };
     try {
       await disk.save(api, head, replica.records(), replica.table);
       // What is written may lack what a snapshot brought meanwhile, and have what it lacked.
@@ -183,10 +194,11 @@ export class ReplicaKeeper {
   }
 
   #diskLease(at: number): DiskLease {
-    const { world, lease, clock } = this.#parts;
+    const { world, lease, clock, limiter } = this.#parts;
     const writtenAt = world.clock.now();
     const policy = lease.policy as StalenessPolicy;
-    return { ...policy, writtenAt, until: writtenAt + (lease.until - at), authorityNow: clock.earliest(at) };
+    const { verifiers } = limiter;
+    return { ...policy, writtenAt, until: writtenAt + (lease.until - at), authorityNow: clock.earliest(at), verifiers };
   }
 }
 

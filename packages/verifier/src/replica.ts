@@ -2,11 +2,15 @@
  * What a verifier knows of one api's keys. It only ever moves forward (I5): a record replaces an older record of the same
  * key and never a newer one, whatever snapshots, feed entries and answers to misses arrive in whatever order.
  */
-import type { Ask, FeedEntry, HeldVersion, KeyRecord, Verdict } from "@keyover/core";
+import type { Ask, FeedEntry, HeldVersion, KeyRecord, LimitState, Verdict } from "@keyover/core";
 import type { FlatTable } from "./flat/flat-table.ts";
+import type { Subjects } from "./limits/limiter.ts";
+import type { Plan, PlanBook } from "./limits/plan-book.ts";
 import type { VersionName } from "./sightings.ts";
 
-export interface Replica {
+export interface Replica extends Subjects {
+  /** It lacks no key of the api. A cache holds some of them, and asks for the others (flat/cached-replica.ts). */
+  readonly isWhole: boolean;
   /** Every feed entry up to this number is applied. */
   readonly seq: number;
   /** Keys held. */
@@ -20,10 +24,23 @@ export interface Replica {
   held(slot: number): HeldVersion;
   /** True only if `judgeCode` would say `ok`; false says nothing. */
   isPlainlyOk(slot: number, ask: Ask): boolean;
-  /** The verdict `ok`: made anew for a plain key, as little as can be; one and the same for the version of a key in rotation. */
-  okVerdict(slot: number): Verdict;
+  /**
+   * The verdict `ok`: made anew for a plain key, as little as can be; one and the same for the version of a key in rotation that has no
+   * limits.
+   */
+  okVerdict(slot: number, limits?: readonly LimitState[]): Verdict;
+  readonly plans: PlanBook;
+  /** The plan of the slot's key, with limits, if it has one. */
+  planAt(slot: number): Plan | undefined;
   /** The next entry of the feed; `gap` (nothing applied) if one is missing before it. */
   apply(entry: FeedEntry): "applied" | "old" | "gap";
+  /** The slot was asked for by a request. */
+  used(slot: number): void;
+  /**
+   * May an answer be believed that was read when the feed was at `asOf` or later: the record of this digest, or that there is none? False
+   * where the feed has brought something newer that is not held.
+   */
+  isCurrent(digest: Int32Array, record: KeyRecord | null, asOf: number): boolean;
   /** One record from outside the feed. False if the replica holds the same or a newer one. */
   put(record: KeyRecord): boolean;
   /**

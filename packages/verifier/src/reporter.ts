@@ -12,7 +12,7 @@
  * What the authority answers `unknown_boot`, `report_gap` or `reconciling` to belongs to a boot that is over. Its sightings are
  * not lost: they go out with a report of the next boot (late ones are welcome, see `foldSighting`), unless the answer says that
  * they were counted and only the answer to that was lost. So a report that was sent is asked about until that is known, also when
- * its boot ended meanwhile.
+ * its boot ended meanwhile. What was used of limits goes the same way, with the first part of an interval.
  *
  * An interval claims that time has passed in which nothing else was seen. When the authority's clock was set, the time between the
  * last interval's end and now never passed, or was there twice. Nobody may take that for silence: the boot ends, and the next
@@ -21,6 +21,7 @@
 import { type Report, SIGHTINGS_PER_REPORT_MAX, type Sighting, type World } from "@keyover/core";
 import type { Answer, AuthorityCalls, Refusal } from "./authority-calls.ts";
 import type { AuthorityClock, ClockMark, Lease } from "./lease.ts";
+import type { Limiter } from "./limits/limiter.ts";
 import { Tries } from "./tries.ts";
 
 export interface ReporterParts {
@@ -30,6 +31,7 @@ export interface ReporterParts {
   lease: Lease;
   /** Takes what was seen since the last call, its times translated. */
   sightings: (timeOf: (at: number) => number) => Sighting[];
+  limiter: Pick<Limiter, "begin" | "drain" | "untold">;
   /** Every entry up to here is applied, and on disk if there is one. */
   applied: () => number;
   /** The authority renewed the lease. */
@@ -65,7 +67,8 @@ export class Reporter {
   /** A boot was registered at `from` (the authority's time). */
   begin(boot: string, from: number, everyMs: number): void {
     // The first may have been counted: it is under way until an answer tells.
-    for (const report of this.#waiting.splice(1)) this.#left.push(...report.sightings);
+    for (const report of this.#waiting.splice(1)) this.#keep(report);
+    this.#parts.limiter.begin(from, everyMs);
     this.#boot = boot;
     this.#n = 0;
     this.#coveredTo = from;
@@ -112,16 +115,18 @@ export class Reporter {
 
   /** An interval up to `to`. */
   #cut(to: number, final: boolean): void {
-    const { clock, sightings, applied } = this.#parts;
+    const { clock, sightings, limiter, applied } = this.#parts;
     const boot = this.#boot as string;
     const all = [...this.#left, ...sightings((at) => clock.latest(at))];
     this.#left = [];
     this.#mark = clock.mark();
     let from = this.#coveredTo;
+    const spent = limiter.drain(from);
     for (let at = 0; at === 0 || at < all.length; at += SIGHTINGS_PER_REPORT_MAX) {
       const part = all.slice(at, at + SIGHTINGS_PER_REPORT_MAX);
       const last = at + SIGHTINGS_PER_REPORT_MAX >= all.length;
       const report: Report = { boot, n: ++this.#n, from, to, applied: applied(), sightings: part };
+      if (at === 0 && spent.length > 0) report.spent = spent;
       if (final && last) report.final = true;
       this.#waiting.push(report);
       from = to;
@@ -152,13 +157,19 @@ export class Reporter {
 
   #refused(report: Report, { code, detail, counted }: Refusal): void {
     if (!BOOT_IS_OVER.includes(code)) this.#parts.world.log("error", "report.refused", { code, detail });
-    else if (counted === undefined || counted < report.n) this.#left.push(...report.sightings);
+    else if (counted === undefined || counted < report.n) this.#keep(report);
+  }
+
+  /** It goes with the next one. */
+  #keep({ sightings, spent, from }: Report): void {
+    this.#left.push(...sightings);
+    if (spent !== undefined) this.#parts.limiter.untold(spent, from);
   }
 
   /** What was seen goes with the next boot. */
   #bootOver(code: string): void {
     const boot = this.#boot as string;
-    for (const report of this.#waiting) this.#left.push(...report.sightings);
+    for (const report of this.#waiting) this.#keep(report);
     this.#waiting = [];
     this.#boot = undefined;
     this.#cancelTimer?.();

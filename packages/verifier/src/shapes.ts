@@ -8,8 +8,10 @@ import type {
   Grant,
   KeyRecord,
   MissAnswer,
+  PlanRecord,
   SnapshotEnd,
   SnapshotHead,
+  Told,
   Welcome,
 } from "@keyover/core";
 
@@ -32,17 +34,21 @@ function isAbsentOr(check: (value: unknown) => boolean, value: unknown): boolean
 }
 
 const isTime = (value: unknown) => typeof value === "number" && Number.isFinite(value);
+const isAmount = (value: unknown) => isTime(value) && (value as number) >= 0;
 
 export function asGrant(value: unknown): Grant | undefined {
   if (!isObject(value)) return undefined;
   const { now, leaseMs, onStale, staticMs } = value;
   if (!isTime(now) || !isTime(leaseMs) || !isTime(staticMs)) return undefined;
+  const { verifiers, limits } = value;
   // Of a policy that it does not know, a verifier does the strictest.
   return {
     now: now as number,
     leaseMs: leaseMs as number,
     staticMs: staticMs as number,
     onStale: onStale === "static" ? "static" : "closed",
+    ...(isCount(verifiers) ? { verifiers } : {}),
+    ...(Array.isArray(limits) ? { limits: limits.filter(isTold) } : {}),
   };
 }
 
@@ -62,13 +68,44 @@ export function asWelcome(value: unknown): Welcome | undefined {
   };
 }
 
+/** An answer that is not understood tells nothing: the count goes on by itself, which is stricter, or as with a lost answer. */
+function isTold(value: unknown): value is Told {
+  if (!isObject(value) || typeof value.subject !== "string" || typeof value.limit !== "string") return false;
+  const { owedMs, quota } = value;
+  if (!isAbsentOr(isAmount, owedMs)) return false;
+  if (quota === undefined) return true;
+  return isObject(quota) && isTime(quota.period) && [quota.used, quota.own, quota.granted].every(isAmount);
+}
+
+/** A plan, whatever its limits say: what of them is not understood is passed over where it is used (limits/plan-book.ts). */
+function asPlan(value: unknown): PlanRecord | undefined {
+  if (!isObject(value) || !isCount(value.seq) || typeof value.plan !== "string") return undefined;
+  if (typeof value.name !== "string" || !Array.isArray(value.limits) || !value.limits.every(isLimit)) return undefined;
+  return value as unknown as PlanRecord;
+}
+
+function isLimit(value: unknown): boolean {
+  return isObject(value) && typeof value.name === "string" && typeof value.kind === "string";
+}
+
+export function asPlans(value: unknown): PlanRecord[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const plans = value.map(asPlan);
+  return plans.includes(undefined) ? undefined : (plans as PlanRecord[]);
+}
+
 export function asSnapshotHead(value: unknown): SnapshotHead | undefined {
   if (!isObject(value) || !isCount(value.seq) || !isTime(value.now)) return undefined;
-  return { seq: value.seq, now: value.now as number };
+  const head = { seq: value.seq, now: value.now as number };
+  // From an authority that is older than plans.
+  if (value.plans === undefined) return head;
+  const plans = asPlans(value.plans);
+  return plans && { ...head, plans };
 }
 
 export function asBeat(value: unknown): FeedBeat | undefined {
-  return asSnapshotHead(value);
+  if (!isObject(value) || !isCount(value.seq) || !isTime(value.now)) return undefined;
+  return { seq: value.seq, now: value.now as number };
 }
 
 export function asSnapshotEnd(value: unknown): SnapshotEnd | undefined {
@@ -77,14 +114,19 @@ export function asSnapshotEnd(value: unknown): SnapshotEnd | undefined {
 
 export function asEntry(value: unknown): FeedEntry | undefined {
   if (!isObject(value) || !isCount(value.seq)) return undefined;
-  if (value.record === undefined) return { seq: value.seq };
-  const record = asRecord(value.record);
-  return record === undefined ? undefined : { seq: value.seq, record };
+  const [record, plan] = [asRecord(value.record), asPlan(value.plan)];
+  if (record === undefined && value.record !== undefined) return undefined;
+  if (plan === undefined && value.plan !== undefined) return undefined;
+  return { seq: value.seq, ...(record && { record }), ...(plan && { plan }) };
 }
 
 export function asMissAnswer(value: unknown): MissAnswer | undefined {
   if (!isObject(value) || !isTime(value.now)) return undefined;
-  const said = { now: value.now as number, epoch: typeof value.epoch === "string" ? value.epoch : undefined };
+  const said = {
+    now: value.now as number,
+    epoch: typeof value.epoch === "string" ? value.epoch : undefined,
+    seq: isCount(value.seq) ? value.seq : undefined,
+  };
   if (value.record === null) return { ...said, record: null };
   const record = asRecord(value.record);
   return record === undefined ? undefined : { ...said, record };
@@ -92,7 +134,8 @@ export function asMissAnswer(value: unknown): MissAnswer | undefined {
 
 export function asRecord(value: unknown): KeyRecord | undefined {
   if (!isObject(value) || !isCount(value.seq)) return undefined;
-  const { key, consumer, environment, scopes, networks, versions, expiresAt, current, rotation } = value;
+  const { key, consumer, environment, scopes, networks, versions, expiresAt, current, plan, rotation } = value;
+  if (!isAbsentOr((each) => typeof each === "string", plan)) return undefined;
   if (typeof key !== "string" || typeof consumer !== "string" || typeof environment !== "string") return undefined;
   if (!isTexts(scopes) || !isTexts(networks) || !isAbsentOr(isTime, expiresAt) || !isCount(current)) return undefined;
   if (!Array.isArray(versions) || !versions.every(isVersion)) return undefined;

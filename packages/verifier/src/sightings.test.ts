@@ -21,6 +21,7 @@ const use = fc.record({
   network: fc.constantFrom("203.0.113.1", "203.0.113.2", "198.51.100.7", "2001:db8::1", undefined),
   client: fc.constantFrom("bot/1", "bot/1 (x)", undefined),
   accepted: fc.boolean(),
+  limited: fc.boolean(),
   event: fc.constantFrom("use", "use", "use", "use", "drain", "replace"),
 });
 
@@ -31,18 +32,23 @@ test("whatever the order of callers, reports and replaced records, the sums and 
       let seq = 1;
       replica.put({ seq, ...keyRecord("key_1", [version("a")]) });
       const folded = new Map<string, SourceUse>();
+      let [at, limitedSeen, limitedCounted] = [0, 0, 0];
       const fold = (all: Sighting[]) => {
+        limitedSeen += all.reduce((sum, each) => sum + (each.limited ?? 0), 0);
         for (const each of all)
           folded.set(sourceId(each.source), foldSighting(folded.get(sourceId(each.source)), each));
       };
       const model = new Map<string, { first: number; last: number; accepted: number; refused: number; gap: number }>();
-      let at = 0;
-      for (const { wait, network, client, accepted, event } of uses) {
+      for (const { wait, network, client, accepted, limited, event } of uses) {
         at += wait;
         if (event === "drain") fold(sightings.drain(replica, at, (each) => each));
         if (event === "replace") replica.put({ seq: ++seq, ...keyRecord("key_1", [version("a")]) });
         if (event !== "use") continue;
         sightings.count(slotOf("a"), { network, client }, at, accepted);
+        if (accepted && limited) {
+          sightings.limited(slotOf("a"));
+          limitedCounted++;
+        }
         const truncated =
           network === undefined ? "unknown" : network.includes(":") ? "2001:db8::/48" : network.replace(/\d+$/, "0/24");
         const id = sourceId({ network: truncated, client: client === undefined ? "" : "bot/1", instance: "" });
@@ -53,6 +59,7 @@ test("whatever the order of callers, reports and replaced records, the sums and 
         model.set(id, seen);
       }
       fold(sightings.drain(replica, at, (each) => each));
+      expect(limitedSeen).toBe(limitedCounted);
       const got = [...folded].map(([id, { versions, longestGapMs }]) => {
         const { first = 0, last = 0, accepted = 0, refused = 0 } = versions[1] ?? {};
         return [id, { first, last, accepted, refused, gap: longestGapMs }];

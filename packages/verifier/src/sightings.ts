@@ -37,6 +37,8 @@ const REFUSED = 3;
 const FIRST = 4;
 const LAST = 5;
 const GAP = 6;
+/** Of those accepted: refused for a limit of the key's plan. */
+const LIMITED = 7;
 
 /** Who is calling, as the request has it. */
 export interface Caller {
@@ -67,6 +69,7 @@ interface Tally {
   last: number;
   accepted: number;
   refused: number;
+  limited: number;
   gap: number;
 }
 
@@ -104,6 +107,12 @@ export class Sightings {
     cells[cell + LAST] = time;
     const counter = cell + (accepted ? ACCEPTED : REFUSED);
     cells[counter] = (cells[counter] as number) + 1;
+  }
+
+  /** The use that was just counted as accepted was refused for a limit of the key's plan. */
+  limited(slot: number): void {
+    const counter = CELL * (slot & (CELLS - 1)) + LIMITED;
+    this.#cells[counter] = (this.#cells[counter] as number) + 1;
   }
 
   /** The slot is about to be taken from its version: what was counted is kept. */
@@ -151,6 +160,7 @@ export class Sightings {
     cells[cell + REFUSED] = 0;
     cells[cell + FIRST] = time;
     cells[cell + GAP] = 0;
+    cells[cell + LIMITED] = 0;
     if (cell >= this.#cellsEnd) this.#cellsEnd = cell + CELL;
   }
 
@@ -179,13 +189,14 @@ export class Sightings {
     const source = this.#callers.sourceOf(cells[at + CALLER] as number);
     const accepted = cells[at + ACCEPTED] as number;
     const refused = cells[at + REFUSED] as number;
+    const limited = cells[at + LIMITED] as number;
     const [first, last, gap] = [cells[at + FIRST] as number, cells[at + LAST] as number, cells[at + GAP] as number];
     const tallies = this.#folded.get(slot);
     const known = tallies?.find((each) => each.source === source);
     const tally = known ?? (tallies !== undefined && tallies.length >= SOURCES_MAX ? otherOf(tallies) : undefined);
     if (tally === undefined) {
       const place = tallies !== undefined && tallies.length >= SOURCES_MAX ? OTHER : source;
-      const made = { source: place, first, last, accepted, refused, gap };
+      const made = { source: place, first, last, accepted, refused, limited, gap };
       if (tallies === undefined) this.#folded.set(slot, [made]);
       else tallies.push(made);
     } else {
@@ -193,6 +204,7 @@ export class Sightings {
       tally.last = last;
       tally.accepted += accepted;
       tally.refused += refused;
+      tally.limited += limited;
     }
   }
 }
@@ -203,8 +215,9 @@ function otherOf(tallies: readonly Tally[]): Tally | undefined {
 
 /** Their times still the interval's own. */
 function pushSightings(to: Sighting[], { key, version }: VersionName, tallies: readonly Tally[]): void {
-  for (const { source, first, last, accepted, refused, gap } of tallies) {
-    to.push({ key, version, source, first, last, accepted, refused, longestGapMs: gap });
+  for (const { source, first, last, accepted, refused, limited, gap } of tallies) {
+    const sighting = { key, version, source, first, last, accepted, refused, longestGapMs: gap };
+    to.push(limited === 0 ? sighting : { ...sighting, limited });
   }
 }
 

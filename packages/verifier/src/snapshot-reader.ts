@@ -5,17 +5,23 @@ import { LineSplitter } from "./text-lines.ts";
 
 const CUT_OFF = "the snapshot was cut off";
 
+/** Which records to keep. */
+export type Wants = "all" | "none" | ((record: KeyRecord) => boolean);
+
 export class SnapshotReader {
   readonly records: KeyRecord[] = [];
   head: SnapshotHead | undefined;
   problem: string | undefined = CUT_OFF;
   readonly #wantsAll: (head: SnapshotHead) => boolean;
+  readonly #wants: Wants;
+  #count = 0;
   #enough = false;
   readonly #lines = new LineSplitter((line) => this.#line(line));
 
   /** `wantsAll`: asked once, when the head is there; if not, nothing more is read. */
-  constructor(wantsAll: (head: SnapshotHead) => boolean) {
+  constructor(wantsAll: (head: SnapshotHead) => boolean, wants: Wants = "all") {
     this.#wantsAll = wantsAll;
+    this.#wants = wants;
   }
 
   /** False once nothing more is wanted. */
@@ -40,12 +46,14 @@ export class SnapshotReader {
     }
     const end = asSnapshotEnd(value);
     if (end !== undefined) {
-      const { length } = this.records;
-      this.problem = end.end === length ? undefined : `the snapshot ends at ${end.end}, but brought ${length} records`;
+      const count = this.#count;
+      this.problem = end.end === count ? undefined : `the snapshot ends at ${end.end}, but brought ${count} records`;
       return;
     }
     const record = asRecord(value);
+    this.#count++;
     if (record === undefined) this.problem = "a record does not have the form of one";
-    else this.records.push(record);
+    else if (this.#wants === "none") this.problem = "the authority sends all keys: it is older than cache mode";
+    else if (this.#wants === "all" || this.#wants(record)) this.records.push(record);
   }
 }

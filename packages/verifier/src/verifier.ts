@@ -11,12 +11,14 @@
 import { authorityUrlProblem, digestKeyText, docsUrl, encodeBase62, type Verdict, type World } from "@keyover/core";
 import { ApiReplica, type ApiStatus, MALFORMED, type PresentedAsk, STALE } from "./api-replica.ts";
 import { fileDisk, type ReplicaDisk } from "./disk.ts";
+import { cacheProblem } from "./flat/cached-replica.ts";
 import { hostName, realWorld, software, stayAlive } from "./world.ts";
 
 export type { Ask, Verdict, VerdictCode } from "@keyover/core";
 export type { ApiStatus, PresentedAsk } from "./api-replica.ts";
 export type { DiskHead, DiskLease, DiskState, JournalLine, ReplicaDisk } from "./disk.ts";
 export { fileDisk } from "./disk.ts";
+export { CACHE_KEYS_MAX } from "./flat/cached-replica.ts";
 
 export interface VerifierOptions {
   /**
@@ -36,6 +38,11 @@ export interface VerifierOptions {
   instance?: string | undefined;
   /** A folder of this process alone. With it the verifier can restart while the authority is away. */
   dataDir?: string | undefined;
+  /**
+   * Hold at most so many keys of each api, and ask the authority for the others: where all of them don't fit. Nothing is kept on disk then, so
+   * there is no `dataDir`; give an `instance`.
+   */
+  cache?: { keys: number } | undefined;
   /** Default: what the authority says, about a second. */
   reportEveryMs?: number | undefined;
   /** Where consumers read about rotation: the `Link` header of an old version's responses. */
@@ -82,10 +89,13 @@ class ReplicaVerifier implements Verifier {
     const urls = typeof options.url === "string" ? [options.url] : options.url;
     const problem = urlsProblem(urls, options.allowPlainHttp);
     if (problem !== undefined) throw new TypeError(`createVerifier: ${problem}`);
-    const { dataDir, environment, instance, reportEveryMs, token } = options;
+    const { cache, dataDir, environment, instance, reportEveryMs, token } = options;
+    const cacheKeys = cache?.keys;
+    if (cache !== undefined) refuseCache(options);
     const disk = options.disk ?? (dataDir === undefined ? undefined : fileDisk(dataDir, world.log));
     const fallbackInstance = `${hostName()}-${randomName(world)}`;
-    const shared = { urls, token, environment, instance, fallbackInstance, reportEveryMs, disk, software: software() };
+    const own = { environment, instance, fallbackInstance, reportEveryMs, disk, cacheKeys };
+    const shared = { urls, token, software: software(), ...own };
     this.docsUrl = inHeader(options.docsUrl ?? docsUrl("key_retired"));
     this.#apis = options.apis.map((api) => new ApiReplica(world, { ...shared, api }));
     this.#starting = this.#start(disk);
@@ -153,6 +163,13 @@ class ReplicaVerifier implements Verifier {
     await this.#starting.catch(() => undefined);
     await this.#unlock?.();
   }
+}
+
+function refuseCache({ cache, dataDir, disk }: VerifierOptions): void {
+  const problem = cacheProblem(cache?.keys);
+  if (problem !== undefined) throw new TypeError(`createVerifier: cache.keys takes ${problem}`);
+  if (dataDir !== undefined || disk !== undefined)
+    throw new TypeError("createVerifier: a cache is not kept on disk; leave `dataDir` out, or `cache`");
 }
 
 function urlsProblem(urls: readonly string[], allowPlainHttp: boolean | undefined): string | undefined {

@@ -156,6 +156,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/apis/{api}/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the plans of an api */
+        get: operations["listPlans"];
+        put?: never;
+        /** Make a plan: limits that keys may have */
+        post: operations["createPlan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apis/{api}/plans/{plan}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a plan */
+        get: operations["getPlan"];
+        put?: never;
+        post?: never;
+        /** Remove a plan that no key has */
+        delete: operations["removePlan"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a plan's name or limits
+         * @description In force at every verifier as soon as the feed has brought it. What was used of a limit counts on under its name.
+         */
+        patch: operations["updatePlan"];
+        trace?: never;
+    };
     "/v1/apis/{api}/reconciliation": {
         parameters: {
             query?: never;
@@ -240,7 +280,7 @@ export interface paths {
         };
         /**
          * Every key of an api
-         * @description Lines of JSON (application/x-ndjson): a head with the feed's number, a record for each key, and an end with their count.
+         * @description Lines of JSON (application/x-ndjson): a head with the feed's number, a record for each key, and an end with their count. With `keys=none`, for verifiers that hold some of the keys, no records.
          */
         get: operations["getSnapshot"];
         put?: never;
@@ -850,7 +890,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who uses which version, from where */
+        /** Who uses which version, from where, how much */
         get: operations["getKeyUsage"];
         put?: never;
         post?: never;
@@ -922,6 +962,26 @@ export interface paths {
         put?: never;
         /** Send a dead or a sent notice again, under the same id */
         post: operations["resendNotice"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/oauth/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * This key has leaked, or is not needed: refuse it now (RFC 7009)
+         * @description Kills the version whose text this is, as an emergency does; a successor waits for the consumer. Without Authorization the text is proof enough. With it, a token: as Bearer, or as the password of Basic. 200 also for what is unknown, or refused already.
+         */
+        post: operations["revokePresentedKey"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1282,6 +1342,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/self/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is left of my limits?
+         * @description With the key itself as the bearer. By all that verifiers have told: a second or so behind.
+         */
+        get: operations["getOwnLimits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/self/rotation": {
         parameters: {
             query?: never;
@@ -1294,6 +1374,26 @@ export interface paths {
          * @description With the key itself as the bearer. Name the process in Keyover-Instance: each draws a time of its own from the window, otherwise each address does.
          */
         get: operations["getOwnRotation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/self/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How much was I used?
+         * @description With the key itself as the bearer: requests by version and time.
+         */
+        get: operations["getOwnUsage"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1385,6 +1485,8 @@ export interface components {
             /** @description Epoch milliseconds. */
             createdAt: number;
             createdBy: string;
+            /** @description Of keys without a plan of their own. */
+            defaultPlan: string | null;
             environments: string[];
             id: string;
             name: string;
@@ -1981,6 +2083,8 @@ export interface components {
                 [key: string]: string;
             };
             name: string;
+            /** @description Of all its keys, besides their own. */
+            networks: string[];
             notes: string;
         };
         CreatedChannel: {
@@ -2023,6 +2127,8 @@ export interface components {
         CreatedKey: {
             api: string;
             consumer: string;
+            /** @description The consumer's own list: both must allow. */
+            consumerNetworks: string[];
             /** @description Epoch milliseconds. */
             createdAt: number;
             createdBy: string;
@@ -2048,7 +2154,14 @@ export interface components {
             };
             name: string;
             networks: string[];
+            /**
+             * @description `report`: a request from elsewhere is let through, and its verdict says `wouldRefuse`.
+             * @enum {string}
+             */
+            networksMode: "enforce" | "report";
             notes: string;
+            /** @description Of its own; null: it has its api's default, if there is one. */
+            plan: string | null;
             /** @description What this key overrides. */
             policy: components["schemas"]["RotationPolicyPatch"];
             /** @description When it rotates by itself; null: not, or not known yet. */
@@ -2260,14 +2373,30 @@ export interface components {
         };
         Grant: {
             leaseMs: number;
+            /** @description What all verifiers have used of the limits that the report speaks of. */
+            limits?: {
+                limit: string;
+                owedMs?: number;
+                quota?: {
+                    granted: number;
+                    own: number;
+                    period: number;
+                    used: number;
+                };
+                subject: string;
+            }[];
             now: number;
             /** @enum {string} */
             onStale: "closed" | "static";
             staticMs: number;
+            /** @description Of this api, that may answer requests. */
+            verifiers?: number;
         };
         Key: {
             api: string;
             consumer: string;
+            /** @description The consumer's own list: both must allow. */
+            consumerNetworks: string[];
             /** @description Epoch milliseconds. */
             createdAt: number;
             createdBy: string;
@@ -2293,7 +2422,14 @@ export interface components {
             };
             name: string;
             networks: string[];
+            /**
+             * @description `report`: a request from elsewhere is let through, and its verdict says `wouldRefuse`.
+             * @enum {string}
+             */
+            networksMode: "enforce" | "report";
             notes: string;
+            /** @description Of its own; null: it has its api's default, if there is one. */
+            plan: string | null;
             /** @description What this key overrides. */
             policy: components["schemas"]["RotationPolicyPatch"];
             /** @description When it rotates by itself; null: not, or not known yet. */
@@ -2358,6 +2494,8 @@ export interface components {
         KeyWithVersions: {
             api: string;
             consumer: string;
+            /** @description The consumer's own list: both must allow. */
+            consumerNetworks: string[];
             /** @description Epoch milliseconds. */
             createdAt: number;
             createdBy: string;
@@ -2383,7 +2521,14 @@ export interface components {
             };
             name: string;
             networks: string[];
+            /**
+             * @description `report`: a request from elsewhere is let through, and its verdict says `wouldRefuse`.
+             * @enum {string}
+             */
+            networksMode: "enforce" | "report";
             notes: string;
+            /** @description Of its own; null: it has its api's default, if there is one. */
+            plan: string | null;
             /** @description What this key overrides. */
             policy: components["schemas"]["RotationPolicyPatch"];
             /** @description When it rotates by itself; null: not, or not known yet. */
@@ -2396,12 +2541,22 @@ export interface components {
             statusReason: string | null;
             versions: components["schemas"]["Version"][];
         };
+        Limit: components["schemas"]["RateLimit"] | components["schemas"]["QuotaLimit"];
+        LimitInput: components["schemas"]["RateLimitInput"] | components["schemas"]["QuotaLimitInput"];
+        LimitState: {
+            limit: components["schemas"]["Limit"];
+            /** @description Whole units that could be used now. */
+            remaining: number;
+            /** @description Until all of it is there again (rate), or the period ends (quota). */
+            resetMs: number;
+        };
         MissAnswer: {
             epoch?: string;
             now: number;
             record: {
                 [key: string]: unknown;
             } | null;
+            seq?: number;
         };
         Notice: {
             /**
@@ -2472,6 +2627,10 @@ export interface components {
             subject: string;
             text: string;
         };
+        OauthError: {
+            error: string;
+            error_description: string;
+        };
         Offboarded: {
             /** @description What replaces the keys; null: there was nothing to replace. */
             campaign: string | null;
@@ -2520,6 +2679,22 @@ export interface components {
                 /** @description Epoch milliseconds. */
                 start: number;
             } | null;
+        };
+        Plan: {
+            api: string;
+            /** @description Epoch milliseconds. */
+            changedAt: number;
+            changedBy: string;
+            /** @description Epoch milliseconds. */
+            createdAt: number;
+            createdBy: string;
+            id: string;
+            /** @description Keys of the api that have no plan of their own have it. */
+            isDefault: boolean;
+            /** @description That have it as their own and are not revoked; 10000 means as many or more. */
+            keys: number;
+            limits: components["schemas"]["Limit"][];
+            name: string;
         };
         Policy: {
             /** @description Epoch milliseconds. */
@@ -2983,6 +3158,12 @@ export interface components {
             spec: components["schemas"]["PolicySpec"];
             version: number;
         };
+        PresentedTokenInput: {
+            /** @description The key, as it is presented to the API. */
+            token: string;
+            /** @description Passed over. */
+            token_type_hint?: string;
+        };
         /** @description RFC 9457 problem details. Served as application/problem+json. */
         Problem: {
             /** @description Stable; listed in docs/errors.md. */
@@ -2993,6 +3174,80 @@ export interface components {
             type: string;
         } & {
             [key: string]: unknown;
+        };
+        QuotaLimit: {
+            /** @constant */
+            kind: "quota";
+            name: string;
+            /**
+             * @description Whose uses are counted together: of one key, or of all keys of the consumer in this api.
+             * @default key
+             * @enum {string}
+             */
+            per: "key" | "consumer";
+            /** @enum {string} */
+            period: "day" | "month";
+            /** @description In each period. */
+            units: number;
+            /**
+             * @description IANA name: a period begins at its midnight.
+             * @default UTC
+             */
+            zone: string;
+        };
+        QuotaLimitInput: {
+            /** @constant */
+            kind: "quota";
+            name: string;
+            /**
+             * @description Whose uses are counted together: of one key, or of all keys of the consumer in this api.
+             * @default key
+             * @enum {string}
+             */
+            per: "key" | "consumer";
+            /** @enum {string} */
+            period: "day" | "month";
+            /** @description In each period. */
+            units: number;
+            /**
+             * @description IANA name: a period begins at its midnight.
+             * @default UTC
+             */
+            zone: string;
+        };
+        RateLimit: {
+            /** @description Units that may be used at once after a pause: 1 to 1000000. */
+            burst: number;
+            /** @constant */
+            kind: "rate";
+            name: string;
+            /**
+             * @description Whose uses are counted together: of one key, or of all keys of the consumer in this api.
+             * @default key
+             * @enum {string}
+             */
+            per: "key" | "consumer";
+            /** @description In each `windowMs`. */
+            units: number;
+            /** @description 1000 (a second) to 86400000 (a day). */
+            windowMs: number;
+        };
+        RateLimitInput: {
+            /** @description Units that may be used at once after a pause: 1 to 1000000. */
+            burst: number;
+            /** @constant */
+            kind: "rate";
+            name: string;
+            /**
+             * @description Whose uses are counted together: of one key, or of all keys of the consumer in this api.
+             * @default key
+             * @enum {string}
+             */
+            per: "key" | "consumer";
+            /** @description In each `windowMs`. */
+            units: number;
+            /** @description 1000 (a second) to 86400000 (a day). */
+            windowMs: number;
         };
         ReachedSecret: {
             api: string;
@@ -3524,6 +3779,35 @@ export interface components {
             /** @description A source known for less than this must be silent for this long. */
             youngQuietMs?: number;
         };
+        SelfLimits: {
+            key: string;
+            limits: {
+                limit: components["schemas"]["Limit"];
+                /** @description Whole units that could be used now. */
+                remaining: number;
+                /** @description Until all of it is there again (rate), or the period ends (quota). */
+                resetMs: number;
+                /** @description Of a quota: in this period, by all that verifiers have told. */
+                used: number;
+            }[];
+            /** @description Epoch milliseconds. */
+            now: number;
+            /** @description The name of the key's plan. */
+            plan: string | null;
+        };
+        SelfUsage: {
+            buckets: {
+                /** @description By the version's own standing; some of them were refused for a limit. */
+                accepted: number;
+                /** @description Of `accepted`: so many were refused for a limit of the plan. */
+                limited: number;
+                refused: number;
+                /** @description Epoch milliseconds. */
+                start: number;
+                version: number;
+            }[];
+            key: string;
+        };
         Source: {
             client: string;
             instance: string;
@@ -3556,7 +3840,10 @@ export interface components {
         };
         Usage: {
             buckets: {
+                /** @description By the version's own standing; some of them were refused for a limit. */
                 accepted: number;
+                /** @description Of `accepted`: so many were refused for a limit of the plan. */
+                limited: number;
                 refused: number;
                 /** @description Epoch milliseconds. */
                 start: number;
@@ -3583,10 +3870,14 @@ export interface components {
             code: string;
             consumer?: string;
             environment?: string;
+            /** @description The key's own end, where it has one. */
+            expiresAt?: number;
             key?: string;
+            /** @description What is left of the key's limits, this request charged. */
+            limits?: components["schemas"]["LimitState"][];
             /** @description Epoch milliseconds. */
             retiredAt?: number;
-            /** @description With `brownout`: it ends in so long. */
+            /** @description With `brownout`: it ends in so long. With `rate_limited`, `quota_exceeded`: there is room in so long. */
             retryAfterMs?: number;
             rotation?: {
                 /** @description The one that runs, or is next. */
@@ -3608,6 +3899,8 @@ export interface components {
             scopes?: string[];
             valid: boolean;
             version?: number;
+            /** @description Accepted, and refused for this if the key's networks were enforced (its `networksMode` is `report`). */
+            wouldRefuse?: string;
         };
         VerifierBoot: {
             answersUntil: number;
@@ -3656,11 +3949,25 @@ export interface components {
             environments: string[];
             epoch: string;
             leaseMs: number;
+            /** @description What all verifiers have used of the limits that the report speaks of. */
+            limits?: {
+                limit: string;
+                owedMs?: number;
+                quota?: {
+                    granted: number;
+                    own: number;
+                    period: number;
+                    used: number;
+                };
+                subject: string;
+            }[];
             now: number;
             /** @enum {string} */
             onStale: "closed" | "static";
             reportEveryMs: number;
             staticMs: number;
+            /** @description Of this api, that may answer requests. */
+            verifiers?: number;
         };
     };
     responses: never;
@@ -3995,6 +4302,8 @@ export interface operations {
                 "application/json": {
                     addEnvironments?: string[];
                     addScopes?: string[];
+                    /** @description Of keys without a plan of their own: handle or name; null: none. */
+                    defaultPlan?: string | null;
                     policy?: components["schemas"]["RotationPolicyPatchInput"];
                     staleness?: components["schemas"]["StalenessPolicyPatchInput"];
                 };
@@ -4162,6 +4471,244 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MissAnswer"];
+                };
+            };
+        };
+    };
+    listPlans: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before. */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                api: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["Plan"][];
+                        next: string | null;
+                    };
+                };
+            };
+        };
+    };
+    createPlan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                api: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description A request is let through if all of them have room; then it is charged to all. None: no limits. */
+                    limits: components["schemas"]["LimitInput"][];
+                    name: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    getPlan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                api: string;
+                /** @description Handle, or name in this api. */
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    removePlan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                api: string;
+                /** @description Handle, or name in this api. */
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+        };
+    };
+    updatePlan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                api: string;
+                /** @description Handle, or name in this api. */
+                plan: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description A request is let through if all of them have room; then it is charged to all. None: no limits. */
+                    limits?: components["schemas"]["LimitInput"][];
+                    name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
                 };
             };
         };
@@ -4405,6 +4952,7 @@ export interface operations {
                         first: number;
                         key: string;
                         last: number;
+                        limited?: number;
                         longestGapMs: number;
                         refused: number;
                         source: {
@@ -4413,6 +4961,15 @@ export interface operations {
                             network: string;
                         };
                         version: number;
+                    }[];
+                    spent?: {
+                        keeps?: number;
+                        limit: string;
+                        period?: number;
+                        refused: number;
+                        since?: number;
+                        subject: string;
+                        units: number;
                     }[];
                     to: number;
                 };
@@ -4450,7 +5007,9 @@ export interface operations {
     };
     getSnapshot: {
         parameters: {
-            query?: never;
+            query?: {
+                keys?: "all" | "none";
+            };
             header?: never;
             path: {
                 api: string;
@@ -5875,6 +6434,11 @@ export interface operations {
                         [key: string]: string;
                     };
                     name: string;
+                    /**
+                     * @description Who may call from where: 10.0.0.0/8 is allowed, !10.1.0.0/16 is not, whatever else allows it. Empty: from everywhere.
+                     * @default []
+                     */
+                    networks?: string[];
                     /** @default  */
                     notes?: string;
                 };
@@ -5969,6 +6533,8 @@ export interface operations {
                         [key: string]: string;
                     };
                     name?: string;
+                    /** @description Who may call from where: 10.0.0.0/8 is allowed, !10.1.0.0/16 is not, whatever else allows it. Empty: from everywhere. */
+                    networks?: string[];
                     notes?: string;
                 };
             };
@@ -6286,10 +6852,20 @@ export interface operations {
                     };
                     /** @default default */
                     name?: string;
-                    /** @default [] */
+                    /**
+                     * @description Who may call from where: 10.0.0.0/8 is allowed, !10.1.0.0/16 is not, whatever else allows it. Empty: from everywhere.
+                     * @default []
+                     */
                     networks?: string[];
+                    /**
+                     * @description `report`: a request from elsewhere is let through, and its verdict says `wouldRefuse`.
+                     * @enum {string}
+                     */
+                    networksMode?: "enforce" | "report";
                     /** @default  */
                     notes?: string;
+                    /** @description Handle, or name in the api; null: the api's default. */
+                    plan?: string | null;
                     policy?: components["schemas"]["RotationPolicyPatchInput"];
                     scopes: string[];
                     /** @description SHA-256 (base64url, 43 characters) of a secret that the consumer made itself. It should have 112 bits of entropy or more. */
@@ -6387,8 +6963,16 @@ export interface operations {
                         [key: string]: string;
                     };
                     name?: string;
+                    /** @description Who may call from where: 10.0.0.0/8 is allowed, !10.1.0.0/16 is not, whatever else allows it. Empty: from everywhere. */
                     networks?: string[];
+                    /**
+                     * @description `report`: a request from elsewhere is let through, and its verdict says `wouldRefuse`.
+                     * @enum {string}
+                     */
+                    networksMode?: "enforce" | "report";
                     notes?: string;
+                    /** @description Handle, or name in the api; null: the api's default. */
+                    plan?: string | null;
                     policy?: components["schemas"]["RotationPolicyPatchInput"];
                     scopes?: string[];
                     /** @description Needed where the new scopes are not covered by the old. */
@@ -6739,7 +7323,11 @@ export interface operations {
     getKeyUsage: {
         parameters: {
             query?: {
+                /** @description At most a day of 10 seconds, two days of minutes, 400 of (UTC) days. Minutes are kept for a week. */
+                by?: "10s" | "minute" | "day";
+                /** @description Epoch milliseconds. Otherwise the last hour, two days or 30 days. */
                 from?: number;
+                /** @description Otherwise now. */
                 to?: number;
             };
             header?: never;
@@ -6956,6 +7544,85 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Notice"];
+                };
+            };
+        };
+    };
+    revokePresentedKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key and body gets the same answer and changes nothing twice. Kept for two days. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": components["schemas"]["PresentedTokenInput"];
+            };
+        };
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is refused, if it ever was accepted. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused; `error` is one of RFC 6749 §5.2 or RFC 7009 §2.2.1. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OauthError"];
+                };
+            };
+            /** @description Refused; `error` is one of RFC 6749 §5.2 or RFC 7009 §2.2.1. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OauthError"];
+                };
+            };
+            /** @description Refused; `error` is one of RFC 6749 §5.2 or RFC 7009 §2.2.1. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OauthError"];
+                };
+            };
+            /** @description Refused; `error` is one of RFC 6749 §5.2 or RFC 7009 §2.2.1. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OauthError"];
                 };
             };
         };
@@ -8021,6 +8688,44 @@ export interface operations {
             };
         };
     };
+    getOwnLimits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SelfLimits"];
+                };
+            };
+        };
+    };
     getOwnRotation: {
         parameters: {
             query?: never;
@@ -8055,6 +8760,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["OwnRotation"];
+                };
+            };
+        };
+    };
+    getOwnUsage: {
+        parameters: {
+            query?: {
+                /** @description At most a day of 10 seconds, two days of minutes, 400 of (UTC) days. Minutes are kept for a week. */
+                by?: "10s" | "minute" | "day";
+                /** @description Epoch milliseconds. Otherwise the last hour, two days or 30 days. */
+                from?: number;
+                /** @description Otherwise now. */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Refused; `code` says why. */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not done, for a reason of the server's: shutting down, disk full, a defect. */
+            "5XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Default Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SelfUsage"];
                 };
             };
         };
@@ -8282,6 +9032,8 @@ export interface operations {
                 "application/json": {
                     api: string;
                     client?: string;
+                    /** @description What the request takes of the key's limits. Otherwise 1. */
+                    cost?: number;
                     environment?: string;
                     instance?: string;
                     /** @description The presented text. */

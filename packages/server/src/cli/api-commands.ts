@@ -4,6 +4,7 @@ import { type Call, calls, show, showList } from "./command-group.ts";
 import { confirmOrStop } from "./confirm.ts";
 import { everything } from "./connection.ts";
 import { apiColumns, apiText, type VerifiersAnswer, verifierColumns } from "./entity-tables.ts";
+import { UsageError } from "./exit-codes.ts";
 import { type Io, say, sayJson, widthOf } from "./io.ts";
 import {
   type ListOptions,
@@ -29,6 +30,8 @@ interface CreateOptions extends PolicyOptions, StalenessOptions {
 interface UpdateOptions extends PolicyOptions, StalenessOptions {
   addScope?: string[];
   addEnvironment?: string[];
+  defaultPlan?: string;
+  clearDefaultPlan?: boolean;
 }
 
 export function apiCommands(program: Command, io: Io): void {
@@ -79,16 +82,24 @@ export function apiCommands(program: Command, io: Io): void {
   const update = group
     .command("update")
     .argument("<api>", "name or handle")
-    .description("add environments and scopes, change policies")
+    .description("add environments and scopes, change policies and the default plan")
     .option("--add-scope <name>", "several times", several)
-    .option("--add-environment <name>", "several times", several);
+    .option("--add-environment <name>", "several times", several)
+    .option("--default-plan <plan>", "of keys without a plan of their own: name or handle")
+    .option("--clear-default-plan", "keys without a plan of their own have no limits");
   calls<UpdateOptions, [string]>(
     stalenessOptions(policyOptions(update)),
     io,
-    ["keyover api update market --add-scope account:withdraw --overlap 21d"],
+    [
+      "keyover api update market --add-scope account:withdraw --overlap 21d",
+      "keyover api update market --default-plan free",
+    ],
     async (call, api) => {
-      const { addScope, addEnvironment } = call.options;
+      const { addScope, addEnvironment, defaultPlan, clearDefaultPlan } = call.options;
+      if (clearDefaultPlan && defaultPlan !== undefined)
+        throw new UsageError("--default-plan and --clear-default-plan exclude each other");
       const body = present({
+        defaultPlan: clearDefaultPlan ? null : defaultPlan,
         addScopes: addScope,
         addEnvironments: addEnvironment,
         policy: policyOf(call.options),

@@ -30,7 +30,15 @@ const why = "--reason=why";
 /** Each with all the options that put something into its body; some lines where options exclude each other. */
 const bodies: Record<string, string[][]> = {
   "api create": [["market", "--prefix=mkt", "--scope=a", "--environment=live", ...policyOptions, ...staleness]],
-  "api update": [["market", "--add-scope=b", "--add-environment=test", ...policyOptions, ...staleness]],
+  "api update": [
+    ["market", "--add-scope=b", "--add-environment=test", "--default-plan=pro", ...policyOptions, ...staleness],
+    ["market", "--clear-default-plan"],
+  ],
+  "plan create": [["pro", "--api=market", "--rate=sustained=100/1s burst 200", "--quota=monthly=10/month"]],
+  "plan update": [
+    ["pro", "--api=market", "--name=n", "--rate=sustained=100/1s per consumer"],
+    ["pro", "--api=market", "--clear-limits"],
+  ],
   "consumer create": [["acme", "--label=a=b", "--notes=n"]],
   "consumer update": [
     ["acme", "--name=b", "--label=a=b", "--notes=n"],
@@ -38,16 +46,16 @@ const bodies: Record<string, string[][]> = {
   ],
   "key create": [
     ["--api=market", "--environment=live", "--consumer=acme", "--scope=a", "--name=n", "--network=10.0.0.0/8"].concat(
-      ["--label=a=b", "--notes=n", "--expires=90d", "--sha256=x"],
+      ["--plan=pro", "--label=a=b", "--notes=n", "--expires=90d", "--sha256=x"],
       policyOptions,
     ),
   ],
   "key update": [
     ["key_1", "--name=n", "--scope=a", "--widen", "--network=10.0.0.0/8", "--label=a=b", "--notes=n"].concat(
-      ["--expires=never"],
+      ["--expires=never", "--plan=pro"],
       policyOptions,
     ),
-    ["key_1", "--any-network", "--clear-labels"],
+    ["key_1", "--any-network", "--clear-labels", "--default-plan"],
   ],
   "key rotate": [["key_1", why, "--starts=90d", "--scope=a", "--sha256=x", ...policyOptions]],
   "key suspend": [["key_1", why]],
@@ -122,7 +130,7 @@ const bodies: Record<string, string[][]> = {
 const without = new Set(
   [
     "serve verifier init migrate backup restore watch doctor",
-    "api list,api show,api verifiers,api remove-verifier,consumer list,consumer show,key list,key show,key usage",
+    "plan list,plan show,plan remove,api list,api show,api verifiers,api remove-verifier,consumer list,consumer show,key list,key show,key usage",
     "rotation list,rotation show,rotation evidence,rotation resume,rotation cancel,rotation claim",
     "campaign list,campaign show,campaign watch,campaign report,campaign resume",
     "policy list,policy show,policy history,policy remove,policy detach,policy explain,token list,token revoke",

@@ -17,6 +17,7 @@ import { keyCommands } from "./key-commands.ts";
 import { migrateCommand } from "./migrate.ts";
 import { noticeCommands } from "./notice-commands.ts";
 import { offboardCommand } from "./offboard-command.ts";
+import { planCommands } from "./plan-commands.ts";
 import { policyCommands } from "./policy-commands.ts";
 import { reconcileCommand } from "./reconcile.ts";
 import { restoreCommand } from "./restore.ts";
@@ -60,6 +61,7 @@ export function programOn(io: Io): Command {
   reconcileCommand(program, io);
   apiCommands(program, io);
   consumerCommands(program, io);
+  planCommands(program, io);
   keyCommands(program, io);
   rotationCommands(program, io);
   campaignCommands(program, io);

@@ -5,9 +5,10 @@ import { everything } from "./connection.ts";
 import { consumerColumns, consumerText } from "./entity-tables.ts";
 import { RefusedError, UsageError } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
-import { type ListOptions, labelOption, labelsOf, listOptions, present, refuseEmpty } from "./options.ts";
+import { type ListOptions, labelOption, labelsOf, listOptions, present, refuseEmpty, several } from "./options.ts";
 
 interface CreateOptions {
+  network?: string[];
   label?: string[];
   notes?: string;
 }
@@ -24,6 +25,11 @@ export function consumerCommands(program: Command, io: Io): void {
       .command("create")
       .argument("<name>")
       .description("register a consumer")
+      .option(
+        "--network <cidr>",
+        "its keys are accepted from here alone; several times; with ! before it, denied",
+        several,
+      )
       .option("--notes <text>", "for people"),
   );
   calls<CreateOptions, [string]>(
@@ -31,7 +37,8 @@ export function consumerCommands(program: Command, io: Io): void {
     io,
     ["keyover consumer create acme-bot --label team=desk --label region=eu"],
     async (call, name) => {
-      const body = { name, ...present({ labels: labelsOf(call.options.label), notes: call.options.notes }) };
+      const { label, notes, network } = call.options;
+      const body = { name, ...present({ labels: labelsOf(label), notes, networks: network }) };
       show(call, await call.api.request("post", "/v1/consumers", { body }), (answer) => consumerText(answer, call.now));
     },
   );
@@ -65,18 +72,26 @@ export function consumerCommands(program: Command, io: Io): void {
   const update = group
     .command("update")
     .argument("<consumer>", "name or handle")
-    .description("change a consumer's name, labels, notes")
+    .description("change a consumer's name, labels, notes, networks")
     .option("--name <name>", "the new name")
+    .option(
+      "--network <cidr>",
+      "takes the place of all networks of its keys, besides their own; several times",
+      several,
+    )
+    .option("--any-network", "its keys are accepted from everywhere that they allow themselves")
     .option("--notes <text>", "for people");
   labelOption(update, "takes the place of all labels; several times").option("--clear-labels", "leave no label");
-  calls<UpdateOptions & { clearLabels?: boolean }, [string]>(
+  calls<UpdateOptions & { clearLabels?: boolean; anyNetwork?: boolean }, [string]>(
     update,
     io,
     ["keyover consumer update acme-bot --label team=desk --notes 'on call: desk'"],
     async (call, named) => {
-      const { name, notes, label, clearLabels } = call.options;
+      const { name, notes, network, anyNetwork, label, clearLabels } = call.options;
+      if (anyNetwork && network !== undefined) throw new UsageError("--network and --any-network exclude each other");
       if (clearLabels && label !== undefined) throw new UsageError("--label and --clear-labels exclude each other");
-      const body = present({ name, notes, labels: clearLabels ? {} : labelsOf(label) });
+      const networks = anyNetwork ? [] : network;
+      const body = present({ name, notes, networks, labels: clearLabels ? {} : labelsOf(label) });
       refuseEmpty(body);
       const consumer = await consumerHandle(call, named);
       show(

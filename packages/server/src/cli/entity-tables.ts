@@ -68,6 +68,7 @@ export function apiText(api: ApiRow, now: number): string {
     ["key prefix", api.prefix],
     ["environments", api.environments.join(", ")],
     ["scopes", api.scopes.join(", ")],
+    ["default plan", api.defaultPlan],
     ["policy", policyText(api.policy)],
     [
       "verifiers",
@@ -92,6 +93,7 @@ export function consumerText(consumer: ConsumerRow, now: number): string {
     ["name", consumer.name],
     ["labels", labelText(consumer.labels)],
     ["notes", consumer.notes],
+    ["networks", consumer.networks.length === 0 ? null : consumer.networks.join(", ")],
     ["created", `${moment(consumer.createdAt, now)} by ${consumer.createdBy}`],
   ]);
 }
@@ -124,7 +126,9 @@ export function keyText(key: KeyRow, now: number, names: Names): string {
     ["consumer", named(names.consumer(key.consumer), key.consumer)],
     ["status", key.statusReason === null ? key.status : `${key.status} (${key.statusReason})`],
     ["scopes", key.scopes.join(", ")],
-    ["networks", key.networks.length === 0 ? "any" : key.networks.join(", ")],
+    ["networks", networksText(key)],
+    ["consumer's networks", key.consumerNetworks.length === 0 ? null : key.consumerNetworks.join(", ")],
+    ["plan", key.plan],
     ["labels", labelText(key.labels)],
     ["notes", key.notes],
     ["own policy", policyText(key.policy)],
@@ -135,6 +139,11 @@ export function keyText(key: KeyRow, now: number, names: Names): string {
     ["expires", key.expiresAt === null ? "never" : moment(key.expiresAt, now)],
     ["created", `${moment(key.createdAt, now)} by ${key.createdBy}`],
   ]);
+}
+
+function networksText({ networks, networksMode }: KeyRow): string {
+  if (networks.length === 0) return "any";
+  return `${networks.join(", ")}${networksMode === "report" ? " (reported, not enforced)" : ""}`;
 }
 
 function idleText({ idle, status }: KeyRow, now: number): string | null {

@@ -3,10 +3,11 @@ import { type Command, Option } from "commander";
 import { calls, nothing, refuseUnknownApi, show, showList } from "./command-group.ts";
 import { everything } from "./connection.ts";
 import { consumerHandle } from "./consumer-commands.ts";
-import { fencesText, keyColumns, usageText, versionColumns } from "./entity-tables.ts";
+import { fencesText, keyColumns, versionColumns } from "./entity-tables.ts";
 import { UsageError } from "./exit-codes.ts";
 import { type Io, widthOf } from "./io.ts";
 import { keyRefusals } from "./key-refusals.ts";
+import { keyUsage } from "./key-usage.ts";
 import { namesOf } from "./names.ts";
 import {
   duration,
@@ -24,7 +25,7 @@ import {
   several,
   timeOf,
 } from "./options.ts";
-import { clean, formatDuration, table } from "./render.ts";
+import { clean, table } from "./render.ts";
 import { keepSecret } from "./secret-file.ts";
 import { keyView, rotationView, showKey } from "./show-entity.ts";
 import { shownOnce } from "./shown-once.ts";
@@ -36,6 +37,8 @@ interface CreateOptions extends PolicyOptions {
   scope: string[];
   name?: string;
   network?: string[];
+  networkMode?: "enforce" | "report";
+  plan?: string;
   label?: string[];
   notes?: string;
   expires?: string;
@@ -48,7 +51,10 @@ interface UpdateOptions extends PolicyOptions {
   scope?: string[];
   widen?: boolean;
   network?: string[];
+  networkMode?: "enforce" | "report";
   anyNetwork?: boolean;
+  plan?: string;
+  defaultPlan?: boolean;
   label?: string[];
   clearLabels?: boolean;
   notes?: string;
@@ -72,7 +78,10 @@ interface RotateOptions extends PolicyOptions {
   sha256?: string;
 }
 
+const NETWORK = "accepted from here alone; several times; with ! before it, not from there";
+const NETWORK_MODE = "enforce, or report: let through what comes from elsewhere, and say so";
 const EXPIRES = "a time, a duration from now such as 90d, or never";
+const PLAN = "the plan whose limits it has: its name in the api, or its handle";
 const KEY = "handle, key_…";
 
 export function keyCommands(program: Command, io: Io): void {
@@ -93,7 +102,9 @@ function createKey(group: Command, io: Io): void {
     .requiredOption("--consumer <consumer>", "name or handle")
     .requiredOption("--scope <name>", "what it may do; several times", several)
     .option("--name <name>", "tells a consumer's keys apart (otherwise default)")
-    .option("--network <cidr>", "accepted from here alone; several times", several)
+    .option("--network <cidr>", NETWORK, several)
+    .option("--network-mode <mode>", NETWORK_MODE)
+    .option("--plan <plan>", `${PLAN} (otherwise the api's default)`)
     .option("--notes <text>", "for people")
     .option("--expires <time>", EXPIRES)
     .option("--sha256 <hash>", "the consumer made the secret itself: its SHA-256, base64url")
@@ -106,10 +117,13 @@ function createKey(group: Command, io: Io): void {
       "keyover key create --api market --environment live --consumer acme-bot --scope market:read --expires 90d --secret-file acme.key",
     ],
     async (call) => {
-      const { api, environment, scope, name, network, label, notes, expires, sha256, secretFile } = call.options;
+      const { api, environment, scope, name, network, networkMode, plan, label, notes, expires, sha256, secretFile } =
+        call.options;
       const optional = {
         name,
         networks: network,
+        networksMode: networkMode,
+        plan,
         labels: labelsOf(label),
         notes,
         sha256,
@@ -174,42 +188,22 @@ function readKeys(group: Command, io: Io): void {
     },
   );
 
-  const usage = group
-    .command("usage")
-    .argument("<key>", KEY)
-    .description("who uses which version, from where")
-    .option("--last <duration>", "count requests of this time, a day at most (otherwise 1h)", duration);
-  calls<{ last?: number }, [string]>(usage, io, ["keyover key usage key_… --last 6h"], async (call, key) => {
-    const last = call.options.last ?? 3_600_000;
-    const answer = await call.api.request("get", "/v1/keys/{key}/usage", {
-      params: { key },
-      query: { from: call.now - last },
-    });
-    show(call, answer, () => {
-      const sums = new Map<number, { accepted: number; refused: number }>();
-      for (const { version, accepted, refused } of answer.buckets) {
-        const sum = sums.get(version) ?? { accepted: 0, refused: 0 };
-        sums.set(version, { accepted: sum.accepted + accepted, refused: sum.refused + refused });
-      }
-      const lines = [...sums].map(
-        ([version, sum]) =>
-          `Version ${version} in the last ${formatDuration(last)}: ${sum.accepted} accepted, ${sum.refused} refused.`,
-      );
-      return [usageText(answer, call.now, widthOf(io)), ...(lines.length === 0 ? [] : ["", ...lines])].join("\n");
-    });
-  });
+  keyUsage(group, io);
 }
 
 function updateKey(group: Command, io: Io): void {
   const update = group
     .command("update")
     .argument("<key>", KEY)
-    .description("change a key's description, scopes, networks, policy, expiry")
+    .description("change a key's description, scopes, networks, plan, policy, expiry")
     .option("--name <name>", "what tells a consumer's keys apart")
     .option("--scope <name>", "takes the place of all scopes; several times", several)
     .option("--widen", "the new scopes may go beyond the old")
-    .option("--network <cidr>", "takes the place of all networks; several times", several)
+    .option("--network <cidr>", "takes the place of all networks; several times; with ! before it, denied", several)
+    .option("--network-mode <mode>", NETWORK_MODE)
     .option("--any-network", "accepted from everywhere")
+    .option("--plan <plan>", PLAN)
+    .option("--default-plan", "no plan of its own: it has its api's default")
     .option("--clear-labels", "leave no label")
     .option("--notes <text>", "for people")
     .option("--expires <time>", EXPIRES);
@@ -222,7 +216,9 @@ function updateKey(group: Command, io: Io): void {
       "keyover key update key_… --expires never",
     ],
     async (call, key) => {
-      const { name, scope, widen, network, anyNetwork, label, clearLabels, notes, expires } = call.options;
+      const { name, scope, widen, network, networkMode, anyNetwork, label, clearLabels, notes, expires } = call.options;
+      const { plan, defaultPlan } = call.options;
+      if (defaultPlan && plan !== undefined) throw new UsageError("--plan and --default-plan exclude each other");
       if (anyNetwork && network !== undefined) throw new UsageError("--network and --any-network exclude each other");
       if (clearLabels && label !== undefined) throw new UsageError("--label and --clear-labels exclude each other");
       const body = present({
@@ -230,6 +226,8 @@ function updateKey(group: Command, io: Io): void {
         scopes: scope,
         widen,
         networks: anyNetwork ? [] : network,
+        networksMode: networkMode,
+        plan: defaultPlan ? null : plan,
         labels: clearLabels ? {} : labelsOf(label),
         notes,
         policy: policyOf(call.options),

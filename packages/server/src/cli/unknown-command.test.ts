@@ -26,7 +26,7 @@ describe("a word that is no command", () => {
     ["key lsit", "Did you mean: keyover key list?"],
     ["key delete key_1", "there are create, list, show, usage, update, rotate"],
     ["campaign rollback cam_1", "Did you mean: keyover campaign roll-back, keyover rotation rollback?"],
-    ["list", "keyover api list, keyover consumer list, keyover key list, keyover rotation list? …"],
+    ["list", "keyover api list, keyover consumer list, keyover plan list, keyover key list? …"],
     ["frobnicate --help", 'there is no command "keyover frobnicate"'],
     ["--json key list", "options come behind it"],
     ["key --token=kot_mine list", "--token stands before the command"],

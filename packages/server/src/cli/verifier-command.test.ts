@@ -25,10 +25,19 @@ describe("bad input is refused with a sentence, before anything is opened", () =
     [["--listen", "unix:relative.sock"], 4, "takes a whole path"],
     [["--listen", `unix:/${"x".repeat(107)}`], 4, "at most 107 bytes"],
     [["--listen", "unix:/tmp/x.sock", "--socket-mode", "999"], 2, "--socket-mode takes octal digits"],
+    [["--grpc-listen", "nonsense"], 4, "--grpc-listen takes host:port"],
+    [["--grpc-listen", "0.0.0.0:9191"], 4, "would send secrets in the clear"],
+    [["--grpc-listen", "unix:relative.sock"], 4, "--grpc-listen unix: takes a whole path"],
+    [["--introspection-token-file", "/nowhere"], 2, "there is no such file"],
     [["--trusted-hops", "17"], 2, "--trusted-hops takes 0 to 16"],
     [["--trusted-hops", "-1"], 2, "write a whole number"],
     [["--trusted-hops", "one"], 2, "write a whole number"],
     [["--key-header", "X Key"], 2, "--key-header takes a header's name"],
+    [["--cache-keys", "0"], 2, "write a number from 1 on"],
+    [["--cache-keys", "-5"], 2, "write a whole number"],
+    [["--cache-keys", "2.5"], 2, "write a whole number"],
+    [["--cache-keys", "10000001"], 2, "--cache-keys takes 1 to 10000000"],
+    [["--cache-keys", "1000", "--data", "/tmp/x"], 2, "a cache is not kept on disk"],
     [["--workers", "0"], 2, "write a number from 1 on"],
     [["--workers", "65"], 2, "--workers takes 1 to 64"],
     [["--drain", "2h"], 2, "--drain takes 1h at most"],
@@ -52,6 +61,32 @@ describe("bad input is refused with a sentence, before anything is opened", () =
     chmodSync(file, 0o644);
     const readable = await runProgram(["verifier", "--api", "market", "--token-file", file], { env: {} });
     expect(readable).toMatchObject({ code: 4, err: expect.stringContaining("chmod 600") });
+  });
+});
+
+describe("tokens for introspection", () => {
+  it.each([
+    ["", 0o600, 2],
+    ["too-short-for-one\n", 0o600, 2],
+    [`${"x".repeat(32)}\nshort\n`, 0o600, 2],
+    ["x".repeat(32), 0o644, 4],
+  ])("a file with %j and mode %o is refused, and not shown", async (text, mode, code) => {
+    const file = join(folder, "introspection.tokens");
+    writeFileSync(file, text);
+    chmodSync(file, mode);
+    const ended = await run("--introspection-token-file", file);
+    expect([ended.code, ended.err.includes("xxx"), ended.err.includes("introspection")]).toEqual([code, false, true]);
+    const named = { ...env, KEYOVER_INTROSPECTION_TOKEN_FILE: file };
+    expect((await runProgram(["verifier", "--api", "market"], { env: named })).code).toBe(code);
+  });
+
+  it("so is one in the environment that is too short", async () => {
+    const short = { ...env, KEYOVER_INTROSPECTION_TOKEN: "short" };
+    const ended = await runProgram(["verifier", "--api", "market"], { env: short });
+    expect(ended).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("KEYOVER_INTROSPECTION_TOKEN holds no token"),
+    });
   });
 });
 

@@ -1,7 +1,12 @@
 /** One process that decides: by itself, or as a worker of `--workers`. */
 import type { World } from "@keyover/core";
 import { createVerifier } from "@keyover/verifier";
-import { createStandalone, type Standalone, type StandaloneOptions } from "@keyover/verifier/standalone";
+import {
+  createStandalone,
+  type IntrospectionCallers,
+  type Standalone,
+  type StandaloneOptions,
+} from "@keyover/verifier/standalone";
 import { exitCodes, UnsafeConfigurationError } from "./exit-codes.ts";
 import { type Io, say } from "./io.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -15,7 +20,11 @@ export interface VerifierSettings {
   environment: string | undefined;
   instance: string | undefined;
   data: string | undefined;
+  cacheKeys: number | undefined;
   listen: Listen;
+  /** For Envoy over gRPC. */
+  grpcListen: Listen | undefined;
+  introspection: IntrospectionCallers | undefined;
   trustedHops: number;
   keyHeader: string | undefined;
   keyParameter: string | undefined;
@@ -33,7 +42,7 @@ export interface Opened {
 }
 
 export function openVerifier(settings: VerifierSettings, world: World, gather?: StandaloneOptions["gather"]): Opened {
-  const { urls, allowPlainHttp, token, apis, environment, instance, data, docsUrl } = settings;
+  const { urls, allowPlainHttp, token, apis, environment, instance, data, cacheKeys, docsUrl } = settings;
   const verifier = createVerifier({
     url: urls,
     allowPlainHttp,
@@ -42,24 +51,36 @@ export function openVerifier(settings: VerifierSettings, world: World, gather?: 
     environment,
     instance,
     dataDir: data,
+    cache: cacheKeys === undefined ? undefined : { keys: cacheKeys },
     docsUrl,
     world,
   });
-  const { trustedHops, keyHeader, keyParameter } = settings;
+  const { trustedHops, keyHeader, keyParameter, introspection } = settings;
+  const grpc = settings.grpcListen !== undefined;
   const ready = verifier.ready.catch((error: Error) => {
     throw new UnsafeConfigurationError(error.message);
   });
   // Whoever waits for it hears of it; a stop before it is ready is no defect.
   ready.catch(() => undefined);
-  return { standalone: createStandalone(verifier, { trustedHops, keyHeader, keyParameter, gather, world }), ready };
+  const options = { trustedHops, keyHeader, keyParameter, introspection, grpc, gather, world };
+  return { standalone: createStandalone(verifier, options), ready };
+}
+
+/** Where it listens from now on, for people. */
+export async function listenAll({ server, grpcServer }: Standalone, settings: VerifierSettings): Promise<string> {
+  const { listen, grpcListen } = settings;
+  await listenOn(server, listen);
+  const address = addressOf(server, listen);
+  if (grpcServer === undefined || grpcListen === undefined) return address;
+  await listenOn(grpcServer, grpcListen);
+  return `${address}, and for Envoy by gRPC on ${addressOf(grpcServer, grpcListen)}`;
 }
 
 export async function runVerifier(settings: VerifierSettings, io: Io, world: World): Promise<void> {
   const stopped = stopSignal(world, "verifier.draining");
   const { standalone, ready } = openVerifier(settings, world);
   // It listens before it is ready and says so: what looks after processes must not take a slow authority for a dead verifier.
-  await listenOn(standalone.server, settings.listen);
-  const address = addressOf(standalone.server, settings.listen);
+  const address = await listenAll(standalone, settings);
   world.log("info", "verifier.listening", { address });
   const announced = ready.then(() => say(io, readySentence(address)));
   const outcome = await Promise.race([stopped, announced.then(() => stopped)]).catch((error: Error) => error);

@@ -18,8 +18,7 @@ import { seedSlot, slotFolder, slotsByFreshness } from "@keyover/verifier/standa
 import { exitCodes, RefusedError, UnsafeConfigurationError } from "./exit-codes.ts";
 import { type Io, say } from "./io.ts";
 import { stopSignal } from "./stop-signal.ts";
-import { drainWithin, openVerifier, readySentence, type VerifierSettings } from "./verifier-process.ts";
-import { addressOf, listenOn } from "./verifier-socket.ts";
+import { drainWithin, listenAll, openVerifier, readySentence, type VerifierSettings } from "./verifier-process.ts";
 
 export interface PoolSettings extends VerifierSettings {
   workers: number;
@@ -40,6 +39,8 @@ const PAUSE_MS_MIN = 250;
 const PAUSE_MS_MAX = 30_000;
 /** A worker that does not say what it has counted is left out of `/metrics`. */
 const GATHER_MS = 1_000;
+/** A worker that hears nothing answers with what it has counted itself. */
+const GATHER_ANSWER_MS = 2 * GATHER_MS;
 const KILL_AFTER_MS = 10_000;
 
 // ---- the process that listens -------------------------------------------------------------------------------------------
@@ -234,17 +235,22 @@ export async function workerOfPool(settings: VerifierSettings, world: World): Pr
   process.on("message", (message: ToWorker) => {
     if ("start" in message) started.resolve(message.start);
     else if ("samplesFor" in message) toPool({ samplesFor: message.samplesFor, samples: own() });
-    else {
-      gatherings.get(message.gathered)?.(message.samples);
-      gatherings.delete(message.gathered);
-    }
+    else gatherings.get(message.gathered)?.(message.samples);
   });
   let gathering = 0;
-  const gather = () =>
+  const gather = (samples: Sample[]) =>
     new Promise<Sample[]>((resolve) => {
       const number = ++gathering;
-      gatherings.set(number, resolve);
-      toPool({ gather: number });
+      const settle = (gathered: Sample[]) => {
+        late();
+        gatherings.delete(number);
+        resolve(gathered);
+      };
+      // The process that listens may be gone, or stand still: its own samples are better than none.
+      const late = world.clock.after(GATHER_ANSWER_MS, () => settle(samples));
+      gatherings.set(number, settle);
+      if (process.connected) toPool({ gather: number });
+      else settle(samples);
     });
   const { slot, replaces, listenLate } = await started.promise;
   const { instance = hostname(), data } = settings;
@@ -260,9 +266,9 @@ export async function workerOfPool(settings: VerifierSettings, world: World): Pr
   const begin = async () => {
     // Of two that listen, each gets half of the connections: beside one that can answer, it must be able to as well.
     if (listenLate) await ready;
-    await listenOn(standalone.server, settings.listen);
+    const address = await listenAll(standalone, settings);
     await ready;
-    toPool({ ready: addressOf(standalone.server, settings.listen) });
+    toPool({ ready: address });
     return stopped;
   };
   const outcome = await Promise.race([stopped, begin()]).catch((error: Error) => error);

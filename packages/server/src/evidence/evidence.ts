@@ -59,18 +59,24 @@ export interface VersionShare {
   share: number;
 }
 
-/** `watermarkOf`: how far all verifiers of an api have reported. */
+/** `watermarkOf`: how far all verifiers of an api have reported. `restoredAt`: when its database was restored last; 0: never. */
 export function createEvidence(
   store: Store,
   watermarkOf: (apiId: string) => Promise<Watermark>,
+  restoredAt: (apiId: string) => Promise<number>,
   clock: Clock,
 ): Evidence {
   // The watermark first: what was seen up to it is in the store by now, because a report's uses and its coverage come together.
-  const look = async (key: Key) => ({ mark: await watermarkOf(key.apiId), uses: await store.uses(key.id) });
-  const judge = (key: Key, rotation: Rotation, { mark, uses }: Awaited<ReturnType<typeof look>>): QuietVerdict => {
+  const look = async (key: Key) => {
+    const mark = await watermarkOf(key.apiId);
+    return { mark, uses: await store.uses(key.id), knownFrom: await restoredAt(key.apiId) };
+  };
+  const judge = (key: Key, rotation: Rotation, seen: Awaited<ReturnType<typeof look>>): QuietVerdict => {
+    const { mark, uses, knownFrom } = seen;
     const question = quietQuestion(rotation) ?? { version: rotation.from, countsFrom: 0 };
-    // A key that is suspended or has expired says nothing by its silence; the time starts again once it is accepted.
-    const countsFrom = Math.max(question.countsFrom, key.statusChangedAt);
+    // A key that is suspended or has expired says nothing by its silence; the time starts again once it is accepted. And from the backup of a
+    // restored database to its restore lies a time of which nobody knows: what was silent before it may have been used in it.
+    const countsFrom = Math.max(question.countsFrom, key.statusChangedAt, knownFrom);
     const refused = question.version === rotation.from ? refusesSince(rotation) : null;
     const verdict = judgeQuiet(question.version, uses, mark, countsFrom, rotation.policy, refused);
     const accepted = key.status === "active" && !isExpired(key, clock.now());

@@ -196,6 +196,7 @@ describe("a boot", () => {
       leaseMs: 10 * SECOND,
       onStale: "closed",
       staticMs: expect.any(Number),
+      verifiers: 2,
       api: { id: api.id, name: api.name, prefix: api.prefix },
       environments: ["test"],
       reportEveryMs: SECOND,

@@ -32,6 +32,8 @@ import { accept, type Outcome, refuse } from "../outcome.ts";
 import type { Api, Boot } from "../store/entities.ts";
 import type { FleetRows, Held } from "../store/store.ts";
 import { createFolds } from "./folds.ts";
+import { type LimitBook, toldOf } from "./limit-book.ts";
+import { createLiveCounts } from "./live-counts.ts";
 import { createReportQueue, type ReportQueueDeps } from "./report-queue.ts";
 
 /** A boot, and how far it has applied as far as anybody knows. */
@@ -80,6 +82,7 @@ export interface Fleet {
 }
 
 export interface FleetDeps extends ReportQueueDeps {
+  limits: Pick<LimitBook, "charges">;
   /** This process. */
   replica: string;
   /** True while no other process needs to know what this one is told. */
@@ -111,6 +114,7 @@ export function createFleet(deps: FleetDeps): Fleet {
   const { store, clock, log } = deps;
   const hosted = new Map<string, Hosted>();
   const queue = createReportQueue(deps);
+  const counts = createLiveCounts(deps);
   const folds = createFolds({ ...deps, appliedBy: (apiId) => leastApplied(ofApi(apiId)) });
   /** Boots whose report is on its way to the disk: until it is there nothing of it counts, and it can't count twice. */
   const writing = new Set<string>();
@@ -245,7 +249,8 @@ export function createFleet(deps: FleetDeps): Fleet {
     const known = (await store.boot(again.boot))?.value;
     if (known === undefined) return refuse("conflict", "this boot is being registered; send it again");
     const same = known.apiId === again.apiId && known.tokenId === again.tokenId && known.instance === again.instance;
-    if (same && known.reportNumber === 0 && !hasEnded(known)) return accept(grantOf(api, known.registeredAt));
+    if (same && known.reportNumber === 0 && !hasEnded(known))
+      return accept({ ...grantOf(api, known.registeredAt), verifiers: await counts.of(api.id) });
     return refuse("conflict", "a boot registers once; make a new handle for each start");
   };
 
@@ -270,7 +275,15 @@ export function createFleet(deps: FleetDeps): Fleet {
       adoption: member.adoption,
     };
     const scope = { apiId: api.id, environments };
-    if (!(await queue.report(boot, rev, repeated ? [] : report.sightings, scope))) {
+    const verifiers = await counts.of(api.id);
+    const charges = await deps.limits.charges(api.id, environments, report);
+    const counting = repeated ? charges.map((charge) => ({ ...charge, units: 0 })) : charges;
+    const limits =
+      charges.length === 0
+        ? undefined
+        : { apiId: api.id, charges: counting, now: grant.now, verifiers, reportEveryMs: REPORT_EVERY_MS };
+    const uses = await queue.report(boot, rev, { sightings: repeated ? [] : report.sightings, limits }, scope);
+    if (uses === undefined) {
       hosted.delete(boot.boot);
       return undefined;
     }
@@ -280,7 +293,8 @@ export function createFleet(deps: FleetDeps): Fleet {
       hosted.delete(boot.boot);
       moved(api.id);
     }
-    return grant;
+    const told = charges.map((charge, i) => toldOf(charge, uses[i], boot.boot, grant.now));
+    return { ...grant, verifiers, ...(told.length === 0 ? {} : { limits: told }) };
   };
 
   return {
@@ -318,8 +332,9 @@ export function createFleet(deps: FleetDeps): Fleet {
         deps.onSign(api, row.value, "restarted");
       }
       if (replaced.length > 0) moved(api.id);
+      counts.forget(api.id);
       log("info", "verifier.registered", { api: api.id, boot: boot.boot, instance: boot.instance, replaced });
-      return accept(grant);
+      return accept({ ...grant, verifiers: await counts.of(api.id) });
     },
 
     boot: ownBoot,

@@ -238,7 +238,8 @@ export function createHub(store: Store, clock: Clock, log: Log): Hub {
 }
 
 function covered(entry: FeedEntry, environments: ReadonlySet<string>): boolean {
-  return environments.size === 0 || (entry.record !== undefined && environments.has(entry.record.environment));
+  if (environments.size === 0 || entry.plan !== undefined) return true;
+  return entry.record !== undefined && environments.has(entry.record.environment);
 }
 
 function chunkFor(entry: FeedEntry, environments: ReadonlySet<string>): string {

@@ -2,14 +2,20 @@
  * What verifiers say they saw, on its way to the disk: checked against what they can know, cleaned, and written together. Reports of many
  * verifiers cost one transaction (measured: with its fsync 0.3 ms).
  */
-import { type Clock, type Log, type Sighting, sourceId, truncatedNetwork } from "@keyover/core";
+import { type Clock, type LimitUse, type Log, type Sighting, sourceId, truncatedNetwork } from "@keyover/core";
 import type { Boot } from "../store/entities.ts";
-import type { Store, UsageRow } from "../store/store.ts";
+import type { LimitReport, Store, UsageRow } from "../store/store.ts";
 
 /** The keys that a report may speak of. */
 interface Scope {
   apiId: string;
   environments: readonly string[];
+}
+
+/** What a report says. */
+interface Said {
+  sightings: readonly Sighting[];
+  limits?: LimitReport | undefined;
 }
 
 export interface ReportQueueDeps {
@@ -26,17 +32,20 @@ const GATHER_MS = 5;
 export interface ReportQueue {
   /** Uses that the authority itself has seen. Resolves when they are durable. */
   sight(sightings: readonly Sighting[]): Promise<void>;
-  /** A boot's new row and what it saw. Resolves when both are durable, or with false if the row had changed: then neither is written. */
-  report(boot: Boot, expect: number, sightings: readonly Sighting[], scope: Scope): Promise<boolean>;
+  /**
+   * A boot's new row and what it says. Resolves when both are durable, with what stands of each limit that it charges; or with undefined if
+   * the row had changed: then nothing is written.
+   */
+  report(boot: Boot, expect: number, said: Said, scope: Scope): Promise<LimitUse[] | undefined>;
 }
 
 /** Gathers what comes within a few milliseconds into one transaction. */
 export function createReportQueue({ store, clock, onUse, log }: ReportQueueDeps): ReportQueue {
   interface Waiting {
-    boot: { boot: Boot; expect: number } | undefined;
+    boot: { boot: Boot; expect: number; limits: LimitReport | undefined } | undefined;
     rows: UsageRow[];
     sightings: readonly Sighting[];
-    done: (written: boolean) => void;
+    done: (written: LimitUse[] | undefined) => void;
     failed: (error: unknown) => void;
   }
   let waiting: Waiting[] = [];
@@ -65,9 +74,11 @@ export function createReportQueue({ store, clock, onUse, log }: ReportQueueDeps)
     const rows = batch.flatMap(({ boot, rows }) => (boot === undefined ? rows : []));
     const reports = batch.flatMap(({ boot, rows }) => (boot === undefined ? [] : [{ ...boot, rows }]));
     try {
-      const lost = new Set((await store.record({ rows, reports })).lost);
+      const recorded = await store.record({ rows, reports });
+      const lost = new Set(recorded.lost);
       const written = batch.filter(({ boot }) => boot === undefined || !lost.has(boot.boot.boot));
-      for (const each of batch) each.done(written.includes(each));
+      for (const each of batch)
+        each.done(written.includes(each) ? (recorded.limits?.get(each.boot?.boot.boot ?? "") ?? []) : undefined);
       const seen = written.flatMap(({ sightings }) => sightings);
       if (seen.length > 0) onUse(seen);
     } catch (error) {
@@ -76,7 +87,7 @@ export function createReportQueue({ store, clock, onUse, log }: ReportQueueDeps)
   };
 
   const add = (boot: Waiting["boot"], sightings: readonly Sighting[]) =>
-    new Promise<boolean>((done, failed) => {
+    new Promise<LimitUse[] | undefined>((done, failed) => {
       const rows = sightings.map((sighting) => usageRow(sighting, clock.now()));
       waiting.push({ boot, rows, sightings, done, failed });
       if (scheduled) return;
@@ -88,13 +99,13 @@ export function createReportQueue({ store, clock, onUse, log }: ReportQueueDeps)
     async sight(sightings) {
       await add(undefined, sightings);
     },
-    async report(boot, expect, sightings, scope) {
+    async report(boot, expect, { sightings, limits }, scope) {
       const own: Sighting[] = [];
       for (const sighting of sightings) {
         if (await belongs(sighting, scope)) own.push(sighting);
         else log("warn", "verifier.foreign_sighting", { api: scope.apiId, key: sighting.key });
       }
-      return add({ boot, expect }, own);
+      return add({ boot, expect, limits }, own);
     },
   };
 }
@@ -104,7 +115,7 @@ export function createReportQueue({ store, clock, onUse, log }: ReportQueueDeps)
  * lies in: a false one would hold the key's rotations back for good.
  */
 function usageRow(sighting: Sighting, now: number): UsageRow {
-  const { accepted, refused } = sighting;
+  const { accepted, refused, limited = 0 } = sighting;
   const source = {
     network: knownNetwork(sighting.source.network),
     client: cleanLabel(sighting.source.client),
@@ -121,6 +132,7 @@ function usageRow(sighting: Sighting, now: number): UsageRow {
     last,
     accepted,
     refused,
+    limited: Math.min(limited, accepted),
     longestGapMs: Math.min(Math.ceil(sighting.longestGapMs), Math.max(0, last - first)),
   };
 }

@@ -127,7 +127,8 @@ async function principalOf(
 /** A key speaks for itself only while it would be accepted by the API from this place, and is not known to have leaked. */
 function soundHolder(key: Key, version: Version, { ip, now }: Place): boolean {
   if (key.status !== "active" || isExpired(key, now) || !isAccepted(version.state) || version.compromised) return false;
-  if (!compileNetworks(key.networks).allows(ip)) return false;
+  const lists = key.networksMode === "report" ? [] : [key.networks, key.consumerNetworks ?? []];
+  if (!lists.every((list) => compileNetworks(list).allows(ip))) return false;
   const fenced = version.fence?.networks;
   return fenced === undefined || (fenced.length > 0 && compileNetworks(fenced).allows(ip)); // an empty fence means nowhere
 }

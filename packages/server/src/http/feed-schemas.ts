@@ -1,6 +1,6 @@
 /** What verifiers send. Lenient: a member that a newer verifier adds is passed over, so the two can be upgraded in any order. */
-import type { Ack, KeyRecord, Miss, Registration, Report } from "@keyover/core";
-import { phases, REMEMBERED_PER_CALL_MAX, SIGHTINGS_PER_REPORT_MAX } from "@keyover/core";
+import type { Ack, KeyRecord, Miss, Registration, Report, Spent } from "@keyover/core";
+import { phases, REMEMBERED_PER_CALL_MAX, SIGHTINGS_PER_REPORT_MAX, SPENT_PER_REPORT_MAX } from "@keyover/core";
 import { z } from "zod";
 
 const boot = z.string().regex(/^boo_[0-9A-Za-z]{22}$/, "a boot's handle: boo_ and 22 letters and digits");
@@ -29,8 +29,19 @@ const sighting = z.object({
   last: moment,
   accepted: number.max(COUNT_MAX),
   refused: number.max(COUNT_MAX),
+  limited: number.max(COUNT_MAX).optional(),
   longestGapMs: z.number().min(0),
 });
+
+const spent = z.object({
+  subject: z.string().max(64),
+  limit: z.string().max(32),
+  units: number,
+  refused: number,
+  period: moment.optional(),
+  since: moment.optional(),
+  keeps: number.optional(),
+}) satisfies z.ZodType<Spent>;
 
 export const report = z.object({
   boot,
@@ -39,6 +50,7 @@ export const report = z.object({
   to: moment,
   applied: number,
   sightings: z.array(sighting).max(SIGHTINGS_PER_REPORT_MAX),
+  spent: z.array(spent).max(SPENT_PER_REPORT_MAX).optional(),
   final: z.boolean().optional(),
 }) satisfies z.ZodType<Report>;
 
@@ -58,8 +70,11 @@ export const keyRecord = z
     environment: z.string().regex(/^[a-z0-9]{1,20}$/),
     status: z.enum(["active", "suspended", "revoked"]),
     scopes: texts(200, 100),
-    networks: texts(200, 50),
+    networks: texts(200, 51),
+    consumerNetworks: texts(200, 51).optional(),
+    networksMode: z.literal("report").optional(),
     expiresAt: moment.int().optional(),
+    plan: handleOf("pln").optional(),
     current: version,
     versions: z
       .array(
@@ -108,8 +123,22 @@ export const remembered = z.object({
   records: z.array(z.looseObject({})).max(REMEMBERED_PER_CALL_MAX).describe("As the feed brought them."),
 });
 
+const told = z.object({
+  subject: z.string(),
+  limit: z.string(),
+  owedMs: z.number().optional(),
+  quota: z.object({ period: moment, used: z.number(), own: z.number(), granted: z.number() }).optional(),
+});
+
 export const grant = z
-  .object({ now: moment, leaseMs: z.number(), onStale: z.enum(["closed", "static"]), staticMs: z.number() })
+  .object({
+    now: moment,
+    leaseMs: z.number(),
+    onStale: z.enum(["closed", "static"]),
+    staticMs: z.number(),
+    verifiers: z.int().min(1).optional().describe("Of this api, that may answer requests."),
+    limits: z.array(told).optional().describe("What all verifiers have used of the limits that the report speaks of."),
+  })
   .meta({ id: "Grant" });
 
 export const welcome = grant
@@ -122,5 +151,5 @@ export const welcome = grant
   .meta({ id: "Welcome" });
 
 export const missAnswer = z
-  .object({ now: moment, epoch: z.string().optional(), record: z.looseObject({}).nullable() })
+  .object({ now: moment, epoch: z.string().optional(), seq: number.optional(), record: z.looseObject({}).nullable() })
   .meta({ id: "MissAnswer" });

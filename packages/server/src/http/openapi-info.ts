@@ -14,6 +14,7 @@ export const openapiInfo = {
   servers: [{ url: "/", description: "This authority." }],
   tags: [
     { name: "apis", description: "What is protected." },
+    { name: "plans", description: "Limits of use that keys have." },
     { name: "consumers", description: "Who holds keys." },
     { name: "keys", description: "The lasting credentials, and their status." },
     { name: "rotations", description: "Changing a key over." },

@@ -4,6 +4,7 @@ import {
   defaultRotationPolicy,
   isZone,
   parseNetwork,
+  parseNetworkEntry,
   policyLimits,
   REMINDERS_MAX,
   ruleLimits,
@@ -47,6 +48,23 @@ const network = z
     "not a network; write 203.0.113.0/24, 2001:db8::/32 or a single address, with no bits set beyond the prefix",
   );
 export const networks = z.array(network).max(200);
+export const networkList = z
+  .array(
+    z
+      .string()
+      .max(51)
+      .refine(
+        (text) => parseNetworkEntry(text) !== undefined,
+        "not a network; write 203.0.113.0/24, 2001:db8::/32 or a single address, with no bits set beyond the prefix; with ! before it, it is denied",
+      ),
+  )
+  .max(200)
+  .describe(
+    "Who may call from where: 10.0.0.0/8 is allowed, !10.1.0.0/16 is not, whatever else allows it. Empty: from everywhere.",
+  );
+export const networksMode = z
+  .enum(["enforce", "report"])
+  .describe("`report`: a request from elsewhere is let through, and its verdict says `wouldRefuse`.");
 export const sha256 = z
   .string()
   .regex(/^[A-Za-z0-9_-]{43}$/, "SHA-256 of the secret's text as base64url without padding: 43 characters")
@@ -194,3 +212,34 @@ export const problem = z
 export const source = z
   .object({ network: z.string(), client: z.string(), instance: z.string() })
   .meta({ id: "Source" });
+
+const limitName = z.string().max(32);
+const per = z
+  .enum(["key", "consumer"])
+  .describe("Whose uses are counted together: of one key, or of all keys of the consumer in this api.");
+const units = z.number();
+/** As core's limitsProblem has it: one sentence for what is out of range, wherever it is said. */
+export const limit = z
+  .discriminatedUnion("kind", [
+    z
+      .strictObject({
+        kind: z.literal("rate"),
+        name: limitName,
+        per: per.default("key"),
+        units: units.describe("In each `windowMs`."),
+        windowMs: z.number().describe("1000 (a second) to 86400000 (a day)."),
+        burst: z.number().describe("Units that may be used at once after a pause: 1 to 1000000."),
+      })
+      .meta({ id: "RateLimit" }),
+    z
+      .strictObject({
+        kind: z.literal("quota"),
+        name: limitName,
+        per: per.default("key"),
+        units: units.describe("In each period."),
+        period: z.enum(["day", "month"]),
+        zone: z.string().max(64).default("UTC").describe("IANA name: a period begins at its midnight."),
+      })
+      .meta({ id: "QuotaLimit" }),
+  ])
+  .meta({ id: "Limit" });

@@ -3,14 +3,16 @@
  * durations milliseconds. Requests are strict: a member that this server does not know is refused, because passing over a
  * misspelt `overlapMs` would be worse than an error. What verifiers send is lenient (feed-schemas.ts).
  */
-import { withoutKeyTexts } from "@keyover/core";
+import { limitBounds, withoutKeyTexts } from "@keyover/core";
 import { z } from "zod";
 import { roles } from "../store/entities.ts";
+import { limitState, planName, usageBuckets } from "./plan-schemas.ts";
 import {
   handle,
   labels,
   name,
-  networks,
+  networkList,
+  networksMode,
   notes,
   policy,
   policyPatch,
@@ -23,6 +25,7 @@ import {
 } from "./schema-parts.ts";
 
 export * from "./campaign-schemas.ts";
+export * from "./plan-schemas.ts";
 export * from "./policy-schemas.ts";
 export * from "./rotation-schemas.ts";
 export { handle, problem } from "./schema-parts.ts";
@@ -43,6 +46,7 @@ export const apiPatch = z.strictObject({
   addScopes: z.array(z.string().max(100)).max(500).optional(),
   policy: policyPatch.optional(),
   staleness: stalenessPatch.optional(),
+  defaultPlan: planName.optional().describe("Of keys without a plan of their own: handle or name; null: none."),
 });
 
 export const api = z
@@ -54,19 +58,34 @@ export const api = z
     scopes: z.array(z.string()),
     policy: policy.describe("In force for its keys, defaults included."),
     staleness: stalenessPatch.required(),
+    defaultPlan: handle.nullable().describe("Of keys without a plan of their own."),
     createdAt: time,
     createdBy: z.string(),
   })
   .meta({ id: "Api" });
 
-export const newConsumer = z.strictObject({ name, labels: labels.default({}), notes: notes.default("") });
+export const newConsumer = z.strictObject({
+  name,
+  labels: labels.default({}),
+  notes: notes.default(""),
+  networks: networkList.default([]),
+});
 export const consumerPatch = z.strictObject({
   name: name.optional(),
   labels: labels.optional(),
   notes: notes.optional(),
+  networks: networkList.optional(),
 });
 export const consumer = z
-  .object({ id: handle, name: z.string(), labels, notes: z.string(), createdAt: time, createdBy: z.string() })
+  .object({
+    id: handle,
+    name: z.string(),
+    labels,
+    notes: z.string(),
+    networks: z.array(z.string()).describe("Of all its keys, besides their own."),
+    createdAt: time,
+    createdBy: z.string(),
+  })
   .meta({ id: "Consumer" });
 
 // ---- keys -----------------------------------------------------------------------------------------------------------
@@ -77,7 +96,9 @@ export const newKey = z.strictObject({
   consumer: handle,
   name: name.default("default"),
   scopes,
-  networks: networks.default([]),
+  networks: networkList.default([]),
+  networksMode: networksMode.optional(),
+  plan: planName.optional().describe("Handle, or name in the api; null: the api's default."),
   labels: labels.default({}),
   notes: notes.default(""),
   policy: policyPatch.default({}),
@@ -89,7 +110,9 @@ export const keyPatch = z.strictObject({
   name: name.optional(),
   scopes: scopes.optional(),
   widen: z.boolean().optional().describe("Needed where the new scopes are not covered by the old."),
-  networks: networks.optional(),
+  networks: networkList.optional(),
+  networksMode: networksMode.optional(),
+  plan: planName.optional().describe("Handle, or name in the api; null: the api's default."),
   labels: labels.optional(),
   notes: notes.optional(),
   policy: policyPatch.optional(),
@@ -127,6 +150,9 @@ export const key = z
     statusReason: z.string().nullable(),
     scopes,
     networks: z.array(z.string()),
+    networksMode,
+    consumerNetworks: z.array(z.string()).describe("The consumer's own list: both must allow."),
+    plan: handle.nullable().describe("Of its own; null: it has its api's default, if there is one."),
     labels,
     notes: z.string(),
     policy: policyPatch.describe("What this key overrides."),
@@ -209,6 +235,12 @@ export const verifyAsk = z.strictObject({
   network: z.string().max(50).optional().describe("The caller's address."),
   client: z.string().max(300).optional(),
   instance: z.string().max(100).optional(),
+  cost: z
+    .int()
+    .min(limitBounds.cost.min)
+    .max(limitBounds.cost.max)
+    .optional()
+    .describe("What the request takes of the key's limits. Otherwise 1."),
 });
 
 export const verdict = z
@@ -220,6 +252,7 @@ export const verdict = z
     consumer: handle.optional(),
     environment: z.string().optional(),
     scopes: z.array(z.string()).optional(),
+    expiresAt: time.optional().describe("The key's own end, where it has one."),
     rotation: z
       .object({
         id: handle,
@@ -232,7 +265,17 @@ export const verdict = z
       })
       .optional(),
     retiredAt: time.optional(),
-    retryAfterMs: z.int().optional().describe("With `brownout`: it ends in so long."),
+    retryAfterMs: z
+      .number()
+      .optional()
+      .describe(
+        "With `brownout`: it ends in so long. With `rate_limited`, `quota_exceeded`: there is room in so long.",
+      ),
+    limits: z.array(limitState).optional().describe("What is left of the key's limits, this request charged."),
+    wouldRefuse: z
+      .string()
+      .optional()
+      .describe("Accepted, and refused for this if the key's networks were enforced (its `networksMode` is `report`)."),
   })
   .meta({ id: "Verdict" });
 
@@ -247,7 +290,7 @@ export const usage = z
         versions: z.array(z.object({ version: z.int(), first: time, last: time, accepted: z.int(), refused: z.int() })),
       }),
     ),
-    buckets: z.array(z.object({ version: z.int(), start: time, accepted: z.int(), refused: z.int() })),
+    buckets: usageBuckets,
   })
   .meta({ id: "Usage" });
 

@@ -26,11 +26,14 @@ import { holderRoutes } from "./routes/holder.ts";
 import { inventoryRoutes } from "./routes/inventory.ts";
 import { keyRoutes } from "./routes/keys.ts";
 import { noticeRoutes } from "./routes/notices.ts";
+import { oauthRoutes } from "./routes/oauth.ts";
 import { operationRoutes } from "./routes/operations.ts";
+import { planRoutes } from "./routes/plans.ts";
 import { policyRoutes } from "./routes/policies.ts";
 import { restoreRoutes } from "./routes/restore.ts";
 import { rotationRoutes } from "./routes/rotations.ts";
 import { selfRoutes } from "./routes/self.ts";
+import { selfUseRoutes } from "./routes/self-use.ts";
 import { tokenRoutes } from "./routes/tokens.ts";
 
 export interface HttpOptions {
@@ -81,11 +84,14 @@ export async function createHttp(rooms: Rooms, options: HttpOptions): Promise<Ap
   await app.register(swaggerUi, { routePrefix: "/docs" });
 
   inventoryRoutes(app, rooms);
+  planRoutes(app, rooms);
   keyRoutes(app, rooms);
   rotationRoutes(app, rooms);
   campaignRoutes(app, rooms);
   holderRoutes(app, rooms);
   selfRoutes(app, rooms);
+  selfUseRoutes(app, rooms);
+  oauthRoutes(app, rooms);
   tokenRoutes(app, rooms);
   custodianRoutes(app, rooms);
   policyRoutes(app, rooms);

@@ -10,16 +10,22 @@ import {
   type Version,
 } from "@keyover/core";
 import type { FleetMember } from "../feed/fleet.ts";
+import type { PlanUse } from "../keys/plans.ts";
 import type { Applied } from "../policies/policy-desk.ts";
 import type { Api, Consumer, Token } from "../store/entities.ts";
 import type { Attachment, PolicyVersion } from "../store/policy-entities.ts";
 
 export function apiView(api: Api) {
-  return { ...api, policy: effectivePolicy(api.policy), staleness: effectiveStaleness(api.staleness) };
+  return {
+    ...api,
+    policy: effectivePolicy(api.policy),
+    staleness: effectiveStaleness(api.staleness),
+    defaultPlan: api.defaultPlan ?? null,
+  };
 }
 
 export function consumerView(consumer: Consumer) {
-  return consumer;
+  return { ...consumer, networks: consumer.networks ?? [] };
 }
 
 export function keyView(key: Key) {
@@ -32,8 +38,22 @@ export function keyView(key: Key) {
     autoRolledBackAt: _undone,
     ...rest
   } = all;
+  const where = { networksMode: key.networksMode ?? "enforce", consumerNetworks: key.consumerNetworks ?? [] };
   const dates = { rotateAt: key.rotateAt ?? null, graceUntil: key.graceUntil ?? null, idle: key.idle ?? null };
-  return { ...rest, ...dates, api: apiId, consumer: consumerId, rotation: rotationId };
+  return {
+    ...rest,
+    ...where,
+    ...dates,
+    plan: key.plan ?? null,
+    api: apiId,
+    consumer: consumerId,
+    rotation: rotationId,
+  };
+}
+
+export function planView({ plan, isDefault, keys }: PlanUse) {
+  const { apiId, ...rest } = plan;
+  return { ...rest, api: apiId, isDefault, keys };
 }
 
 export function versionView(version: Version, uses: readonly SourceUse[]) {

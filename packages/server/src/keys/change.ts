@@ -86,6 +86,7 @@ export class KeyChange {
   /** With all that is attached. */
   #policy: ResolvedPolicy | undefined;
   #checks: readonly Check[] = [];
+  readonly #reliedOn: Check[] = [];
 
   constructor(state: KeyState, tools: ChangeTools) {
     this.#state = state;
@@ -126,6 +127,11 @@ export class KeyChange {
   follow(policy: ResolvedPolicy, checks: readonly Check[] = []): void {
     this.#policy = policy;
     this.#checks = checks;
+  }
+
+  /** What was read besides, and must be as it was when this is committed. */
+  relyOn(check: Check): void {
+    this.#reliedOn.push(check);
   }
 
   get followed(): ResolvedPolicy | undefined {
@@ -394,7 +400,7 @@ export class KeyChange {
     const visible = this.#tellAnew || key.rev === 0 || JSON.stringify(record) !== JSON.stringify(before);
     return {
       writes,
-      checks: [...this.#checks],
+      checks: [...this.#checks, ...this.#reliedOn],
       audit: this.#audit,
       feed: visible ? [{ apiId: api.id, record }] : [],
       notices: this.#told(),

@@ -13,8 +13,9 @@ import {
 } from "@keyover/core";
 import { accept, type Outcome, refuse } from "../outcome.ts";
 import type { Api, Consumer } from "../store/entities.ts";
-import { type Held, put, type Store, type Write } from "../store/store.ts";
+import { type Batch, type Held, put, type Store, type Write } from "../store/store.ts";
 import type { Command, KeyDesk } from "./key-desk.ts";
+import { defaultTold, knownPlan } from "./plans.ts";
 import { Recent } from "./recent.ts";
 import { replanOf } from "./replan.ts";
 
@@ -33,12 +34,15 @@ export interface ApiPatch {
   addScopes?: string[] | undefined;
   policy?: RotationPolicyPatch | undefined;
   staleness?: StalenessPolicyPatch | undefined;
+  /** Of keys without one of their own: handle or name; null: none. */
+  defaultPlan?: string | null | undefined;
 }
 
 export interface NewConsumer {
   name: string;
   labels: Record<string, string>;
   notes: string;
+  networks?: string[] | undefined;
 }
 
 export type ConsumerPatch = { [K in keyof NewConsumer]?: NewConsumer[K] | undefined };
@@ -62,6 +66,7 @@ export function createInventory({ world, store, desk }: { world: World; store: S
     action: string,
     details: object,
     command: Command<T>,
+    more: Partial<Pick<Batch, "feed" | "checks">> = {},
   ): Promise<Outcome<T>> => {
     const audit = {
       at: world.clock.now(),
@@ -74,6 +79,7 @@ export function createInventory({ world, store, desk }: { world: World; store: S
       writes: [writes].flat(),
       audit: [audit],
       feed: [],
+      ...more,
       idempotency: command.remember?.(value),
     });
     recent.forget();
@@ -100,7 +106,15 @@ export function createInventory({ world, store, desk }: { world: World; store: S
       if (problem !== undefined) return refuse("invalid_request", problem);
       const contradiction = policyProblem(effectivePolicy(api.policy));
       if (contradiction !== undefined) return refuse("invalid_policy", contradiction);
-      return commit(put("api", api, held), api, "api.updated", patch, command);
+      if (patch.defaultPlan === undefined) return commit(put("api", api, held), api, "api.updated", patch, command);
+      const heldBack = await desk.heldBack(apiId);
+      if (heldBack !== undefined) return heldBack;
+      const plan = patch.defaultPlan === null ? accept(undefined) : await knownPlan(store, api, patch.defaultPlan);
+      if (!plan.ok) return plan;
+      api.defaultPlan = plan.value?.value.id ?? null;
+      const said = { ...patch, defaultPlan: api.defaultPlan };
+      const told = await defaultTold(store, held.value, plan.value);
+      return commit(put("api", api, held), api, "api.updated", said, command, told);
     },
 
     async createConsumer(wanted, command) {
@@ -119,9 +133,9 @@ export function createInventory({ world, store, desk }: { world: World; store: S
       const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
       const consumer: Consumer = { ...held.value, ...given };
       const writes = [put("consumer", consumer, held)];
-      // Its labels may bring other policies.
-      if (patch.labels !== undefined && (await store.count("attachment", {})) > 0)
-        writes.push(replanOf({ consumerId }, consumerId, world));
+      // Its labels may bring other policies. Its networks are told to its keys.
+      const others = patch.labels !== undefined && (await store.count("attachment", {})) > 0;
+      if (others || patch.networks !== undefined) writes.push(replanOf({ consumerId }, consumerId, world));
       return commit(writes, consumer, "consumer.updated", given, command);
     },
 

@@ -5,6 +5,7 @@ import {
   effectivePolicy,
   type Key,
   makeHandle,
+  type NetworksMode,
   policyProblem,
   type RotationPolicyPatch,
   type KeyChange as StatusChange,
@@ -14,9 +15,11 @@ import {
 import type { Custody } from "../custody/custody.ts";
 import { accept, type Outcome, refuse } from "../outcome.ts";
 import { type Api, isExpired } from "../store/entities.ts";
-import type { Store } from "../store/store.ts";
+import type { Plan } from "../store/plan-entities.ts";
+import type { Check, Held, Store } from "../store/store.ts";
 import { KeyChange } from "./change.ts";
 import { type Command, dateAnew, type KeyDesk } from "./key-desk.ts";
+import { knownPlan } from "./plans.ts";
 
 export interface NewKey {
   /** An api's handle or name. */
@@ -26,6 +29,9 @@ export interface NewKey {
   name: string;
   scopes: string[];
   networks: string[];
+  networksMode?: NetworksMode | undefined;
+  /** Its handle or name; null or absent: none of its own. */
+  plan?: string | null | undefined;
   labels: Record<string, string>;
   notes: string;
   policy: RotationPolicyPatch;
@@ -35,7 +41,9 @@ export interface NewKey {
 }
 
 export type KeyPatch = {
-  [K in "name" | "scopes" | "networks" | "labels" | "notes" | "policy" | "expiresAt"]?: Key[K] | undefined;
+  [K in "name" | "scopes" | "networks" | "networksMode" | "plan" | "labels" | "notes" | "policy" | "expiresAt"]?:
+    | Key[K]
+    | undefined;
 } & { /** Scopes may grow only where this says so. */ widen?: boolean | undefined };
 
 export interface CreatedKey {
@@ -62,6 +70,9 @@ export interface KeysDeps {
 }
 
 export function createKeys({ world, store, desk, custody }: KeysDeps): Keys {
+  const planFor = async (api: Api, idOrName: string | null | undefined): Promise<Outcome<Held<Plan> | undefined>> =>
+    idOrName == null ? accept(undefined) : knownPlan(store, api, idOrName);
+
   return {
     async create(wanted, command) {
       const api = await store.get("api", wanted.apiId);
@@ -71,16 +82,26 @@ export function createKeys({ world, store, desk, custody }: KeysDeps): Keys {
       const problem = newKeyProblem(api.value, wanted) ?? (await desk.heldBack(api.value.id));
       if (problem !== undefined) return problem;
 
-      const key = freshKey(wanted, command.actor, world);
+      const plan = await planFor(api.value, wanted.plan);
+      if (!plan.ok) return plan;
+      const own = { consumerNetworks: consumer.value.networks, plan: plan.value?.value.id ?? null };
+      const key: Key = { ...freshKey(wanted, command.actor, world), ...own };
       const policy = effectivePolicy(api.value.policy, key.policy);
       const state = { api: api.value, key: { value: key, rev: 0 }, versions: [], sealed: [], rotation: undefined };
       const change = new KeyChange(state, { world, custody, policy, actor: command.actor });
       change.follow(await desk.policies.of(api.value, key));
+      if (plan.value !== undefined) change.relyOn(checkOf(plan.value));
       const version = change.createFirstVersion(wanted.sha256);
       change.note("key.created", { environment: key.environment, scopes: key.scopes, origin: version.origin });
       await dateAnew(desk.policies, change, api.value);
       const created = { key: change.key, versionId: version.id };
-      const committed = await desk.commit({ ...change.batch(), idempotency: command.remember?.(created) });
+      const batch = change.batch();
+      // Its networks, if they are changed meanwhile, reach the keys that there are.
+      const checks = [
+        ...(batch.checks ?? []),
+        { table: "consumer" as const, id: consumer.value.id, rev: consumer.rev },
+      ];
+      const committed = await desk.commit({ ...batch, checks, idempotency: command.remember?.(created) });
       return committed.ok ? accept(created) : committed;
     },
 
@@ -89,6 +110,12 @@ export function createKeys({ world, store, desk, custody }: KeysDeps): Keys {
         const problem = patchProblem(api, change.key, patch);
         if (problem !== undefined) return problem;
         const { widen: _widen, ...members } = patch;
+        const plan = await planFor(api, members.plan);
+        if (!plan.ok) return plan;
+        if (plan.value !== undefined) {
+          members.plan = plan.value.value.id;
+          change.relyOn(checkOf(plan.value));
+        }
         const given = Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
         if (Object.keys(given).length === 0) return accept(change.key);
         const updated = { ...change.key, ...given };
@@ -119,6 +146,11 @@ export function createKeys({ world, store, desk, custody }: KeysDeps): Keys {
       });
     },
   };
+}
+
+/** It can't be removed beside this. */
+function checkOf({ value, rev }: Held<Plan>): Check {
+  return { table: "plan", id: value.id, rev };
 }
 
 function freshKey(wanted: NewKey, actor: string, world: World): Key {

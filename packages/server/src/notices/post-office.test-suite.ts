@@ -104,6 +104,24 @@ export function postOfficeSuite(name: string, openStore: (() => Promise<Store>) 
         expect(rig.lines.filter(({ event }) => event === "notice.not_noted").length).toBeGreaterThan(2);
       });
 
+      test("that its channel was disabled is not noted later, once it is enabled again", async () => {
+        const { channel } = await rig.channel(hook(), { digestMs: 60_000 });
+        await rig.raise(aDraft());
+        await rig.round();
+        const enable = (enabled: boolean) =>
+          rig.notices.channels.update(channel.id, { enabled }, { actor: "tok_1" }, true);
+        expect(await enable(false)).toMatchObject({ ok: true });
+        let full = true;
+        rig.begin({ ...rig.store, post: (mail) => (full ? refusing(rig.store, mail) : rig.store.post(mail)) });
+        await rig.pass(61_000);
+        expect(rig.lines.filter(({ event }) => event === "notice.not_noted")).toHaveLength(1);
+        expect(await enable(true)).toMatchObject({ ok: true });
+        full = false;
+        await rig.pass(6_000);
+        expect(receiver.heard).toHaveLength(1);
+        expect((await rig.only()).state).toBe("sent");
+      });
+
       test("acknowledged while it is on its way: it goes out once, and stays acknowledged", async () => {
         await rig.channel(hook());
         receiver.answer = async (heard, response) => {

@@ -64,6 +64,11 @@ const UNNOTED_MS = 5_000;
 /** A wake joins those that come within this time. */
 const WAKE_MS = 20;
 
+/** False: nothing was sent, because of how the channel or the notice stood. If that can't be noted, it is looked at again: it may have changed. */
+function wasTried(attempt: Attempt): boolean {
+  return attempt.ok || attempt.again !== "never" || attempt.status !== null;
+}
+
 export function createPostOffice({ world, store, custody, send, leads, ...deps }: PostOfficeDeps): PostOffice {
   const lanes = createLanes();
   const inFlight = new Map<string, Promise<void>>();
@@ -207,7 +212,7 @@ export function createPostOffice({ world, store, custody, send, leads, ...deps }
     if (notice === undefined) return true;
     const attempt = unnoted.get(notice.value.id)?.attempt ?? (await attemptOf(notice.value, channel));
     if (stopped.signal.aborted && !attempt.ok) return true;
-    unnoted.set(notice.value.id, { attempt, until: 0 });
+    unnoted.set(notice.value.id, { attempt: wasTried(attempt) ? attempt : undefined, until: 0 });
     await settle(notice, attempt, fence);
     unnoted.delete(notice.value.id);
     return attempt.ok || attempt.status !== null;

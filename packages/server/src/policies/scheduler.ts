@@ -21,6 +21,7 @@ import {
 import { fenceIn, type Proof } from "../engine/shares.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { KeyChange, KeyState } from "../keys/change.ts";
+import type { ManyWork } from "../keys/many-keys.ts";
 import { accept, type Outcome } from "../outcome.ts";
 import type { Replan } from "../store/policy-entities.ts";
 import { type DueDate, type Held, put, type Store, type Write } from "../store/store.ts";
@@ -147,6 +148,31 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     });
   };
 
+  /** Keys whose consumer's networks are others by now. */
+  const followConsumers = async (leads: Proof, keys: readonly Held<Key>[]) => {
+    const ids = [...new Set(keys.map(({ value }) => value.consumerId))];
+    const consumers = await store.list("consumer", { oneOf: { column: "id", values: ids } }, { limit: ids.length });
+    const lists = new Map(consumers.map(({ value }) => [value.id, value.networks ?? []]));
+    const listOf = (key: Key) => lists.get(key.consumerId) ?? [];
+    const behind = keys.filter(({ value }) => String(value.consumerNetworks ?? []) !== String(listOf(value)));
+    if (behind.length === 0) return;
+    const follow: ManyWork<void> = async (changed) =>
+      changed.map(({ change }) => {
+        const networks = listOf(change.key);
+        change.key = { ...change.key, consumerNetworks: networks };
+        change.note("key.consumer-networks", { networks });
+        return accept(undefined);
+      });
+    const command = { actor: "policy", fence: fenceIn(leads), whileHeld: true };
+    const ledger = { entries: () => ({ writes: [], audit: [] }), kept: () => {} };
+    await desk.changeMany(
+      behind.map(({ value }) => value.id),
+      command,
+      follow,
+      ledger,
+    );
+  };
+
   const finishReplan = async (leads: Proof, replan: Held<Replan>, writes: Write[], keys: readonly Held<Key>[]) => {
     const done = replan.value.keyId !== null || keys.length < PAGE;
     const after = keys.at(-1)?.value.id ?? replan.value.after;
@@ -174,6 +200,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
         const leads = shares.leads();
         const [replan] = leads === undefined ? [] : await store.list("replan", {}, { limit: 1 });
         if (leads === undefined || replan === undefined) return;
+        await followConsumers(leads, await keysOf(store, replan.value));
         const keys = await keysOf(store, replan.value);
         const more = await finishReplan(leads, replan, await redated(keys, true), keys);
         if (!more) return;

@@ -211,7 +211,10 @@ async function settleKey(
   const merged = mergedKey(undefined, record, toolsOf(deps, api.id, choice, policy));
   const state = { api, key: { value: merged.key, rev: 0 }, versions: [], sealed: [], rotation: undefined };
   const change = new KeyChange(state, { world, custody, policy, actor: choice.by });
-  change.become({ ...merged, rotationBefore: undefined });
+  // Plans are as in the backup: one that was made since is lost, and the key has its api's default.
+  const plan = record.plan === undefined ? undefined : (await store.get("plan", record.plan))?.value;
+  const own = plan?.apiId === api.id ? { plan: plan.id } : {};
+  change.become({ ...merged, key: { ...merged.key, ...own }, rotationBefore: undefined });
   change.follow(await desk.policies.of(api, merged.key));
   if ((await store.get("consumer", record.consumer)) === undefined) {
     const consumer = { id: record.consumer, name: `recovered ${record.consumer}`, labels: {}, notes: LOST_CONSUMER };

@@ -113,7 +113,8 @@ function versionChange(
   if (here.sha256 !== sha256) changes.push(`version ${number} is another secret`);
   if (compromised && !here.compromised)
     changes.push(`version ${number} was ${isAccepted(state) ? "contained" : "killed"}`);
-  else if (state !== here.state) changes.push(`version ${number} is ${state}`);
+  else if (state !== here.state && (here.state !== "destroyed" || isAccepted(state)))
+    changes.push(`version ${number} is ${state}`);
   if (canonicalJson(fence ?? null) !== canonicalJson(here.fence)) changes.push(`version ${number} is fenced otherwise`);
   if ((brownoutUntil ?? null) !== (here.brownoutUntil ?? null)) changes.push(`version ${number}: another brownout`);
   return changes;
@@ -128,8 +129,9 @@ function rotationChange(local: Rotation | undefined, shown: RotationRecord | und
 }
 
 function memberChanges(here: Omit<KeyRecord, "seq">, record: KeyRecord): string[] {
-  const members = ["scopes", "networks", "expiresAt"] as const;
+  const members = ["scopes", "networks", "consumerNetworks", "networksMode", "expiresAt"] as const;
   const differs = (name: (typeof members)[number]) =>
     canonicalJson(here[name] ?? null) !== canonicalJson(record[name] ?? null);
-  return members.filter(differs).map((name) => `${name === "expiresAt" ? "expiry" : name} changed`);
+  const said = { consumerNetworks: "the consumer's networks", networksMode: "networks' mode", expiresAt: "expiry" };
+  return members.filter(differs).map((name) => `${name in said ? said[name as keyof typeof said] : name} changed`);
 }

@@ -166,6 +166,28 @@ describe("a verifier that comes late", () => {
   });
 });
 
+test("a cache that comes late and holds nothing new is let in by itself; who knows what it dropped is asked all the same", async () => {
+  await lineage.pass(SECOND);
+  const [cache, desk] = [await lineage.verifier(api, "cache"), await lineage.verifier(api, "desk")];
+  await lineage.pass(SECOND);
+  const image = lineage.backup();
+  web.serving = false;
+  await revoke(other);
+  await lineage.pass(SECOND);
+  cache.whole = false;
+  cache.records.clear();
+  cache.alive = false;
+  desk.alive = false;
+  await lineage.restore(image);
+  await lineage.reconcile(api, "verifiers");
+  expect(await cache.comeBack()).toBe("reconciling");
+  expect((await lineage.look(api)).state).toBe("served");
+  expect(await cache.comeBack()).toBe("welcome");
+  expect(await desk.comeBack()).toBe("reconciling");
+  expect((await lineage.look(api)).state).toBe("late");
+  expect(await changesOf(other)).toEqual(["key is revoked"]);
+});
+
 describe("a restore that nobody marked", () => {
   test("is noticed by the first verifier that remembers more: it is not welcome, and the log says what to do", async () => {
     const image = lineage.backup();

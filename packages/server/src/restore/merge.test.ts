@@ -3,6 +3,7 @@ import type { Key, KeyRecord, Rotation, RotationRecord, Version, VersionRecord }
 import { decide, defaultRotationPolicy } from "@keyover/core";
 import { describe, expect, test } from "vitest";
 import { AT, aKey, aRotation, aVersion } from "../store/store.test-support.ts";
+import { differenceOf } from "./differences.ts";
 import { type LocalKey, type MergeTools, mergedKey, struckBy } from "./merge.ts";
 
 const HOUR = 3_600_000;
@@ -128,6 +129,16 @@ describe("a rotation whose successor the backup does not know", () => {
     expect(decide(rotation as Rotation, { type: "used" }, NOW)).toMatchObject({ next: { usedAt: NOW } });
   });
 
+  test("that nobody can name, under a number that was another secret's here: what is seen of that is no use of it", () => {
+    const record = aMemory([shownVersion(1, "active"), shownVersion(2, "pending", { sha256: hash(9) })]);
+    const other = aRotation({ phase: "overlapping" });
+    const { rotation } = mergedKey(local([here(1, "retiring"), here(2, "active")], other), record, tools);
+    expect(rotation).toMatchObject({ id: "rot_new", phase: "propagating", to: 2 });
+    expect(decide(rotation as Rotation, { type: "used" }, NOW)).toMatchObject({ ok: true, next: rotation });
+    const offered = decide(rotation as Rotation, { type: "acknowledged" }, NOW);
+    expect(offered).toMatchObject({ next: { phase: "offered" } });
+  });
+
   test("is no rotation where the record calls it ended", () => {
     const record = aMemory([shownVersion(1, "retired"), shownVersion(2, "active")], {
       current: 2,
@@ -223,6 +234,39 @@ describe("a rotation that runs in the backup", () => {
     expect(planned(NOW + HOUR).rotation).toMatchObject({ id: "rot_a", phase: "planned" });
     expect(planned(NOW - HOUR)).toMatchObject({ rotation: undefined, ended: { phase: "cancelled" } });
     expect(planned(NOW + HOUR).key.nextVersion).toBe(3);
+  });
+});
+
+describe("a version that leaked, of which verifiers tell for good", () => {
+  const record = aMemory([shownVersion(1, "retired", { compromised: true }), shownVersion(2, "active")], {
+    current: 2,
+  });
+
+  test("stays destroyed where it is, and its sealed secret is of no use where it was not", () => {
+    const merged = (before: Version) =>
+      mergedKey(local([before, here(2, "active")], undefined, ["ver_1"]), record, tools);
+    const destroyed = here(1, "destroyed", { compromised: true });
+    expect(merged(destroyed).versions[0]).toMatchObject(destroyed);
+    const { versions, unsealed } = merged(here(1, "active"));
+    expect(versions[0]).toMatchObject({ state: "retired", compromised: true, sha256: hash(1) });
+    expect(unsealed).toEqual(["ver_1"]);
+  });
+
+  test("is no difference to one that is destroyed", () => {
+    const { key, versions } = local([here(1, "destroyed", { compromised: true }), here(2, "active")], undefined, [], {
+      currentVersion: 2,
+    });
+    const claim = { record: { ...record, networks: ["203.0.113.0/24"] }, instances: ["web"] };
+    const row = { id: "api_a key_a", apiId: "api_a", keyId: "key_a", claims: [claim] };
+    expect(differenceOf(row, { key, versions, rotation: undefined }).changes).toEqual(["networks changed"]);
+  });
+
+  test("does not keep the rotation that left it from having been completed", () => {
+    const later = { ...record, current: 3, versions: [record.versions[0] as VersionRecord, shownVersion(3, "active")] };
+    const begun = aRotation({ phase: "overlapping" });
+    expect(mergedKey(local([here(1, "retiring"), here(2, "active")], begun), later, tools).ended?.phase).toBe(
+      "completed",
+    );
   });
 });
 

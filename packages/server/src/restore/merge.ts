@@ -60,14 +60,22 @@ export function mergedKey(local: LocalKey | undefined, record: KeyRecord, tools:
   // Its number was another secret's here, whose uses verifiers may still report: it is offered, and proven, once all of them know.
   const taken =
     before.has(number) && before.get(number)?.sha256 !== versions.find((each) => each.number === number)?.sha256;
-  const running = asShown?.phase === "offered" && taken ? onItsWay(asShown) : asShown;
+  const running = taken && asShown !== undefined ? provenLater(asShown) : asShown;
   const key = mergedMembers(local?.key, record, running, tools);
-  const useless = ({ id, number, sha256 }: Version) =>
+  const useless = ({ id, number, sha256, state, compromised }: Version) =>
     local?.sealed.has(id) === true &&
-    (sha256 !== before.get(number)?.sha256 || (ended?.to === number && running?.to !== number));
+    (sha256 !== before.get(number)?.sha256 ||
+      (compromised && !isAccepted(state)) ||
+      (ended?.to === number && running?.to !== number));
   const unsealed = versions.filter(useless).map(({ id }) => id);
   const sorted = versions.sort((a, b) => a.number - b.number).map((version) => withoutStrayLimits(version, running));
   return { key, versions: sorted, rotation: running, ended, unsealed };
+}
+
+/** What a consumer handed in may be used while it is on its way; what is seen under a number that was another secret's does not say that it is. */
+function provenLater(rotation: Rotation): Rotation {
+  if (rotation.phase === "offered") return onItsWay(rotation);
+  return rotation.phase === "propagating" ? { ...rotation, origin: "authority" } : rotation;
 }
 
 /** A policy's fence, or a brownout, that no rotation knows of any more would be lifted by none. */
@@ -112,7 +120,9 @@ function mergedVersion(
         retiredAt: null,
         destroyedAt: null,
       };
-  const stated = base.state === shown.state ? base : withState(base, shown.state, now);
+  // Of what leaked verifiers are told after it was destroyed as well.
+  const isGone = same && here.state === "destroyed" && shown.state === "retired";
+  const stated = base.state === shown.state || isGone ? base : withState(base, shown.state, now);
   return {
     ...stated,
     activatedAt: shown.state === "pending" ? stated.activatedAt : (stated.activatedAt ?? now),
@@ -124,7 +134,7 @@ function mergedVersion(
   };
 }
 
-/** A record leaves out what is destroyed. */
+/** A record leaves out what is destroyed, but for what leaked. */
 function destroyed(version: Version, now: number): Version {
   return version.state === "destroyed" ? version : withState(version, "destroyed", now);
 }
@@ -145,6 +155,8 @@ function mergedMembers(
     ...(changed ? { statusReason: "as verifiers remember it", statusChangedAt: now } : {}),
     scopes: record.scopes,
     networks: record.networks,
+    consumerNetworks: record.consumerNetworks,
+    networksMode: record.networksMode,
     expiresAt: record.expiresAt ?? null,
     currentVersion: record.current,
     // Of what came and went since the backup nobody knows the numbers.

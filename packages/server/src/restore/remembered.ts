@@ -137,12 +137,15 @@ export function createRememberedDesk({ world, store, desk, restorations }: Remem
     const rows = await foldAll(store, api, wanted, told.instance);
     if (settled !== undefined && rows.length === 0) return accept({ records: 0 });
     const writes: Write[] = rows.map(({ row, was }) => put("remembered_key", row, was));
-    writes.push(put("restore_mark", { ...mark, at: clock.now() }, before));
+    // Who comes late with nothing to choose from is compared by the choice that was made, as if it had been heard before. A cache that dropped
+    // what it read would wait for ever: it can't say that nothing is lacking up to there, so it moves no number either.
+    const idle = restoration.reconciledAt !== null && rows.length === 0 && !restoration.late;
+    const at = idle && mark.complete ? Math.min(clock.now(), restoration.chosenAt ?? 0) : clock.now();
+    writes.push(put("restore_mark", { ...mark, at }, before));
     // Written even if unchanged: a choice that is made at the same time has seen this word, or is made again. Else the verifier would
     // have told all it knows, and wait for ever to be compared.
     if (restoration.reconciledAt === null) writes.push(put("restoration", restoration, held));
     else {
-      const idle = rows.length === 0 && !restoration.late;
       // What it knows more was none of its own: nothing is to be chosen.
       const next =
         idle && mark.complete ? { ...restoration, ...comparedTill(restoration, told, environments) } : restoration;

@@ -9,7 +9,7 @@
  * Every call of a verifier asks; so what waits is read once a second, and at once when this process or, by the log, another has
  * changed it.
  */
-import type { Clock, KeyRecord } from "@keyover/core";
+import type { Clock } from "@keyover/core";
 import { type Refusal, refuse } from "../outcome.ts";
 import type { Restoration } from "../store/entities.ts";
 import type { Held, Store } from "../store/store.ts";
@@ -86,8 +86,8 @@ export function refusalOf({ id, restore }: Restoration, after: number): Refusal 
   return refuse("reconciling", detail, { after, epoch: restore });
 }
 
-/** A record as it is sent: under a number that no verifier can have of the same key from before the restore. */
-export function raised(record: KeyRecord, restoration: Restoration | undefined): KeyRecord {
+/** A record as it is sent: under a number that no verifier can have of the same key or plan from before the restore. */
+export function raised<R extends { seq: number }>(record: R, restoration: Restoration | undefined): R {
   const seq = Math.max(record.seq, restoration?.raisedTo ?? 0);
   return seq === record.seq ? record : { ...record, seq };
 }

@@ -146,6 +146,8 @@ export class RememberingVerifier {
   serving = false;
   /** Comes back after a restore. */
   alive = true;
+  /** It holds all keys; a cache never says that nothing is lacking. */
+  whole = true;
   readonly #lineage: Lineage;
   readonly #token: string;
   #n = 0;
@@ -170,7 +172,8 @@ export class RememberingVerifier {
   async comeBack(): Promise<string> {
     const { clock } = this.#lineage;
     this.boot = makeHandle("boot", clock.at, random);
-    const holds = this.seq === 0 ? {} : { holds: { epoch: this.epoch, seq: this.#newest(), followed: this.seq } };
+    const holds =
+      this.seq === 0 ? {} : { holds: { epoch: this.epoch, seq: this.#newest(), followed: this.#followed() } };
     const body = { boot: this.boot, instance: this.instance, software: "test", ...holds };
     const answer = await this.call("POST", "/verifiers", body);
     if (answer.status !== 200) {
@@ -196,7 +199,7 @@ export class RememberingVerifier {
         instance: this.instance,
         epoch: this.epoch,
         seq: this.#newest(),
-        followed: this.seq,
+        followed: this.#followed(),
         n,
         last: n === parts,
         records: records.slice((n - 1) * partSize, n * partSize),
@@ -227,6 +230,10 @@ export class RememberingVerifier {
 
   #newest(): number {
     return Math.max(this.seq, this.aside);
+  }
+
+  #followed(): number {
+    return this.whole ? this.seq : 0;
   }
 
   put(record: KeyRecord): void {

@@ -134,6 +134,33 @@ describe("a running rotation", () => {
     expect(await phase(id)).toBe("retired");
   });
 
+  test("is not retired by a silence from before the backup, either: it may have been used since", async () => {
+    web.see(key.id, 1);
+    const { id } = await rotate();
+    await lineage.pass(SECOND);
+    web.see(key.id, 2);
+    await lineage.pass(SECOND);
+    await post(`/v1/rotations/${id}/pause`, because);
+    for (let i = 0; i < 4; i++) await lineage.pass(5 * MINUTE);
+    const image = lineage.backup();
+    expect((await post(`/v1/rotations/${id}/resume`)).phase).toBe("overlapping");
+    await lineage.pass(SECOND);
+    expect(await phase(id)).toBe("retired");
+    // The same, but that its database is lost first, and no verifier has come back yet.
+    web.alive = false;
+    await lineage.restore(image);
+    await lineage.choose(api, "backup");
+    await lineage.pass(SECOND);
+    await post(`/v1/rotations/${id}/resume`);
+    await lineage.pass(SECOND);
+    expect(await phase(id)).toBe("overlapping");
+    web.alive = true;
+    await lineage.pass(9 * MINUTE);
+    expect(await phase(id)).toBe("overlapping");
+    await lineage.pass(2 * HOUR);
+    expect(await phase(id)).toBe("retired");
+  });
+
   test("offers nothing while a verifier that the backup does not know may still answer", async () => {
     const image = lineage.backup();
     const late = await lineage.verifier(api, "made after the backup");
@@ -170,6 +197,26 @@ describe("what was revoked after the backup", () => {
     await lineage.pass(12 * SECOND);
     expect(await phase(rotation)).toBe("offered");
   });
+
+  test.each(["verifiers", "backup"] as const)(
+    "stays refused once it is destroyed as well, with %s chosen",
+    async (side) => {
+      const image = lineage.backup();
+      const { id } = await kill();
+      await lineage.pass(SECOND);
+      web.see(key.id, 2);
+      for (let i = 0; i < 5; i++) await lineage.pass(HOUR);
+      expect(await phase(id)).toBe("completed");
+      expect((await shown()).versions[0]).toMatchObject({ state: "destroyed", compromised: true });
+      await lineage.restore(image);
+      await web.comeBack();
+      expect(await changesOf()).toContain("version 1 was killed");
+      await lineage.reconcile(api, side);
+      expect(await verified(key.secret)).toBe("revoked");
+      expect(web.states(key.id)).toMatchObject({ 1: "retired!" });
+      expect((await shown()).versions[0]).toMatchObject({ state: "retired", compromised: true });
+    },
+  );
 
   test("is accepted again only if somebody says so in so many words", async () => {
     const image = lineage.backup();

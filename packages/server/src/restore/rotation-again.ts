@@ -252,7 +252,8 @@ function endOf(record: KeyRecord, local: Rotation, secret: SecretHere, now: numb
 function endPhase({ current, versions }: KeyRecord, local: Rotation, secret: SecretHere): Phase {
   const madeLater = local.phase === "planned";
   if (current === local.to && (secret !== "unknown" || madeLater)) return "completed";
-  if (current > local.to && !versions.some(({ number }) => number === local.from)) return "completed";
+  const old = versions.find(({ number }) => number === local.from);
+  if (current > local.to && (old === undefined || (old.compromised && !isAccepted(old.state)))) return "completed";
   const moved = local.phase === "overlapping" || local.phase === "retired" || local.phase === "rolled-back";
   return moved && current === local.from ? "rolled-back" : "cancelled";
 }

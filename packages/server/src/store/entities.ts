@@ -13,6 +13,7 @@ import {
 import type { CampaignItem } from "./campaign-entities.ts";
 import type { Custodian } from "./custodian-entities.ts";
 import type { Channel, Notice, RaisedEvent } from "./notice-entities.ts";
+import type { Plan } from "./plan-entities.ts";
 import type { Attachment, Policy, PolicyVersion, Replan } from "./policy-entities.ts";
 
 /** What is protected: owner of a key prefix, environments, scopes, policies and a feed. */
@@ -24,6 +25,8 @@ export interface Api {
   scopes: string[];
   policy: RotationPolicyPatch;
   staleness: StalenessPolicyPatch;
+  /** The handle of the plan of keys without one of their own. Absent in older rows: none. */
+  defaultPlan?: string | null | undefined;
   createdAt: number;
   createdBy: string;
 }
@@ -33,6 +36,8 @@ export interface Consumer {
   name: string;
   labels: Record<string, string>;
   notes: string;
+  /** Of all its keys, besides their own lists. Absent in older rows: none. */
+  networks?: string[] | undefined;
   createdAt: number;
   createdBy: string;
 }
@@ -188,6 +193,7 @@ export interface Entities {
   campaign: Campaign;
   campaign_item: CampaignItem;
   custodian: Custodian;
+  plan: Plan;
 }
 
 export type EntityName = keyof Entities;

@@ -7,6 +7,7 @@
 import { Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, sql } from "kysely";
 import pg from "pg";
 import type { Dialect } from "./dialect.ts";
+import { spendSteps } from "./limit-writes.ts";
 import type { PostgresAddress } from "./postgres-address.ts";
 import { createBell } from "./postgres-bell.ts";
 import {
@@ -22,7 +23,7 @@ import { createReads } from "./reads.ts";
 import type { SchemaStep } from "./schema.ts";
 import { leaveSteps, settleSteps, shareSteps } from "./share-writes.ts";
 import { ConflictSignal } from "./statements.ts";
-import type { CommitOutcome, Conflict, Store } from "./store.ts";
+import type { CommitOutcome, Conflict, Recorded, Store } from "./store.ts";
 import { type Database, lifted } from "./tables.ts";
 import { foldSteps, usageParts, usageSteps } from "./usage-writes.ts";
 import { commitSteps, postSteps, pruneSteps } from "./writes.ts";
@@ -66,11 +67,16 @@ export async function openPostgresStore({ address, world, steps, ...options }: P
     },
     // These may be repeated: a second time they change nothing (but the counts of what the authority itself saw).
     async record(usage) {
-      const lost: string[] = [];
-      for (const part of usageParts(usage))
-        lost.push(...(await connections.transact(() => usageSteps(dialect, part))).lost);
-      return { lost };
+      const [lost, limits]: [string[], NonNullable<Recorded["limits"]>] = [[], new Map()];
+      for (const part of usageParts(usage)) {
+        const written = await connections.transact(() => usageSteps(dialect, part));
+        lost.push(...written.lost);
+        for (const [boot, uses] of written.limits ?? []) limits.set(boot, uses);
+      }
+      return limits.size === 0 ? { lost } : { lost, limits };
     },
+    // Where its outcome gets lost it may be charged twice.
+    spend: (ask) => connections.transact(() => spendSteps(dialect, ask)),
     countSome: async (table, column, value) => ({
       count: await reads.count(table, { equals: { [column]: value } }),
       next: undefined,

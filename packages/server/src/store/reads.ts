@@ -1,6 +1,5 @@
 /** The store's reads, for any dialect that kysely speaks. */
 import {
-  type FeedEntry,
   type GapTally,
   type KeyRecord,
   type Rotation,
@@ -13,17 +12,10 @@ import { campaignReads } from "./campaign-reads.ts";
 import type { Dialect } from "./dialect.ts";
 import { engineReads } from "./engine-reads.ts";
 import type { Boot, Entities, EntityName } from "./entities.ts";
-import type {
-  AuditDraft,
-  AuditEntry,
-  Filter,
-  Held,
-  IdempotencyRecord,
-  KeyFilter,
-  Page,
-  Store,
-  UsageBucket,
-} from "./store.ts";
+import { entryOf } from "./feed-writes.ts";
+import { historyReads } from "./history-reads.ts";
+import { limitReads } from "./limit-reads.ts";
+import type { AuditDraft, AuditEntry, Filter, Held, IdempotencyRecord, KeyFilter, Page, Store } from "./store.ts";
 import { type Database, liftedColumns } from "./tables.ts";
 
 type MemberOf = Dialect["memberOf"];
@@ -36,7 +28,9 @@ export function createReads(dialect: Dialect) {
   return {
     ...entityReads(db, memberOf),
     ...feedReads(db),
-    ...usageReads(db),
+    ...usageReads(dialect),
+    ...historyReads(db),
+    ...limitReads(db),
     ...fleetReads(db),
     ...engineReads(db, memberOf),
     ...dueReads(db),
@@ -185,7 +179,7 @@ function feedReads(
         .orderBy("seq")
         .limit(limit)
         .execute();
-      return rows.map((row): FeedEntry => ({ seq: Number(row.seq), record: JSON.parse(row.body) as KeyRecord }));
+      return rows.map((row) => entryOf(Number(row.seq), row.body));
     },
     async records(apiId, afterKey, limit) {
       const rows = await db
@@ -213,14 +207,17 @@ function feedReads(
   };
 }
 
-function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "lastUses" | "buckets"> {
+function usageReads({ db, greatest: greatestName }: Dialect): Pick<Store, "uses" | "lastUses"> {
+  const greatest = sql.raw(greatestName);
   return {
     async lastUses(keyIds) {
       if (keyIds.length === 0) return new Map();
-      // Refused since it was last accepted: it was accepted before the first of these refusals. Who tries what has leaked is no sign of life.
+      // Of a report that tells of both, nobody knows whether a use or a refusal came last: then it was used up to its end. Where a program has
+      // written that keeps no such time: it was accepted before the first refusal of the run. Who tries what has leaked is no sign of life.
       const { rows } = await sql<{ key_id: string; accepted: number | null; refused: number | null }>`
         select key_id,
-          max(case when accepted > 0 then case when coalesce(refused_run, 0) = 0 then last_seen else refused_from end end) as accepted,
+          max(case when accepted > 0 then ${greatest}(coalesce(accepted_last, 0),
+            case when coalesce(refused_run, 0) = 0 then last_seen else refused_from end) end) as accepted,
           max(case when coalesce(refused_run, 0) > 0 and not exists (select 1 from version as leaked
             where leaked.key_id = version_use.key_id and leaked.number = version_use.version and leaked.compromised = 1)
             then last_seen end) as refused
@@ -282,31 +279,13 @@ function usageReads(db: Kysely<Database>): Pick<Store, "uses" | "lastUses" | "bu
       }
       return [...bySource.values()].map((use) => ({ ...use, gaps: rememberedGaps(use.gaps, use.lastSeen) }));
     },
-    async buckets(keyId, from, to) {
-      const rows = await db
-        .selectFrom("usage_bucket")
-        .select(["version", "start", "accepted", "refused"])
-        .where("key_id", "=", keyId)
-        .where("start", ">=", from)
-        .where("start", "<", to)
-        .orderBy("start")
-        .execute();
-      return rows.map(
-        (row): UsageBucket => ({
-          version: Number(row.version),
-          start: Number(row.start),
-          accepted: Number(row.accepted),
-          refused: Number(row.refused),
-        }),
-      );
-    },
   };
 }
 
 /** Of ended boots with something unknown about them, as many as anybody would look at. */
 const HOLES_MAX = 20;
 
-function fleetReads(db: Kysely<Database>): Pick<Store, "boot" | "boots" | "bootsUntil" | "fleet"> {
+function fleetReads(db: Kysely<Database>): Pick<Store, "boot" | "boots" | "bootsUntil" | "countLive" | "fleet"> {
   const heldBoot = ({ rev, body }: RowOf): Held<Boot> => ({ rev: Number(rev), value: bootOf(body) });
   return {
     async boot(boot) {
@@ -323,6 +302,12 @@ function fleetReads(db: Kysely<Database>): Pick<Store, "boot" | "boots" | "boots
         .limit(limit)
         .execute();
       return rows.map(({ body }) => bootOf(body));
+    },
+    async countLive(apiId, now) {
+      const { rows } = await sql<{
+        n: number;
+      }>`select count(*) as n from boot where api_id = ${apiId} and unknown_until > ${now}`.execute(db);
+      return Number(rows[0]?.n ?? 0);
     },
     async bootsUntil(apiId, after, upTo, limit) {
       const rows = await db

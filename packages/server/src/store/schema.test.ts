@@ -48,7 +48,7 @@ describe("a data folder of 0.1", () => {
   const key = aKey({ rotationId: null });
   const entries = [anEntry("api.created", ["api_a"]), anEntry("key.created", ["key_a", "con_a", "api_a"])];
   const record = { seq: 1, ...aRecord() };
-  const LATER = ["rotate_at", "expiry_at", "idle_at", "owner"];
+  const LATER = ["rotate_at", "expiry_at", "idle_at", "owner", "plan_id"];
   /** Without what 0.1 did not know of. */
   const { applied: _, host: __, adoption: ___, ...boot } = aBoot({ coveredTo: AT + 5_000 });
 

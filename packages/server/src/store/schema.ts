@@ -197,6 +197,38 @@ const looksStep: SchemaStep = {
   ],
 };
 
+/**
+ * `plan_id` is a plain column, for the same reason as `rotate_at`; `limited` and `accepted_last` are null where a program has written that knows
+ * none. What the
+ * program before hands to verifiers names no plan: until it is gone, keys that it changes have their api's default.
+ */
+const plansStep: SchemaStep = {
+  does: "plans with limits, what is used of them, and use by day",
+  worksFrom: 2,
+  statements: [
+    `create table "plan" (id text primary key, rev integer not null, body text not null, api_id text, name text)`,
+    `create unique index "plan_unique_0" on "plan" (api_id, name)`,
+    `create table feed_plan (
+        plan_id text primary key, api_id text not null, seq bigint not null, body text not null
+    )`,
+    `create index feed_plan_by_api on feed_plan (api_id, plan_id)`,
+    `alter table "key" add column plan_id text`,
+    `create index "key_by_6" on "key" (api_id, plan_id, consumer_id)`,
+    `create table limit_use (
+        api_id text not null, subject text not null, name text not null, until bigint not null, body text not null,
+        primary key (api_id, subject, name)
+    )`,
+    `create index limit_use_by_end on limit_use (until)`,
+    `alter table usage_bucket add column limited bigint`,
+    `alter table version_use add column accepted_last bigint`,
+    `create table usage_day (
+        key_id text not null, version integer not null, start bigint not null, accepted bigint not null,
+        refused bigint not null, limited bigint not null, primary key (key_id, start, version)
+    )`,
+    `create index usage_day_by_age on usage_day (start)`,
+  ],
+};
+
 /** First to last; `schema_version` holds the number of the last one done. */
 export const schemaSteps: readonly SchemaStep[] = [
   {
@@ -327,6 +359,7 @@ export const schemaSteps: readonly SchemaStep[] = [
   campaignsStep,
   custodiansStep,
   looksStep,
+  plansStep,
 ];
 
 export const SCHEMA_VERSION = schemaSteps.length;

@@ -8,6 +8,7 @@ import SqliteDatabase from "better-sqlite3";
 import { type CompiledQuery, Kysely, SqliteDialect, sql } from "kysely";
 import type { Dialect } from "./dialect.ts";
 import { type Later, writesAlone, writesTogether } from "./group-commit.ts";
+import { spendSteps } from "./limit-writes.ts";
 import { type Migrated, type MigrationReport, migrationSteps } from "./migration.ts";
 import { createReads, type Reads } from "./reads.ts";
 import { leaveSteps, settleSteps, shareSteps } from "./share-writes.ts";
@@ -189,6 +190,9 @@ function storeOn(sqlite: Sqlite, options: StoreOptions): Store {
     },
     async record(usage) {
       return await transact(() => usageSteps(dialect, usage));
+    },
+    async spend(ask) {
+      return await transact(() => spendSteps(dialect, ask));
     },
     async fold(fold) {
       await transact(() => foldSteps(dialect, fold));

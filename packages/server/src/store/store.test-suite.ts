@@ -5,6 +5,8 @@ import { chainStart, verifyChain } from "./audit-chain.ts";
 import { campaignSuite } from "./campaign.test-suite.ts";
 import { dueSuite } from "./due.test-suite.ts";
 import { fleetSuite } from "./fleet.test-suite.ts";
+import { historySuite } from "./history.test-suite.ts";
+import { limitsSuite } from "./limits.test-suite.ts";
 import { outboxSuite } from "./outbox.test-suite.ts";
 import { replicaSuite } from "./replica.test-suite.ts";
 import {
@@ -42,6 +44,8 @@ export function storeSuite(name: string, openStore: () => Promise<Store>): void 
     feedSuite(() => store);
     readSuite(() => store);
     usageSuite(() => store);
+    historySuite(() => store);
+    limitsSuite(() => store);
     fleetSuite(() => store);
     replicaSuite(() => store);
     outboxSuite(() => store);

@@ -14,7 +14,7 @@
  * Several authority processes may share one database. The log carries what they have to tell each other (`changes`), the bell
  * (`listen`, `ring`) only wakes; who does which part of the engine's work is decided by `share`, and proven in each commit by a `Fence`.
  */
-import type { FeedEntry, Key, KeyRecord, SourceUse } from "@keyover/core";
+import type { FeedEntry, Key, KeyRecord, Limit, LimitUse, PlanRecord, SourceUse } from "@keyover/core";
 import type { RefusedPage, RotationTally } from "./campaign-entities.ts";
 import type { Boot, Entities, EntityName, Sealed } from "./entities.ts";
 import type { Notice, NoticeDraft } from "./notice-entities.ts";
@@ -91,13 +91,18 @@ export interface Fence {
   fence: number;
 }
 
+/** What verifiers are to hear: of a key or of a plan. */
+export type FeedDraft =
+  | { apiId: string; record: Omit<KeyRecord, "seq"> }
+  | { apiId: string; plan: Omit<PlanRecord, "seq"> };
+
 export interface Batch {
   writes: Write[];
   checks?: Check[];
   fence?: Fence | undefined;
   /** One for each change in the batch. */
   audit: AuditDraft[];
-  feed: { apiId: string; record: Omit<KeyRecord, "seq"> }[];
+  feed: FeedDraft[];
   /** First of all, an api's feed goes on behind this number, and forgets its entries: nobody can follow on from before. */
   feedBehind?: { apiId: string; seq: number } | undefined;
   idempotency?: IdempotencyRecord | undefined;
@@ -133,7 +138,31 @@ export interface UsageRow {
   last: number;
   accepted: number;
   refused: number;
+  /** Of `accepted`. Absent: none. */
+  limited?: number | undefined;
   longestGapMs: number;
+}
+
+/** What a verifier let through of one limit. */
+export interface LimitCharge {
+  /** The key's handle or the consumer's. */
+  subject: string;
+  limit: Limit;
+  units: number;
+  /** As in `Spent`; a rate has `from`, a quota `period` and perhaps `keeps`. Epoch milliseconds, units. */
+  from: number;
+  period: number;
+  keeps?: number | undefined;
+}
+
+/** All that a report says of limits. */
+export interface LimitReport {
+  apiId: string;
+  charges: LimitCharge[];
+  now: number;
+  /** Verifiers of the api that may answer, from 1. */
+  verifiers: number;
+  reportEveryMs: number;
 }
 
 /** A boot's new row, and what its report saw: both are written, or neither. */
@@ -142,6 +171,30 @@ export interface BootReport {
   /** The revision that the row must still have; 0: it must not exist yet. */
   expect: number;
   rows: UsageRow[];
+  /** Counted only if the report is; what stands is answered in any case. */
+  limits?: LimitReport | undefined;
+}
+
+export interface Recorded {
+  /** The boots whose rows had changed: nothing of their reports was written. */
+  lost: string[];
+  /** By boot: what stands of each limit that its report charged, in the same order. Absent: none was. */
+  limits?: Map<string, LimitUse[]> | undefined;
+}
+
+/** One request that the authority decides on itself: charged to all of these limits, or to none. */
+export interface LimitAsk {
+  apiId: string;
+  limits: readonly { subject: string; limit: Limit }[];
+  cost: number;
+  now: number;
+}
+
+export interface LimitAnswer {
+  /** What stands, this request charged if there was room; undefined: nothing was ever used. */
+  uses: (LimitUse | undefined)[];
+  /** Those that have no room, by their place in the question; empty: it was charged. */
+  full: { at: number; waitMs: number }[];
 }
 
 export interface Usage {
@@ -249,9 +302,12 @@ export interface UsageBucket {
   start: number;
   accepted: number;
   refused: number;
+  /** Of `accepted`: refused for a limit of the key's plan. */
+  limited: number;
 }
 
 export const BUCKET_MS = 10_000;
+export const DAY_MS = 86_400_000;
 
 export interface Store {
   get<N extends EntityName>(table: N, id: string): Promise<Held<Entities[N]> | undefined>;
@@ -265,8 +321,9 @@ export interface Store {
   countSome(table: EntityName, column: string, value: string, after: number): Promise<CountedPart>;
 
   commit(batch: Batch): Promise<CommitOutcome>;
-  /** Answers the boots whose rows had changed: nothing of their reports was written. */
-  record(usage: Usage): Promise<{ lost: string[] }>;
+  record(usage: Usage): Promise<Recorded>;
+  /** Telemetry too: what is used of limits. */
+  spend(ask: LimitAsk): Promise<LimitAnswer>;
   fold(fold: Fold): Promise<void>;
   /** False: a row was changed meanwhile, or the work is another process's; nothing was written. */
   post(mail: Mail): Promise<boolean>;
@@ -299,14 +356,30 @@ export interface Store {
   records(apiId: string, afterKey: string, limit: number): Promise<KeyRecord[]>;
   recordOfKey(keyId: string): Promise<KeyRecord | undefined>;
   recordByHash(apiId: string, sha256: string): Promise<KeyRecord | undefined>;
+  /** All plans of an api as verifiers have them. */
+  planRecords(apiId: string): Promise<PlanRecord[]>;
+  /** How many keys that are not revoked have this plan as their own; `most` at most. */
+  keysOfPlan(apiId: string, planId: string, most: number): Promise<number>;
+  /** For each of these, whether the consumer has a key with this plan (null: with none of its own) in an api. */
+  plansOfConsumers(apiId: string, asked: readonly { consumerId: string; plan: string | null }[]): Promise<boolean[]>;
 
   uses(keyId: string): Promise<SourceUse[]>;
   /** When each of these keys was last used, as far as reported; one that never was is missing. */
   lastUses(keyIds: readonly string[]): Promise<Map<string, LastUse>>;
-  buckets(keyId: string, from: number, to: number): Promise<UsageBucket[]>;
+  /** Summed over `stepMs` (`BUCKET_MS` or a multiple of it), by which `from` and `to` can be divided. */
+  buckets(keyId: string, from: number, to: number, stepMs?: number): Promise<UsageBucket[]>;
+  /** The same, by UTC day: `from` and `to` are beginnings of days. */
+  days(keyId: string, from: number, to: number): Promise<UsageBucket[]>;
+  /** What stands of these limits; undefined: nothing was ever used. */
+  limitUses(
+    apiId: string,
+    limits: readonly { subject: string; limit: { name: string } }[],
+  ): Promise<(LimitUse | undefined)[]>;
   boot(boot: string): Promise<Held<Boot> | undefined>;
   /** The newest first. */
   boots(apiId: string, limit: number): Promise<Boot[]>;
+  /** Boots of an api that may answer. */
+  countLive(apiId: string, now: number): Promise<number>;
   fleet(apiId: string, now: number): Promise<FleetRows>;
   /** Boots of an api whose unknown time ends after `after` and by `upTo`, the last first; ended ones too. */
   bootsUntil(apiId: string, after: number, upTo: number, limit: number): Promise<Boot[]>;
@@ -344,7 +417,11 @@ export interface Store {
   prune(before: {
     feedKeep: number;
     idempotency: number;
+    /** Buckets that begin before this are added to their days. */
     buckets: number;
+    days?: number | undefined;
+    /** Of limits: what said nothing more by then. */
+    limits?: number | undefined;
     boots: number;
     notices?: number | undefined;
   }): Promise<void>;

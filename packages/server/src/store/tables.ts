@@ -29,6 +29,7 @@ export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string,
     rotate_at: key.rotateAt ?? null,
     expiry_at: key.expiryAt ?? null,
     idle_at: key.idleAt ?? null,
+    plan_id: key.plan ?? null,
   }),
   version: (version) => ({
     key_id: version.keyId,
@@ -96,6 +97,7 @@ export const lifted: { [N in EntityName]: (value: Entities[N]) => Record<string,
     key_id: item.keyId,
   }),
   custodian: (custodian) => ({ who: custodian.who, key_id: custodian.keyId }),
+  plan: (plan) => ({ api_id: plan.apiId, name: plan.name }),
 };
 
 interface EntityRow {
@@ -105,11 +107,20 @@ interface EntityRow {
   [column: string]: Lifted;
 }
 
+interface UsageRowOf {
+  key_id: string;
+  version: number;
+  start: number;
+  accepted: number;
+  refused: number;
+}
+
 /** The tables as kysely sees them. */
 export type Database = { [N in EntityName]: EntityRow } & {
   feed_head: { api_id: string; seq: number };
   feed_entry: { api_id: string; seq: number; key_id: string; body: string };
   feed_record: { key_id: string; api_id: string; seq: number; body: string };
+  feed_plan: { plan_id: string; api_id: string; seq: number; body: string };
   audit: {
     seq: number;
     at: number;
@@ -153,8 +164,12 @@ export type Database = { [N in EntityName]: EntityRow } & {
     /** Null where a program has written that counts none. */
     refused_run: number | null;
     refused_from: number | null;
+    /** The end of the last report that told of an accepted use; null where a program has written that keeps none. */
+    accepted_last: number | null;
   };
-  usage_bucket: { key_id: string; version: number; start: number; accepted: number; refused: number };
+  usage_bucket: UsageRowOf & { limited: number | null };
+  usage_day: UsageRowOf & { limited: number };
+  limit_use: { api_id: string; subject: string; name: string; until: number; body: string };
   boot: {
     boot: string;
     api_id: string;
@@ -189,6 +204,7 @@ export const liftedColumns: { [N in EntityName]: readonly string[] } = {
     "rotate_at",
     "expiry_at",
     "idle_at",
+    "plan_id",
   ],
   version: ["key_id", "number", "state", "sha256", "compromised", "created_at", "activated_at"],
   rotation: ["key_id", "api_id", "phase", "ended", "created_at", "campaign_id", "wave", "claimed"],
@@ -207,4 +223,5 @@ export const liftedColumns: { [N in EntityName]: readonly string[] } = {
   campaign: ["live", "state", "created_at"],
   campaign_item: ["campaign_id", "wave", "state", "key_id"],
   custodian: ["who", "key_id"],
+  plan: ["api_id", "name"],
 };

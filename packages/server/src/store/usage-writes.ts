@@ -2,7 +2,7 @@
  * `record` and `fold` as generators of statements (statements.ts). They reach no table that holds a credential (I16).
  *
  * A boot's row and the sightings of its report are written together, guarded by the row's revision: a report counts once, whichever
- * process hears it, and hears it again. A row that is there just as it would have been written is no conflict: it is this very report, whose
+ * process hears it, and hears it again; and so does what it charges to limits (limit-writes.ts). A row that is there just as it would have been written is no conflict: it is this very report, whose
  * first try was done and not answered.
  *
  * Everything is written in one order for everybody: two processes that write the same rows the other way round would wait for each other.
@@ -12,19 +12,26 @@ import { sql } from "kysely";
 import type { Dialect } from "./dialect.ts";
 import type { Boot } from "./entities.ts";
 import { endsSilence, forgetGaps, gapBetween, gapWithin } from "./gap-writes.ts";
+import { type Charging, chargeSteps } from "./limit-writes.ts";
 import { type QueryAnswer, type Statement, type Steps, statement, together } from "./statements.ts";
-import { type BootReport, BUCKET_MS, type Fold, type Usage, type UsageRow } from "./store.ts";
+import { type BootReport, BUCKET_MS, type Fold, type Recorded, type Usage, type UsageRow } from "./store.ts";
 
-export function* usageSteps(dialect: Dialect, usage: Usage): Steps<{ lost: string[] }> {
+export function* usageSteps(dialect: Dialect, usage: Usage): Steps<Recorded> {
   const reports = usage.reports.toSorted((a, b) => compare(a.boot.boot, b.boot.boot));
   const written = reports.length === 0 ? [] : yield reports.map((report) => bootStatement(dialect, report));
   const refused = reports.filter((_, i) => written[i]?.changed !== 1);
   const there = refused.length === 0 ? [] : yield refused.map(({ boot }) => thereStatement(dialect, boot));
   const lost = refused.filter((report, i) => !isWritten(report, there[i])).map(({ boot }) => boot.boot);
+  const charging = reports.flatMap(({ boot: { boot }, limits }, i): Charging[] =>
+    limits === undefined || lost.includes(boot) ? [] : [{ boot, report: limits, counts: written[i]?.changed === 1 }],
+  );
+  const { limits, last } = yield* chargeSteps(dialect, charging);
   const rows = [...usage.rows, ...reports.filter((_, i) => written[i]?.changed === 1).flatMap((report) => report.rows)];
-  if (rows.length === 0) return { value: { lost }, last: [] };
+  const value = limits.size === 0 ? { lost } : { lost, limits };
+  if (rows.length === 0) return { value, last };
   const known = yield rows.map((row) => sourcesStatement(dialect, row));
-  return { value: { lost }, last: rowStatements(dialect, boundSources(rows, known).sort(compareRows)) };
+  const sums = rowStatements(dialect, boundSources(rows, known).sort(compareRows));
+  return { value, last: [...last, ...sums] };
 }
 
 /** Rows in one transaction, unless one report has more. Each is two statements to six; more would be too long under way. */
@@ -120,10 +127,13 @@ function rowStatements(dialect: Dialect, rows: readonly KnownRow[]): Statement[]
   };
   // `mergeRun` of core's evidence.ts, in SQL.
   const ofVersion = (row: UsageRow) =>
-    sql`insert into version_use (key_id, version, source_id, first_seen, last_seen, accepted, refused, refused_run, refused_from)
+    sql`insert into version_use (key_id, version, source_id, first_seen, last_seen, accepted, refused, refused_run, refused_from,
+        accepted_last)
       values (${row.keyId}, ${row.version}, ${row.sourceId}, ${row.first}, ${row.last}, ${row.accepted}, ${row.refused},
-        ${row.refused}, ${row.first})
+        ${row.refused}, ${row.first}, ${row.accepted > 0 ? row.last : null})
       on conflict (key_id, version, source_id) do update set
+        accepted_last = case when excluded.accepted_last is null then version_use.accepted_last
+          else ${greatest}(coalesce(version_use.accepted_last, 0), excluded.accepted_last) end,
         refused_from = case when excluded.accepted > 0 and excluded.last_seen >= version_use.last_seen then excluded.refused_from
           when excluded.accepted > 0 then ${greatest}(version_use.refused_from,
             case when excluded.refused = 0 then excluded.last_seen else excluded.first_seen end)
@@ -150,9 +160,10 @@ function rowStatements(dialect: Dialect, rows: readonly KnownRow[]): Statement[]
     ];
   };
   const ofBucket = (bucket: Bucket) =>
-    sql`insert into usage_bucket (key_id, version, start, accepted, refused)
-      values (${bucket.keyId}, ${bucket.version}, ${bucket.start}, ${bucket.accepted}, ${bucket.refused})
+    sql`insert into usage_bucket (key_id, version, start, accepted, refused, limited)
+      values (${bucket.keyId}, ${bucket.version}, ${bucket.start}, ${bucket.accepted}, ${bucket.refused}, ${bucket.limited})
       on conflict (key_id, start, version) do update set
+        limited = ${least}(coalesce(usage_bucket.limited, 0) + excluded.limited, ${COUNT_MAX}),
         accepted = ${least}(usage_bucket.accepted + excluded.accepted, ${COUNT_MAX}),
         refused = ${least}(usage_bucket.refused + excluded.refused, ${COUNT_MAX})`;
   return [...rows.flatMap(ofRow), ...bucketsOf(rows).map(ofBucket)].map((query) => statement(db, query));
@@ -198,19 +209,21 @@ interface Bucket {
   start: number;
   accepted: number;
   refused: number;
+  limited: number;
 }
 
 /** A sighting spans a second or so; it counts where it ended. */
 function bucketsOf(rows: readonly UsageRow[]): Bucket[] {
   const buckets = new Map<string, Bucket>();
-  for (const { keyId, version, last, accepted, refused } of rows) {
+  for (const { keyId, version, last, accepted, refused, limited = 0 } of rows) {
     const start = last - (last % BUCKET_MS);
     const id = `${keyId} ${version} ${start}`;
     const bucket = buckets.get(id);
-    if (bucket === undefined) buckets.set(id, { keyId, version, start, accepted, refused });
+    if (bucket === undefined) buckets.set(id, { keyId, version, start, accepted, refused, limited });
     else {
       bucket.accepted += accepted;
       bucket.refused += refused;
+      bucket.limited += limited;
     }
   }
   return [...buckets.values()].sort((a, b) => compare(a.keyId, b.keyId) || a.start - b.start || a.version - b.version);

@@ -81,7 +81,17 @@ export function usageSuite(current: () => Store): void {
       await use("key_late_both", AT + 30, 0, 1);
       await use("key_late_both", AT + 20, 2, 0);
       await use("key_late_both", AT + 10, 0, 1);
-      const asked = ["key_used", "key_refused_since", "key_tried", "key_never", "key_late", "key_late_both"];
+      await use("key_both", AT, 2, 1, { last: AT + 50 });
+      await use("key_both", AT + 60, 0, 1);
+      const asked = [
+        "key_used",
+        "key_refused_since",
+        "key_tried",
+        "key_never",
+        "key_late",
+        "key_late_both",
+        "key_both",
+      ];
       const found = await current().lastUses(asked);
       expect(Object.fromEntries(found)).toEqual({
         key_used: { accepted: AT, refused: AT + 5 },
@@ -90,6 +100,8 @@ export function usageSuite(current: () => Store): void {
         // A refusal of before that is told of late is none since.
         key_late: { accepted: AT + 40, refused: null },
         key_late_both: { accepted: AT + 30, refused: AT + 30 },
+        // It may have been refused first, and used until the report ended.
+        key_both: { accepted: AT + 50, refused: AT + 60 },
       });
       expect(await current().lastUses([])).toEqual(new Map());
     });
@@ -102,8 +114,8 @@ export function usageSuite(current: () => Store): void {
       await current().record({ rows: [at(1)], reports: [] });
       const counted = await current().buckets("key_a", start, start + BUCKET_MS);
       expect(counted.sort((a, b) => a.version - b.version)).toEqual([
-        { version: 1, start, accepted: 6, refused: 3 },
-        { version: 2, start, accepted: 2, refused: 1 },
+        { version: 1, start, accepted: 6, refused: 3, limited: 0 },
+        { version: 2, start, accepted: 2, refused: 1, limited: 0 },
       ]);
       expect(await current().buckets("key_a", start + 1, start + BUCKET_MS + 1)).toHaveLength(1);
       expect(await current().buckets("key_b", 0, AT * 2)).toEqual([]);

@@ -7,10 +7,11 @@
  * gaps, and an entry is visible only after all before it. A sequence would do neither. The heads come as late as they can, and the audit
  * log's last, because everybody waits for it.
  */
-import type { FeedEntry, KeyRecord } from "@keyover/core";
 import { sql } from "kysely";
 import { chainHash } from "./audit-chain.ts";
 import type { Dialect } from "./dialect.ts";
+import { entriesPerApi, feedStatements, numbered } from "./feed-writes.ts";
+import { dayStatements } from "./history-writes.ts";
 import { outboxStatements } from "./outbox-writes.ts";
 import { type QueryAnswer, rowsOf, type Statement, type Steps, statement } from "./statements.ts";
 import type { Batch, Check, CommitOutcome, Fence, Mail, Store, Write } from "./store.ts";
@@ -71,7 +72,7 @@ function guardStatements(dialect: Dialect, { fence, idempotency, checks = [], wr
     all.push(statement(db, insert, "idempotency"));
   }
   for (const check of checks) all.push(checkStatement(dialect, check));
-  for (const write of writes) all.push(writeStatement(dialect, write));
+  for (const write of writes) all.push(...unusedStatements(dialect, write), writeStatement(dialect, write));
   return all;
 }
 
@@ -87,6 +88,19 @@ function fenceStatement({ db, nowMs, forShare }: Dialect, { shard, replica, fenc
 
 function checkStatement({ db, forShare }: Dialect, { table, id, rev }: Check): Statement {
   return statement(db, sql`select id from ${sql.table(table)} where id = ${id} and rev = ${rev} ${forShare}`, "row");
+}
+
+/**
+ * A plan goes only while no key has it. Whoever gives it to a key checks its row: that commit ends first and is seen, or finds no row. So the
+ * row is locked before the keys are looked at, by statements of their own.
+ */
+function unusedStatements({ db, forUpdate }: Dialect, write: Write): Statement[] {
+  if (!("remove" in write) || write.remove !== "plan") return [];
+  const { id } = write;
+  const locked = sql`select api_id from plan where id = ${id} ${forUpdate}`;
+  const unused = sql`select id from plan where id = ${id} and not exists
+    (select 1 from "key" where "key".api_id = plan.api_id and plan_id = ${id} and status <> 'revoked')`;
+  return [statement(db, locked, "row"), statement(db, unused, "row")];
 }
 
 function writeStatement({ db, json }: Dialect, write: Write): Statement {
@@ -115,40 +129,6 @@ function leapStatements(dialect: Dialect, { feedBehind }: Batch): Statement[] {
   return [statement(db, leap), statement(db, sql`delete from feed_entry where api_id = ${apiId}`)];
 }
 
-/** In one order for everybody: two commits that lock the same heads the other way round would wait for each other. */
-function entriesPerApi(drafts: Batch["feed"]): [apiId: string, count: number][] {
-  const counts = new Map<string, number>();
-  for (const { apiId } of drafts) counts.set(apiId, (counts.get(apiId) ?? 0) + 1);
-  return [...counts].sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-type PublishedEntry = { apiId: string; entry: FeedEntry & { record: KeyRecord } };
-
-function numbered(drafts: Batch["feed"], heads: Map<string, number>): PublishedEntry[] {
-  return drafts.map(({ apiId, record }) => {
-    const seq = (heads.get(apiId) ?? 0) + 1;
-    heads.set(apiId, seq);
-    return { apiId, entry: { seq, record: { seq, ...record } } };
-  });
-}
-
-function feedStatements({ db }: Dialect, entries: readonly PublishedEntry[]): Statement[] {
-  return entries.flatMap(({ apiId, entry: { seq, record } }) => {
-    const body = JSON.stringify(record);
-    return [
-      statement(
-        db,
-        sql`insert into feed_entry (api_id, seq, key_id, body) values (${apiId}, ${seq}, ${record.key}, ${body})`,
-      ),
-      statement(
-        db,
-        sql`insert into feed_record (key_id, api_id, seq, body) values (${record.key}, ${apiId}, ${seq}, ${body})
-          on conflict (key_id) do update set seq = excluded.seq, body = excluded.body`,
-      ),
-    ];
-  });
-}
-
 function auditStatements(
   { db }: Dialect,
   drafts: Batch["audit"],
@@ -175,7 +155,8 @@ function auditStatements(
   return all;
 }
 
-export function* pruneSteps({ db }: Dialect, before: Parameters<Store["prune"]>[0]): Steps<void> {
+export function* pruneSteps(dialect: Dialect, before: Parameters<Store["prune"]>[0]): Steps<void> {
+  const { db } = dialect;
   const [heads] = yield [statement(db, sql`select api_id, seq from feed_head where seq > ${before.feedKeep}`)];
   const feeds = (heads?.rows ?? []) as { api_id: string; seq: number }[];
   const last = [
@@ -184,7 +165,8 @@ export function* pruneSteps({ db }: Dialect, before: Parameters<Store["prune"]>[
         sql`delete from feed_entry where api_id = ${api_id} and seq <= ${Number(seq) - before.feedKeep}`,
     ),
     sql`delete from idempotency where created_at < ${before.idempotency}`,
-    sql`delete from usage_bucket where start < ${before.buckets}`,
+    sql`delete from usage_day where start < ${before.days ?? 0}`,
+    sql`delete from limit_use where until < ${before.limits ?? 0}`,
     sql`delete from boot where answers_until < ${before.boots}`,
     ...(before.notices === undefined
       ? []
@@ -193,5 +175,5 @@ export function* pruneSteps({ db }: Dialect, before: Parameters<Store["prune"]>[
           sql`delete from notice_event where at < ${before.notices} and waits = 0`,
         ]),
   ].map((query) => statement(db, query));
-  return { value: undefined, last };
+  return { value: undefined, last: [...dayStatements(dialect, before.buckets), ...last] };
 }

@@ -29,6 +29,8 @@ const texts = {
   walled: newText(),
   out: newText(),
   late: newText(),
+  placed: newText(),
+  limited: newText(),
 };
 const since = Date.now() - 60_000;
 const endsAt = Date.now() + 3_600_000;
@@ -54,11 +56,16 @@ beforeAll(async () => {
   authority.write(keyRecord("key_gone", [version(texts.revoked)], { status: "revoked", rotation }));
   authority.write(keyRecord("key_past", [version(texts.expired)], { expiresAt: since }));
   authority.write(keyRecord("key_fenced", [version(texts.fenced, { fence: { scopes: ["other:read"] } })]));
+  authority.write(keyRecord("key_placed", [version(texts.placed)], { networks: ["198.51.100.0/24"] }));
   authority.write(keyRecord("key_walled", [version(texts.walled, { fence: { networks: ["192.0.2.0/24"] } })]));
   const brownout = { from: since, until: endsAt };
   authority.write(
     keyRecord("key_out", [version(texts.out, { brownoutUntil: endsAt })], { rotation: { ...rotation, brownout } }),
   );
+  const limit = { kind: "quota", name: "monthly", per: "key", units: 1_000_000, period: "month", zone: "UTC" } as const;
+  const rate = { kind: "rate", name: "burst", per: "key", units: 1, windowMs: 86_400_000, burst: 100 } as const;
+  authority.writePlan({ plan: "pln_1", name: "pro", limits: [limit, rate] });
+  authority.write(keyRecord("key_limited", [version(texts.limited)], { plan: "pln_1" }));
   const { world } = worldOf(authority);
   const options = { url: "https://keys.test", token: "t", apis: ["market"], docsUrl: "https://example.test/rotation" };
   verifier = createVerifier({ ...options, world });
@@ -68,7 +75,7 @@ afterAll(() => verifier.close());
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 type Serve = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
-type Options = { scope?: string; network?: () => string };
+type Options = { scope?: string; network?: () => string; trustedHops?: number; cost?: number | (() => number) };
 
 /** Each framework's route, protected as its users would protect it; it answers with the verdict's key. */
 const frameworks: Record<string, (options: Options) => Promise<Handler>> = {
@@ -117,7 +124,8 @@ const frameworks: Record<string, (options: Options) => Promise<Handler>> = {
     return nestApp([forNest.requireKey(verifier, options)], (request) => `${request.keyover.key} true`);
   },
   async next(options) {
-    const keyed = forNext.requireKey(verifier, { network: () => "127.0.0.1", ...options });
+    const connection = options.trustedHops === undefined ? { network: () => "127.0.0.1" } : {};
+    const keyed = forNext.requireKey(verifier, { ...connection, ...options });
     const GET = keyed(async (request, { at }: { at: string }) => new Response(`${request.keyover.key} ${at === "/"}`));
     const serve: Serve = async (incoming, response) => {
       const answer = await GET(new Request("http://here/", { headers: headersOf(incoming) }), { at: "/" });
@@ -285,6 +293,53 @@ describe.each(Object.keys(frameworks))("%s", (name) => {
     await new Promise((resolve) => setTimeout(resolve, 1_300));
     const seen = authority.reports.flatMap((report) => report.sightings).map((each) => each.source);
     expect(seen).toContainEqual({ network: "198.51.100.0/24", client: `far-${name}`, instance: "" });
+  });
+
+  test("X-Forwarded-For counts as far as proxies of one's own have written it, and not at all unless told", async () => {
+    const authorization = `Bearer ${texts.placed}`;
+    const behind = await listen({ trustedHops: 2 });
+    const statusOf = async (forwarded: string) =>
+      (await behind({ authorization, "x-forwarded-for": forwarded })).status;
+    expect(await statusOf("198.51.100.9, 10.0.0.1")).toBe(200);
+    expect(await statusOf("198.51.100.9, 203.0.113.1, 10.0.0.1"), "what a caller has made up").toBe(403);
+    expect(await statusOf("198.51.100.9"), "not through all of them").toBe(403);
+    expect((await behind({ authorization })).status).toBe(403);
+    expect((await get({ authorization, "x-forwarded-for": "198.51.100.9, 10.0.0.1" })).status).toBe(403);
+  });
+
+  test("a key with limits is told what is left of them, and when there is none, how long to wait", async () => {
+    const text = newText();
+    authority.write(keyRecord(`key_limited_${name}`, [version(text)], { plan: "pln_1" }));
+    const at = { authorization: `Bearer ${text}` };
+    const [dear, most] = [await listen({ cost: 60 }), await listen({ cost: () => 40 })];
+    const policy = '"monthly";q=1000000, "burst";q=1;w=86400;keyover-burst=100';
+    const first = await dear(at);
+    expect(first).toMatchObject({ status: 200, headers: { "ratelimit-policy": policy } });
+    expect(first.headers.ratelimit).toMatch(/^"monthly";r=999940;t=\d+, "burst";r=40;t=51840\d\d$/);
+    const refused = await dear(at);
+    expect(refused.status).toBe(429);
+    expect(refused.headers.ratelimit).toMatch(/^"monthly";r=999940;t=\d+, "burst";r=40;t=17(28000|279\d\d)$/);
+    expect(refused.headers["retry-after"]).toBe(/t=(\d+)$/.exec(refused.headers.ratelimit as string)?.[1]);
+    expect(refused.headers["cache-control"]).toBe("no-store");
+    expect(refused.headers["content-type"]).toContain("application/problem+json");
+    expect(JSON.parse(refused.body)).toMatchObject({
+      status: 429,
+      code: "rate_limited",
+      type: expect.stringContaining("#rate_limited"),
+    });
+    expect((await most(at)).headers.ratelimit).toMatch(/^"monthly";r=999900;t=\d+, "burst";r=0;/);
+    expect((await bearer(texts.good)).headers.ratelimit).toBeUndefined();
+  });
+
+  test.each([-1, 0.5, Number.NaN, 1_000_001, "2" as unknown as number])(
+    "a cost of %s is refused at once",
+    async (cost) => {
+      await expect(frameworks[name]?.({ cost })).rejects.toThrow("the cost of a request is a whole number");
+    },
+  );
+
+  test.each([0, 1.5, 17, Number.NaN])("trusted hops of %s are refused at once", async (trustedHops) => {
+    await expect(frameworks[name]?.({ trustedHops })).rejects.toThrow("whole number from 1 to 16");
   });
 });
 

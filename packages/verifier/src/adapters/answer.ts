@@ -4,8 +4,9 @@
  * The caller is told the public code only: an unknown, a revoked and a malformed key get the same answer to the byte, so
  * that nothing is learned by trying. The holder of a version that was valid once is told what became of it (`key_retired`).
  */
-import { covers, docsUrl, rotationHeaders, type Verdict, verdicts } from "@keyover/core";
+import { costProblem, covers, docsUrl, limitHeaders, rotationHeaders, type Verdict, verdicts } from "@keyover/core";
 import type { PresentedAsk } from "../api-replica.ts";
+import { addressBehind, TRUSTED_HOPS_MAX } from "../forwarded.ts";
 import type { Verifier } from "../verifier.ts";
 
 export type { Verdict } from "@keyover/core";
@@ -25,6 +26,13 @@ export interface RequireOptions<Request> {
    * header only if a proxy of yours sets that header on every request.
    */
   network?: ((request: Request) => string | undefined) | undefined;
+  /**
+   * So many proxies of yours stand before this server, from 1, and each appends the address that it sees to `X-Forwarded-For`: the address is
+   * the one that the outermost of them saw. A request that did not come through so many has none. Otherwise the header is not looked at.
+   */
+  trustedHops?: number | undefined;
+  /** What a request takes of the key's limits, in units: a whole number, or what says it of a request. Default 1; 0 is free. */
+  cost?: number | ((request: Request) => number) | undefined;
 }
 
 /** What to respond, as data. */
@@ -43,7 +51,7 @@ export interface Door<Request> {
     duplicated: boolean,
     address: string | undefined,
   ): Verdict | Promise<Verdict>;
-  /** The headers for the response to an accepted request; none outside a rotation. */
+  /** The headers for the response to an accepted request; none of a key without limits outside a rotation. */
   headers(verdict: Verdict): [name: string, value: string][];
   /** The response to a refused one. */
   refuse(verdict: Verdict): AnswerParts;
@@ -57,8 +65,15 @@ export function createDoor<Request>(
   given: string | readonly string[] | RequireOptions<Request> = {},
 ): Door<Request> {
   const options: RequireOptions<Request> = typeof given === "string" || isList(given) ? { scope: given } : given;
-  const { scope, environment, network } = options;
+  const { scope, environment, network, trustedHops, cost } = options;
+  const problem =
+    hopsProblem(options) ?? (cost === undefined || typeof cost === "function" ? undefined : costProblem(cost));
+  if (problem !== undefined) throw new TypeError(`requireKey: ${problem}`);
   const credential = options.credential ?? defaultCredential;
+  const addressOf = (request: Request, headers: Headers, address: string | undefined) => {
+    if (network !== undefined) return network(request);
+    return trustedHops === undefined ? address : addressBehind(joined(headers["x-forwarded-for"]), trustedHops);
+  };
   return {
     check(request, headers, duplicated, address) {
       const text = duplicated ? undefined : credential(headers);
@@ -66,15 +81,17 @@ export function createDoor<Request>(
       const ask: PresentedAsk = {
         environment,
         scope,
-        network: network === undefined ? address : network(request),
+        network: addressOf(request, headers, address),
         client: single(headers["user-agent"]),
         instance: single(headers["keyover-instance"]),
+        cost: typeof cost === "function" ? cost(request) : cost,
       };
       return verifier.verifyNow(text, ask) ?? verifier.verify(text, ask);
     },
     headers(verdict) {
-      if (verdict.rotation === undefined) return NO_HEADERS;
-      return rotationHeaders(verdict.rotation, verdict.version as number, verifier.docsUrl);
+      const { rotation, limits } = verdict;
+      if (limits === undefined && rotation === undefined) return NO_HEADERS;
+      return [...limitHeaders(limits), ...rotationHeaders(rotation, verdict.version as number, verifier.docsUrl)];
     },
     refuse(verdict) {
       return answerOf(verdict, scope, verifier.docsUrl);
@@ -95,6 +112,18 @@ export function scopesRefusal(verdict: Verdict | undefined, scopes: readonly str
 
 function isList(given: object): given is readonly string[] {
   return Array.isArray(given);
+}
+
+function hopsProblem({ trustedHops, network }: RequireOptions<never>): string | undefined {
+  if (trustedHops === undefined) return undefined;
+  if (network !== undefined) return "give `network` or `trustedHops`, not both";
+  const right = Number.isInteger(trustedHops) && trustedHops >= 1 && trustedHops <= TRUSTED_HOPS_MAX;
+  return right ? undefined : `trustedHops is a whole number from 1 to ${TRUSTED_HOPS_MAX}, not ${trustedHops}`;
+}
+
+/** A header that was sent several times is one list (RFC 9110 §5.3). */
+function joined(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === "object" ? value.join(",") : value;
 }
 
 function single(value: string | readonly string[] | undefined): string | undefined {
@@ -148,6 +177,7 @@ function answerOf(verdict: Verdict, scope: RequireOptions<never>["scope"], docum
   if (status === 503) headers.push(["retry-after", "1"]);
   if (verdict.retryAfterMs !== undefined)
     headers.push(["retry-after", String(Math.max(1, Math.ceil(verdict.retryAfterMs / 1_000)))]);
+  headers.push(...limitHeaders(verdict.limits));
   if (!secretive && verdict.rotation !== undefined) {
     headers.push(...rotationHeaders(verdict.rotation, verdict.version as number, documentation));
   }

@@ -4,11 +4,21 @@
  * Two ways to a decision. The long one is core's `judgeCode` on the held version, made for the occasion. The short one is for a plain
  * line (line.ts): all that its decision depends on is in one word of it. The replica's tests hold the two equal.
  */
-import { type Ask, type FeedEntry, type HeldVersion, type KeyRecord, type Verdict, verdictOf } from "@keyover/core";
+import {
+  type Ask,
+  type FeedEntry,
+  type HeldVersion,
+  type KeyRecord,
+  type LimitState,
+  type Verdict,
+  verdictOf,
+} from "@keyover/core";
+import { type Plan, PlanBook } from "../limits/plan-book.ts";
 import type { Known, Replica } from "../replica.ts";
 import type { VersionName } from "../sightings.ts";
 import { FlatTable } from "./flat-table.ts";
-import { environmentOf, isAcceptable, isRare, META, NUMBER } from "./line.ts";
+import { packHandle } from "./handle-words.ts";
+import { CONSUMER, environmentOf, HANDLE, isAcceptable, isNameHashed, isRare, META, NUMBER } from "./line.ts";
 import { plainVerdict } from "./plain-verdict.ts";
 import { placeOf, segmentOf } from "./segments.ts";
 
@@ -21,6 +31,8 @@ interface RareVersion {
 const RARE_MAX = 10_000;
 
 export class FlatReplica implements Replica {
+  readonly isWhole: boolean = true;
+  readonly plans: PlanBook = new PlanBook();
   #seq = 0;
   #table: FlatTable;
   readonly #onRelease: (slot: number) => void;
@@ -84,15 +96,44 @@ export class FlatReplica implements Replica {
     return true;
   }
 
-  okVerdict(slot: number): Verdict {
-    if (!isRare(this.#table.metaOf(slot))) return plainVerdict(this.#table, slot);
+  okVerdict(slot: number, limits?: readonly LimitState[]): Verdict {
+    if (!isRare(this.#table.metaOf(slot))) return plainVerdict(this.#table, slot, limits);
     const rare = this.#rareAt(slot);
     rare.ok ??= Object.freeze(verdictOf(rare.held, "ok"));
-    return rare.ok;
+    return limits === undefined ? rare.ok : Object.freeze({ ...rare.ok, limits });
+  }
+
+  planAt(slot: number): Plan | undefined {
+    if (this.plans.isEmpty) return undefined;
+    const table = this.#table;
+    const meta = table.metaOf(slot);
+    const plan = this.plans.of(isRare(meta) ? this.#rareAt(slot).held.held.record.plan : table.profileOf(meta).plan);
+    return plan === undefined || plan.limits.length === 0 ? undefined : plan;
+  }
+
+  subjectAt(slot: number, ofConsumer: boolean, into: Int32Array): string | undefined {
+    const table = this.#table;
+    const [words, at] = [table.wordsOf(slot), placeOf(slot)];
+    const meta = words[at + META] as number;
+    if (ofConsumer && isRare(meta)) {
+      const { consumer } = this.#rareAt(slot).held.held.record;
+      return packHandle(consumer, "con", into) ? undefined : consumer;
+    }
+    if (ofConsumer) table.consumers.copy(words[at + CONSUMER] as number, into);
+    else if (isNameHashed(meta)) return table.keyOf(slot);
+    else for (let i = 0; i < 5; i++) into[i] = words[at + HANDLE + i] as number;
+    return undefined;
+  }
+
+  used(_slot: number): void {}
+
+  isCurrent(_digest: Int32Array, _record: KeyRecord | null, _asOf: number): boolean {
+    return true;
   }
 
   apply(entry: FeedEntry): "applied" | "old" | "gap" {
     if (entry.seq > this.#seq + 1) return "gap";
+    if (entry.plan !== undefined) this.plans.put(entry.plan);
     if (entry.record !== undefined) this.put(entry.record);
     if (entry.seq <= this.#seq) return "old";
     this.#seq = entry.seq;
@@ -131,6 +172,7 @@ export class FlatReplica implements Replica {
   clear(): void {
     for (const head of this.#table.heads()) this.#table.drop(head);
     this.#table = this.#owned(new FlatTable());
+    this.plans.clear();
     this.#seq = 0;
   }
 

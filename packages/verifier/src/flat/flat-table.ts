@@ -131,7 +131,7 @@ export class FlatTable {
   /** The record that a plain line, here or elsewhere, says. */
   plainRecord(words: Int32Array, at: number): KeyRecord {
     const meta = words[at + META] as number;
-    const { scopes, networks } = this.profileOf(meta);
+    const { scopes, networks, plan } = this.profileOf(meta);
     const number = (words[at + NUMBER] as number) >>> 16;
     const sha256 = digestText(words.subarray(at, at + DIGEST_WORDS));
     return {
@@ -143,6 +143,7 @@ export class FlatTable {
       scopes: [...scopes],
       networks: [...networks],
       current: number,
+      ...(plan === undefined ? {} : { plan }),
       versions: [{ number, state: line.stateOf(meta), sha256, compromised: line.isCompromised(meta) }],
     };
   }
@@ -237,6 +238,16 @@ export class FlatTable {
     return profile < list.length && environment < environments.length && consumer < this.consumers.count;
   }
 
+  /** All slots of the key that the head stands for, the head first. */
+  slotsOf(head: number): number[] {
+    const slots = [head];
+    if (this.#blockOf(head) < 0) return slots;
+    const first = this.wordsOf(head)[placeOf(head) + FIRST] as number;
+    for (let next = first; next !== 0; next = this.wordsOf(next - 1)[placeOf(next - 1) + NEXT] as number)
+      slots.push(next - 1);
+    return slots;
+  }
+
   /** Forgets the key. */
   drop(head: number): void {
     this.byKey.remove(head, handleHash(this.wordsOf(head), placeOf(head) + HANDLE));
@@ -279,7 +290,7 @@ export class FlatTable {
   #writePlain(record: KeyRecord, version: VersionRecord, head: number, environment: number): boolean {
     const handle = this.#handle;
     if (!parseDigestText(version.sha256, this.#digest) || !packKey(record.key, handle)) return false;
-    const profile = this.profiles.profile(record.scopes, record.networks);
+    const profile = this.profiles.profile(record.scopes, record.networks, record.plan);
     const meta = profile < 0 ? undefined : line.plainMeta(version, record.status, environment, profile);
     const consumer = meta === undefined ? -1 : this.consumers.id(record.consumer);
     if (meta === undefined || consumer < 0) return false;
@@ -359,12 +370,7 @@ export class FlatTable {
   #release(head: number): void {
     this.#count(head, -1);
     const block = this.#blockOf(head);
-    const slots = [head];
-    if (block >= 0) {
-      const first = this.wordsOf(head)[placeOf(head) + FIRST] as number;
-      for (let next = first; next !== 0; next = this.wordsOf(next - 1)[placeOf(next - 1) + NEXT] as number)
-        slots.push(next - 1);
-    }
+    const slots = this.slotsOf(head);
     for (const slot of slots) this.#leaveDigest(slot);
     for (const slot of slots) this.#give(slot);
     if (block >= 0) this.arena.free(block);

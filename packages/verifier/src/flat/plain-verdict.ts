@@ -2,7 +2,7 @@
  * The verdict `ok` of a plain line. It is made on each accepted request, so what of it takes time, the names of the key and its
  * consumer as texts, is made when it is asked for: from words copied here, because the line may be another's by then.
  */
-import type { RotationRecord, Verdict, VerdictCode } from "@keyover/core";
+import type { LimitState, RotationRecord, Verdict, VerdictCode } from "@keyover/core";
 import type { FlatTable } from "./flat-table.ts";
 import { handleText } from "./handle-words.ts";
 import { CONSUMER, environmentOf, HANDLE, META, NUMBER } from "./line.ts";
@@ -17,6 +17,7 @@ class PlainVerdict implements Verdict {
   readonly version: number;
   readonly environment: string;
   readonly scopes: readonly string[];
+  readonly limits: readonly LimitState[] | undefined;
   declare readonly rotation?: RotationRecord;
   declare readonly retiredAt?: number;
   declare readonly retryAfterMs?: number;
@@ -29,13 +30,14 @@ class PlainVerdict implements Verdict {
   readonly #w3: number;
   readonly #w4: number;
 
-  constructor(table: FlatTable, line: Int32Array, at: number) {
+  constructor(table: FlatTable, line: Int32Array, at: number, limits: readonly LimitState[] | undefined) {
     const meta = line[at + META] as number;
     this.valid = true;
     this.code = "ok";
     this.version = (line[at + NUMBER] as number) >>> 16;
     this.environment = table.profiles.environments[environmentOf(meta)] as string;
     this.scopes = table.profileOf(meta).scopes;
+    this.limits = limits;
     this.#consumers = table.consumers;
     this.#consumer = line[at + CONSUMER] as number;
     this.#w0 = line[at + HANDLE] as number;
@@ -60,11 +62,11 @@ class PlainVerdict implements Verdict {
 
   /** All members, as of any other verdict. */
   toJSON(): Verdict {
-    const { valid, code, key, version, consumer, environment, scopes } = this;
-    return { valid, code, key, version, consumer, environment, scopes };
+    const { valid, code, key, version, consumer, environment, scopes, limits } = this;
+    return { valid, code, key, version, consumer, environment, scopes, ...(limits === undefined ? {} : { limits }) };
   }
 }
 
-export function plainVerdict(table: FlatTable, slot: number): Verdict {
-  return new PlainVerdict(table, table.lines.words[segmentOf(slot)] as Int32Array, placeOf(slot));
+export function plainVerdict(table: FlatTable, slot: number, limits?: readonly LimitState[]): Verdict {
+  return new PlainVerdict(table, table.lines.words[segmentOf(slot)] as Int32Array, placeOf(slot), limits);
 }

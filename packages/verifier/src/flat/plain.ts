@@ -2,7 +2,7 @@
 import type { KeyRecord, VersionRecord } from "@keyover/core";
 import { NUMBER_LIMIT, SEQ_LIMIT } from "./handle-words.ts";
 
-const RECORD_MEMBERS = new Set("seq key consumer environment status scopes networks current versions".split(" "));
+const RECORD_MEMBERS = new Set("seq key consumer environment status scopes networks current plan versions".split(" "));
 const VERSION_MEMBERS = new Set("number state sha256 compromised".split(" "));
 
 /** The only version of a record that is plain as far as its members go, or undefined. */

@@ -1,5 +1,5 @@
 /**
- * What many keys have in common, by number: environments, lists of scopes with lists of networks, consumers. Numbers are never given
+ * What many keys have in common, by number: environments, lists of scopes with lists of networks and a plan, consumers. Numbers are never given
  * to another, so that a line that holds one may be read at any time; what a key had and nobody has any more stays until the replica is emptied.
  */
 import { compileNetworks, compileScopes, type NetworkMatcher, type ScopeMatcher } from "@keyover/core";
@@ -11,6 +11,8 @@ import { firstUnitOf, placeOf, Segments, segmentOf, UNIT_WORDS } from "./segment
 export interface Profile {
   readonly scopes: readonly string[];
   readonly networks: readonly string[];
+  /** The plan that a key's record names. */
+  readonly plan: string | undefined;
   readonly allowsScope: ScopeMatcher;
   readonly allowsNetwork: NetworkMatcher;
   /** The address that was allowed last: it mostly comes again, and need not be parsed again then. */
@@ -31,20 +33,21 @@ export class Profiles {
     return this.environments.push(name) - 1;
   }
 
-  /** The number of the two lists together, or -1 if there are too many. */
-  profile(scopes: readonly string[], networks: readonly string[]): number {
-    const name = JSON.stringify([scopes, networks]);
+  /** The number of the two lists and the plan together, or -1 if there are too many. */
+  profile(scopes: readonly string[], networks: readonly string[], plan: string | undefined): number {
+    const name = JSON.stringify([scopes, networks, plan]);
     const known = this.#ids.get(name);
     if (known !== undefined) return known;
     if (this.list.length >= PROFILES_MAX) return -1;
-    const id = this.list.push(profileOf(scopes, networks)) - 1;
+    const id = this.list.push(profileOf(scopes, networks, plan)) - 1;
     this.#ids.set(name, id);
     return id;
   }
 }
 
-function profileOf(scopes: readonly string[], networks: readonly string[]): Profile {
+function profileOf(scopes: readonly string[], networks: readonly string[], plan: string | undefined): Profile {
   return {
+    plan,
     scopes: Object.freeze([...scopes]),
     networks: Object.freeze([...networks]),
     allowsScope: compileScopes(scopes),
@@ -95,6 +98,12 @@ export class Consumers {
 
   name(id: number): string {
     return handleText("con", this.#wordsOf(id), this.#placeOf(id));
+  }
+
+  /** Writes the words of its handle. */
+  copy(id: number, into: Int32Array): void {
+    const [words, at] = [this.#wordsOf(id), this.#placeOf(id)];
+    for (let i = 0; i < WORDS; i++) into[i] = words[at + i] as number;
   }
 
   /** Their handles as they stand in memory, in parts. */

@@ -122,8 +122,8 @@ describe("a table in a file", () => {
   });
 
   test("of another version is not read, and says which it is", () => {
-    const other = Buffer.concat([Buffer.from(FORMAT.replace("2", "9")), whole.subarray(FORMAT.length)]);
-    expect(reasonOf(other)).toBe('format "keyover-replica 9" is not "keyover-replica 2"');
+    const other = Buffer.concat([Buffer.from(FORMAT.replace("3", "9")), whole.subarray(FORMAT.length)]);
+    expect(reasonOf(other)).toBe('format "keyover-replica 9" is not "keyover-replica 3"');
     expect(reasonOf(Buffer.from("hello\n"))).toBe("not a replica of Keyover");
     expect(reasonOf(Buffer.alloc(0))).toBe("not a replica of Keyover");
   });

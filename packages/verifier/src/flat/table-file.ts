@@ -1,7 +1,7 @@
 /**
  * A flat table as a file: lines as they stand in memory, so that ten million keys are read in seconds.
  *
- *     "keyover-replica 2\n"
+ *     "keyover-replica 3\n"
  *     chunks:  [ kind │ bytes │ number │ CRC-32 ] payload       the sum is of the three words before it and the payload
  *
  *     head      JSON, first: whose it is, and how many keys to make room for
@@ -22,9 +22,10 @@ import type { KeyRecord } from "@keyover/core";
 import { asRecord, isTexts, parseJson } from "../shapes.ts";
 import { FlatTable } from "./flat-table.ts";
 import { isRare } from "./line.ts";
+import type { Profile } from "./profiles.ts";
 import { placeOf, UNIT_WORDS } from "./segments.ts";
 
-export const FORMAT = "keyover-replica 2\n";
+export const FORMAT = "keyover-replica 3\n";
 const KINDS = { head: 1, lines: 2, records: 3, shared: 4, consumers: 5, end: 6 };
 const HEAD_BYTES = 16;
 const UNIT_BYTES = 4 * UNIT_WORDS;
@@ -74,11 +75,15 @@ export function* fileChunks(table: FlatTable, head: unknown): Generator<Buffer> 
   const { environments, list } = table.profiles;
   for (let from = 0; from === 0 || from < list.length; from += PROFILES_PER_CHUNK) {
     const some = list.slice(from, from + PROFILES_PER_CHUNK);
-    yield json(KINDS.shared, { environments, profiles: some.map(({ scopes, networks }) => [scopes, networks]) });
+    yield json(KINDS.shared, { environments, profiles: some.map(listOf) });
   }
   const consumers = table.consumers.count;
   for (const units of table.consumers.units()) yield chunk(KINDS.consumers, units);
   yield json(KINDS.end, { chunks: number, consumers });
+}
+
+function listOf({ scopes, networks, plan }: Profile): unknown[] {
+  return plan === undefined ? [scopes, networks] : [scopes, networks, plan];
 }
 
 function sumOf(words: Buffer, payload: Buffer): number {
@@ -180,8 +185,8 @@ export class TableReader {
     const { environments, profiles } = parseJson(payload.toString()) as { environments: unknown; profiles: unknown[] };
     if (!isTexts(environments)) throw new Unreadable("its environments are none");
     for (const name of environments) this.table.profiles.environment(name);
-    for (const [scopes, networks] of profiles as string[][][])
-      this.table.profiles.profile(scopes as string[], networks as string[]);
+    for (const [scopes, networks, plan] of profiles as [string[], string[], string?][])
+      this.table.profiles.profile(scopes, networks, plan);
   }
 
   #readEnd(payload: Buffer): void {

@@ -31,8 +31,7 @@ export function yes(verdict: Verdict, wanted: Wanted, status: 200 | 204): Answer
   ];
   if (status === 200) headers.push("Content-Length", "0");
   if (verdict.stale === true) headers.push("Keyover-Stale", "true");
-  if (verdict.rotation !== undefined)
-    for (const [name, value] of wanted.door.headers(verdict)) headers.push(name, value);
+  for (const [name, value] of wanted.door.headers(verdict)) headers.push(name, value);
   return { status, headers, body: "" };
 }
 
@@ -78,6 +77,13 @@ export function problem(code: ProblemCode, detail: string, status?: number): Ans
   const body = { ...problemBody(code, detail), ...(status === undefined ? {} : { status }) };
   const headers = ["Content-Type", "application/problem+json", "Cache-Control", "no-store"];
   return { status: body.status, headers, body: JSON.stringify(body) };
+}
+
+/** For a response that a first attempt has marked as one without a body, as Node does with 204 before it looks at the headers. */
+export function bareUnavailable(): Answer {
+  const { status, public: code } = verdicts.stale_replica;
+  const headers = ["Keyover-Code", code, "Keyover-Status", String(status), "Retry-After", "1", "Content-Length", "0"];
+  return { status, headers: [...headers, "Cache-Control", "no-store"], body: "" };
 }
 
 /** Answers to what Node's parser could not read are written by hand, and the connection is given up. */

@@ -3,6 +3,7 @@
  * left out. What is misspelt is refused: an `environmnet` passed over would let a key of another in.
  */
 import type { IncomingMessage } from "node:http";
+import { costProblem } from "@keyover/core";
 import type { PresentedAsk } from "../api-replica.ts";
 import { parseJson } from "../shapes.ts";
 
@@ -42,15 +43,26 @@ export async function readJson(request: IncomingMessage, bytesMax: number): Prom
   const type = request.headers["content-type"] ?? "";
   if (!/^application\/json\s*(;|$)/i.test(type))
     return { code: "unsupported_media_type", detail: "Content-Type must be application/json." };
+  const body = await readBody(request, bytesMax);
+  if (body === undefined) return { code: "payload_too_large", detail: `At most ${bytesMax} bytes are taken.` };
+  const value = parseJson(body);
+  return value === undefined ? invalid("The body is no JSON.") : { value };
+}
+
+/** Undefined, at once, if it is longer; what is beyond the bound is not kept. Rejects if the caller goes away. */
+export function readBody(request: IncomingMessage, bytesMax: number): Promise<string | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  request.on("data", (chunk: Buffer) => {
     bytes += chunk.length;
-    if (bytes > bytesMax) return { code: "payload_too_large", detail: `At most ${bytesMax} bytes are taken.` };
-    chunks.push(chunk);
-  }
-  const value = parseJson(Buffer.concat(chunks).toString("utf8"));
-  return value === undefined ? invalid("The body is no JSON.") : { value };
+    if (bytes <= bytesMax) chunks.push(chunk);
+    // Read on, for as long as a request may take: a caller that is still sending would not hear the answer on a connection that ends.
+    else resolve(undefined);
+  });
+  request.once("end", () => resolve(Buffer.concat(chunks).toString("utf8")));
+  request.once("error", reject).once("close", () => reject(new Error("the caller went away")));
+  return promise;
 }
 
 export function asAsk(value: unknown): AskBody | BodyProblem {
@@ -62,15 +74,22 @@ export function asAsk(value: unknown): AskBody | BodyProblem {
   }
   if (given.key === undefined) return invalid("key is needed: the presented text.");
   const { api, key, scope, environment, network, client, instance } = given as Record<string, string | undefined>;
-  return { api, key: key as string, ask: { scope, environment, network, client, instance } };
+  const cost = given.cost as number | undefined;
+  return { api, key: key as string, ask: { scope, environment, network, client, instance, cost } };
 }
 
 function memberProblem(name: string, member: unknown): string | undefined {
   if (name === "scope") return scopeProblem(member);
+  if (name === "cost") return costProblem(member);
   if (!Object.hasOwn(LENGTHS, name)) return `There is no member "${name.slice(0, 50)}".`;
   if (typeof member !== "string") return `${name} must be text.`;
+  return lengthProblem(name, member);
+}
+
+/** Of a member that there is. */
+export function lengthProblem(name: string, value: string): string | undefined {
   const lengthMax = LENGTHS[name] as number;
-  return member.length > lengthMax ? `${name} has at most ${lengthMax} characters.` : undefined;
+  return value.length > lengthMax ? `${name} has at most ${lengthMax} characters.` : undefined;
 }
 
 function scopeProblem(member: unknown): string | undefined {
@@ -81,18 +100,13 @@ function scopeProblem(member: unknown): string | undefined {
     : `scope must be text, or a list of at most ${SCOPES_MAX}, each of at most ${SCOPE_LENGTH_MAX} characters.`;
 }
 
-export function asBatch(value: unknown): AskBody[] | BodyProblem {
+/** One that is wrong in itself is a problem in its place, and spoils none of the others. */
+export function asBatch(value: unknown): (AskBody | BodyProblem)[] | BodyProblem {
   const asks = (value as { asks?: unknown } | null)?.asks;
   if (!Array.isArray(asks) || Object.keys(value as object).length !== 1)
     return invalid('An object with "asks" alone is needed: a list of what POST /verify takes.');
   if (asks.length > BATCH_MAX) return invalid(`At most ${BATCH_MAX} can be asked at once.`);
-  const read: AskBody[] = [];
-  for (const [i, each] of asks.entries()) {
-    const ask = asAsk(each);
-    if (isBodyProblem(ask)) return invalid(`asks[${i}]: ${ask.detail}`);
-    read.push(ask);
-  }
-  return read;
+  return asks.map(asAsk);
 }
 
 function invalid(detail: string): BodyProblem {

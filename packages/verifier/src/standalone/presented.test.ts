@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { newText } from "../authority.test-double.ts";
-import { addressBehind, type ReadingRules, readPresented } from "./presented.ts";
+import { addressBehind } from "../forwarded.ts";
+import { type ReadingRules, readPresented } from "./presented.ts";
 
 const plain: ReadingRules = { trustedHops: 0, keyHeader: undefined, keyParameter: undefined };
 const read = (rawHeaders: string[], rules: Partial<ReadingRules> = {}, path?: string) =>
@@ -125,13 +126,17 @@ test("what the caller calls itself, and what the gateway wants, is read once", (
     "a",
     "Keyover-Want-Environment",
     "live",
+    "Keyover-Want-Cost",
+    "5",
   ];
   expect(read(raw)).toMatchObject({
     client: "bot/1",
     instance: "pod-1",
     wantedScope: "a",
     wantedEnvironment: "live",
+    wantedCost: "5",
     wantedTwice: false,
   });
   expect(read([...raw, "keyover-want-scope", "b"]).wantedTwice).toBe(true);
+  expect(read([...raw, "keyover-want-cost", "0"]).wantedTwice).toBe(true);
 });

@@ -8,6 +8,7 @@
  * One pass over the raw headers: `request.headers` would make an object of all of them and hide that one was given twice.
  */
 import { parseKeyText } from "@keyover/core";
+import { addressBehind } from "../forwarded.ts";
 
 export interface ReadingRules {
   /** So many proxies stand before this process, the gateway among them; each appends to `X-Forwarded-For`. 0: the connection's address counts. */
@@ -29,10 +30,11 @@ export interface Presented {
   network: string | undefined;
   client: string | undefined;
   instance: string | undefined;
-  /** `Keyover-Want-Scope` and `Keyover-Want-Environment`, for gateways that say so what they want; `undefined` twice where they do not. */
+  /** `Keyover-Want-Scope`, `-Environment` and `-Cost`, for gateways that say so what they want. */
   wantedScope: string | undefined;
   wantedEnvironment: string | undefined;
-  /** One of the two was there more than once: the caller's beside the gateway's. */
+  wantedCost: string | undefined;
+  /** One of them was there more than once: the caller's beside the gateway's. */
   wantedTwice: boolean;
 }
 
@@ -41,9 +43,6 @@ export interface RawRequest {
   rawHeaders: readonly string[];
   socket: { remoteAddress?: string | undefined };
 }
-
-export const TRUSTED_HOPS_MAX = 16;
-const ADDRESS_LENGTH_MAX = 64;
 
 /** `path`: what was asked for, where the gateway appends it to the path of the check. */
 export function readPresented(request: RawRequest, rules: ReadingRules, path: string | undefined): Presented {
@@ -63,6 +62,7 @@ export function readPresented(request: RawRequest, rules: ReadingRules, path: st
     instance: undefined,
     wantedScope: undefined,
     wantedEnvironment: undefined,
+    wantedCost: undefined,
     wantedTwice: false,
   };
   for (let i = 0; i < raw.length; i += 2) {
@@ -92,6 +92,11 @@ export function readPresented(request: RawRequest, rules: ReadingRules, path: st
         break;
       case 16:
         if (is(name, "keyover-instance")) found.instance ??= value;
+        break;
+      case 17:
+        if (!is(name, "keyover-want-cost")) break;
+        found.wantedTwice ||= found.wantedCost !== undefined;
+        found.wantedCost = value;
         break;
       case 18:
         if (!is(name, "keyover-want-scope")) break;
@@ -125,34 +130,6 @@ function bearerOf(authorization: string | undefined): string | undefined {
     authorization.startsWith("Bearer ") ||
     (authorization.charCodeAt(6) === 32 && authorization.slice(0, 6).toLowerCase() === "bearer");
   return isBearer ? authorization.slice(7) : undefined;
-}
-
-/**
- * The address that the outermost of `hops` trusted proxies saw: the entry so far from the right. What stands left of it is the caller's
- * own text. Undefined if there are not so many entries, because then the request did not come the way that was configured.
- */
-export function addressBehind(forwarded: string | undefined, hops: number): string | undefined {
-  if (forwarded === undefined) return undefined;
-  let end = forwarded.length;
-  for (let hop = 1; hop < hops; hop++) {
-    end = end === 0 ? -1 : forwarded.lastIndexOf(",", end - 1);
-    if (end < 0) return undefined;
-  }
-  const start = end === 0 ? 0 : forwarded.lastIndexOf(",", end - 1) + 1;
-  return withoutPort(forwarded.slice(start, end).trim());
-}
-
-/** Some proxies write `192.0.2.1:4711` and `[2001:db8::1]:4711`. */
-function withoutPort(entry: string): string | undefined {
-  if (entry === "" || entry.length > ADDRESS_LENGTH_MAX) return undefined;
-  if (entry.startsWith("[")) {
-    const end = entry.indexOf("]");
-    return end < 0 ? undefined : entry.slice(1, end);
-  }
-  const colon = entry.indexOf(":");
-  return colon > 0 && entry.includes(".") && colon === entry.lastIndexOf(":") && entry.indexOf(".") < colon
-    ? entry.slice(0, colon)
-    : entry;
 }
 
 interface QueryKey {

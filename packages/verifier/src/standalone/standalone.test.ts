@@ -344,6 +344,20 @@ describe("/verify", () => {
     expect((await post(port, "/verify/batch", { asks: Array(1_001).fill({ key: "x" }) })).status).toBe(400);
   });
 
+  test("one that is wrong in itself is refused in its place, and spoils none of the others", async () => {
+    const { port } = await serve();
+    const wrong = [null, [], "x", {}, { key: 1 }, { key: "x", environmnet: "live" }, { key: "x".repeat(20_001) }];
+    const asks = [...wrong, { key: texts.good, api: "other" }, { key: texts.good }];
+    const { status, body } = await post(port, "/verify/batch", { asks });
+    const { verdicts: answered } = JSON.parse(body) as { verdicts: { valid: boolean; code: string; detail: string }[] };
+    expect([status, answered.map(({ code }) => code)]).toEqual([
+      200,
+      [...wrong.map(() => "invalid_request"), "not_found", "ok"],
+    ]);
+    expect(answered.filter(({ valid }) => valid)).toHaveLength(1);
+    expect(answered[5]?.detail).toBe('There is no member "environmnet".');
+  });
+
   test.each([
     ["", 400],
     ["{", 400],

@@ -4,7 +4,9 @@
  *     any method  /check?scope=…           nginx, Caddy, Traefik, HAProxy: 204, or 401, 403, 503
  *     any method  /ext-authz/<any path>    Envoy: 200, or the same
  *     POST        /verify, /verify/batch   a gateway of one's own: JSON
+ *     POST        /introspect              what speaks OAuth (RFC 7662): a form
  *     GET         /healthz, /readyz, /metrics
+ *     gRPC        Authorization/Check      Envoy, on a server of its own (grpc.ts)
  *
  * Plain node:http, and nothing between it and the decision: what a request costs beyond an empty answer is one pass over its
  * headers, the look-up, and five headers more. Everything that a caller can make large has a bound.
@@ -16,17 +18,24 @@
  *                          none left, or drainMs over: all closed, verifier.close()
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Http2Server } from "node:http2";
 import { Server as NetServer, type Socket } from "node:net";
-import type { Verdict, World } from "@keyover/core";
+import type { World } from "@keyover/core";
 import type { ApiStatus } from "../api-replica.ts";
+import { TRUSTED_HOPS_MAX } from "../forwarded.ts";
 import type { Verifier } from "../verifier.ts";
-import { type Answer, json, no, noForItsForm, plain, problem, rawProblem, yes } from "./answers.ts";
-import { ASK_BYTES_MAX, type AskBody, asAsk, asBatch, BATCH_BYTES_MAX, isBodyProblem, readJson } from "./ask-bodies.ts";
-import { type ReadingRules, readPresented, TRUSTED_HOPS_MAX } from "./presented.ts";
-import { type Endpoint, metricsText, type Sample, Tallies, type Unread } from "./tallies.ts";
-import { type Wanted, WantedBook } from "./wanted.ts";
+import { type Answer, bareUnavailable, json, plain, problem, rawProblem } from "./answers.ts";
+import { Asks } from "./asks.ts";
+import type { CheckRequest } from "./ext-authz.ts";
+import { Gate } from "./gate.ts";
+import { GrpcDoor } from "./grpc.ts";
+import { Introspection, type IntrospectionCallers } from "./introspection.ts";
+import type { ReadingRules } from "./presented.ts";
+import { metricsText, type Sample, Tallies, type Unread } from "./tallies.ts";
+import { type Misconfigured, type Wanted, WantedBook } from "./wanted.ts";
 
-export { TRUSTED_HOPS_MAX } from "./presented.ts";
+export { TRUSTED_HOPS_MAX } from "../forwarded.ts";
+export { INTROSPECTION_TOKEN_LENGTH_MIN, type IntrospectionCallers } from "./introspection.ts";
 export type { Sample } from "./tallies.ts";
 export { metricsText } from "./tallies.ts";
 
@@ -37,6 +46,10 @@ export interface StandaloneOptions {
   keyHeader?: string | undefined;
   /** The one parameter of a query string that may carry the key. Default: none, and a key in a query string is refused. */
   keyParameter?: string | undefined;
+  /** Who may ask at `/introspect`. Default: nobody, there is none. */
+  introspection?: IntrospectionCallers | undefined;
+  /** Answer Envoy over gRPC too. */
+  grpc?: boolean | undefined;
   /** For `/metrics` of several processes behind one port: all their samples. Default: this one's. */
   gather?: ((own: Sample[]) => Promise<Sample[]>) | undefined;
   world: World;
@@ -45,6 +58,8 @@ export interface StandaloneOptions {
 export interface Standalone {
   /** Not listening yet. */
   readonly server: Server;
+  /** The same, where gRPC was asked for. */
+  readonly grpcServer: Http2Server | undefined;
   samples(): Sample[];
   /** Resolves when every connection is gone and the verifier is closed, after `drainMs` at most and the verifier's own goodbye. */
   drain(drainMs: number): Promise<void>;
@@ -64,18 +79,22 @@ export function createStandalone(verifier: Verifier, options: StandaloneOptions)
 
 class StandaloneServer implements Standalone {
   readonly server: Server;
+  readonly #grpc: GrpcDoor | undefined;
   readonly #verifier: Verifier;
   readonly #world: World;
   readonly #rules: ReadingRules;
   readonly #gather: (own: Sample[]) => Promise<Sample[]>;
   readonly #book: WantedBook;
   readonly #tallies = new Tallies();
+  readonly #gate: Gate;
+  readonly #asks: Asks;
+  readonly #introspection: Introspection | undefined;
   readonly #connections = new Set<Socket>();
   #settled = false;
   #draining: Promise<void> | undefined;
 
   constructor(verifier: Verifier, options: StandaloneOptions) {
-    const { trustedHops = 0, keyHeader, keyParameter } = options;
+    const { trustedHops = 0, keyHeader, keyParameter, introspection } = options;
     if (!Number.isInteger(trustedHops) || trustedHops < 0 || trustedHops > TRUSTED_HOPS_MAX)
       throw new TypeError(`trustedHops is a whole number from 0 to ${TRUSTED_HOPS_MAX}`);
     if (keyHeader !== undefined && !/^[A-Za-z0-9-]{1,100}$/.test(keyHeader))
@@ -85,6 +104,11 @@ class StandaloneServer implements Standalone {
     this.#rules = { trustedHops, keyHeader: keyHeader?.toLowerCase(), keyParameter };
     this.#gather = options.gather ?? (async (own) => own);
     this.#book = new WantedBook(verifier);
+    this.#gate = new Gate(verifier, this.#book, this.#tallies, options.world.log);
+    this.#asks = new Asks(verifier, this.#tallies, (error) => this.#gate.defect(error));
+    this.#introspection =
+      introspection === undefined ? undefined : new Introspection(verifier, this.#tallies, introspection);
+    if (options.grpc === true) this.#grpc = this.#openGrpc();
     verifier.ready.then(
       () => {
         this.#settled = true;
@@ -112,13 +136,27 @@ class StandaloneServer implements Standalone {
     this.server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => this.#unreadable(error, socket));
   }
 
+  get grpcServer(): Http2Server | undefined {
+    return this.#grpc?.server;
+  }
+
   samples(): Sample[] {
-    return this.#tallies.samples(this.#verifier.status(), this.#connections.size, this.#isReady());
+    return this.#tallies.samples(this.#verifier.status(), this.#connectionsOpen(), this.#isReady());
   }
 
   drain(drainMs: number): Promise<void> {
     this.#draining ??= this.#drain(drainMs);
     return this.#draining;
+  }
+
+  #openGrpc(): GrpcDoor {
+    const calls = {
+      check: (request: CheckRequest) => this.#checkForGrpc(request),
+      isReady: () => this.#isReady(),
+      unread: (reason: Unread) => this.#tallies.unread(reason),
+    };
+    const { keyHeader } = this.#rules;
+    return new GrpcDoor(calls, keyHeader === undefined ? ["authorization", "x-api-key"] : [keyHeader], CONNECTIONS_MAX);
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
@@ -136,56 +174,48 @@ class StandaloneServer implements Standalone {
   #check(
     request: IncomingMessage,
     response: ServerResponse,
-    wantedByQuery: Wanted | string | undefined,
+    wanted: Wanted | Misconfigured | undefined,
     path: string | undefined,
   ): void {
-    const endpoint: Endpoint = path === undefined ? "check" : "ext-authz";
-    const presented = readPresented(request, this.#rules, path);
-    const wanted =
-      wantedByQuery ??
-      (presented.wantedTwice
-        ? "Keyover-Want-Scope or Keyover-Want-Environment is there twice: the gateway must set them, not append"
-        : this.#book.byHeaders(presented.wantedScope, presented.wantedEnvironment));
-    if (typeof wanted === "string") {
-      this.#tallies.unread("misconfigured");
-      this.#send(response, problem("invalid_request", `The gateway's configuration: ${wanted}.`));
-      return;
-    }
-    if (presented.keyInQuery) this.#tallies.keyInQuery(presented.problem === "key_in_query" ? "refused" : "allowed");
-    if (presented.problem !== undefined) {
-      if (presented.problem === "two_credentials") this.#tallies.twoCredentials();
-      this.#tallies.decided(endpoint, "malformed");
-      this.#send(response, noForItsForm(presented.problem, wanted));
-      return;
-    }
-    const settle = (verdict: Verdict) => {
-      this.#tallies.decided(endpoint, verdict.code);
-      this.#send(
-        response,
-        verdict.valid ? yes(verdict, wanted, endpoint === "check" ? 204 : 200) : no(verdict, wanted),
-      );
-    };
-    const ask = {
-      scope: wanted.scope,
-      environment: wanted.environment,
-      network: presented.network,
-      client: presented.client,
-      instance: presented.instance,
-    };
-    const text = presented.text ?? "";
-    const verdict = this.#verifier.verifyNow(text, ask);
-    if (verdict !== undefined) settle(verdict);
-    else void this.#verifier.verify(text, ask).then(settle);
+    const answer = this.#gate.answer({
+      endpoint: path === undefined ? "check" : "ext-authz",
+      request,
+      rules: this.#rules,
+      path,
+      wanted,
+      yesStatus: path === undefined ? 204 : 200,
+    });
+    if (answer instanceof Promise) void answer.then((late) => this.#send(response, late));
+    else this.#send(response, answer);
+  }
+
+  /** Envoy's question over gRPC. It says itself where the caller is, so with one trusted hop nothing needs to be looked for in headers. */
+  #checkForGrpc({ rawHeaders, path, address, extensions }: CheckRequest): Answer | Promise<Answer> {
+    const { trustedHops } = this.#rules;
+    return this.#gate.answer({
+      endpoint: "grpc",
+      request: { rawHeaders, socket: { remoteAddress: address } },
+      rules: { ...this.#rules, trustedHops: trustedHops === 1 ? 0 : trustedHops },
+      path,
+      wanted: this.#book.byExtensions(extensions),
+      yesStatus: 200,
+    });
   }
 
   async #rest(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    let answer: Answer;
     try {
-      this.#send(response, await this.#answerTo(request, path));
-    } catch {
-      // The caller went away in the midst of its body.
-      this.#tallies.unread("malformed_request");
-      response.destroy();
+      answer = await this.#answerTo(request, path);
+    } catch (error) {
+      if (request.destroyed && !request.complete) {
+        // The caller went away in the midst of its body.
+        this.#tallies.unread("malformed_request");
+        response.destroy();
+        return;
+      }
+      answer = this.#gate.defect(error);
     }
+    this.#send(response, answer);
   }
 
   async #answerTo(request: IncomingMessage, path: string): Promise<Answer> {
@@ -197,67 +227,28 @@ class StandaloneServer implements Standalone {
       return json(ready ? 200 : 503, { status: ready ? "ready" : this.#draining ? "draining" : "not ready" });
     }
     if (path === "/metrics" && reads) return plain(metricsText(await this.#gather(this.samples())));
-    if (path === "/verify" && method === "POST") return this.#verifyOne(request);
-    if (path === "/verify/batch" && method === "POST") return this.#verifyBatch(request);
+    if (path === "/verify" && method === "POST") return this.#asks.one(request);
+    if (path === "/verify/batch" && method === "POST") return this.#asks.batch(request);
+    if (path === "/introspect" && method === "POST") {
+      if (this.#introspection !== undefined) return this.#introspection.answerTo(request);
+      return problem("not_found", "Introspection is not offered here without a token for those who ask.");
+    }
     return problem(
       "not_found",
-      "There are /check, /ext-authz/…, POST /verify, POST /verify/batch, GET /healthz, GET /readyz, GET /metrics.",
+      "There are /check, /ext-authz/…, POST /verify, POST /verify/batch, POST /introspect, GET /healthz, GET /readyz, GET /metrics.",
     );
   }
 
-  async #verifyOne(request: IncomingMessage): Promise<Answer> {
-    const body = await readJson(request, ASK_BYTES_MAX);
-    const ask = isBodyProblem(body) ? body : asAsk(body.value);
-    if (isBodyProblem(ask)) return this.#refuseBody(ask.code, ask.detail);
-    if (!this.#knows(ask)) return problem("not_found", `This verifier decides for ${this.#apis()}.`);
-    return json(200, await this.#decide(ask, "verify"));
-  }
-
-  async #verifyBatch(request: IncomingMessage): Promise<Answer> {
-    const body = await readJson(request, BATCH_BYTES_MAX);
-    const asks = isBodyProblem(body) ? body : asBatch(body.value);
-    if (!Array.isArray(asks)) return this.#refuseBody(asks.code, asks.detail);
-    const unknown = asks.findIndex((ask) => !this.#knows(ask));
-    if (unknown >= 0) return problem("not_found", `asks[${unknown}]: this verifier decides for ${this.#apis()}.`);
-    return json(200, { verdicts: await Promise.all(asks.map((ask) => this.#decide(ask, "batch"))) });
-  }
-
-  #refuseBody(code: "invalid_request" | "payload_too_large" | "unsupported_media_type", detail: string): Answer {
-    this.#tallies.unread("malformed_request");
-    return problem(code, detail);
-  }
-
-  #knows({ api }: AskBody): boolean {
-    return api === undefined || this.#verifier.status().some((each) => each.api === api);
-  }
-
-  #apis(): string {
-    return this.#verifier
-      .status()
-      .map(({ api }) => api)
-      .join(", ");
-  }
-
-  async #decide({ api, key, ask }: AskBody, endpoint: Endpoint): Promise<Verdict> {
-    const verdict = await this.#decideFor(api, key, ask);
-    this.#tallies.decided(endpoint, verdict.code);
-    return verdict;
-  }
-
-  async #decideFor(api: string | undefined, key: string, ask: AskBody["ask"]): Promise<Verdict> {
-    const prefix = api === undefined ? undefined : this.#verifier.status().find((each) => each.api === api)?.prefix;
-    // As at the authority: a key of another api is none of this one's, whether it exists or not.
-    if (prefix !== undefined && prefix !== "" && !key.startsWith(`${prefix}_`))
-      return { valid: false, code: "malformed" };
-    return this.#verifier.verifyNow(key, ask) ?? this.#verifier.verify(key, ask);
-  }
-
-  #send(response: ServerResponse, { status, headers, body }: Answer): void {
+  #send(response: ServerResponse, answer: Answer): void {
     if (this.#draining !== undefined) response.shouldKeepAlive = false;
-    // Without it a body would go in chunks, which not every gateway's check reads.
-    if (body !== "") headers.push("Content-Length", String(Buffer.byteLength(body)));
-    response.writeHead(status, headers);
-    response.end(body);
+    try {
+      write(response, answer);
+    } catch (error) {
+      // A header that HTTP can't carry. Nothing is on the way yet, and the gateway must not wait for ever.
+      this.#gate.defect(error);
+      if (response.headersSent) response.destroy();
+      else write(response, bareUnavailable());
+    }
   }
 
   #unreadable(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -265,6 +256,10 @@ class StandaloneServer implements Standalone {
     this.#tallies.unread(reason);
     if (socket.writable && socket.bytesWritten === 0) socket.end(answer);
     else socket.destroy();
+  }
+
+  #connectionsOpen(): number {
+    return this.#connections.size + (this.#grpc?.connections ?? 0);
   }
 
   #isReady(): boolean {
@@ -277,11 +272,19 @@ class StandaloneServer implements Standalone {
     const began = clock.elapsed();
     // http.Server's own close would shut idle connections at once, those among them that a request is on its way on.
     if (this.server.listening) NetServer.prototype.close.call(this.server);
+    if (this.#grpc?.server.listening === true) NetServer.prototype.close.call(this.#grpc.server);
+    this.#grpc?.notify();
     for (;;) {
       const elapsed = clock.elapsed() - began;
-      if (elapsed >= LINGER_MS) this.server.closeIdleConnections();
-      if (elapsed >= drainMs) this.server.closeAllConnections();
-      if (this.#connections.size === 0 || elapsed >= drainMs + LINGER_MS) break;
+      if (elapsed >= LINGER_MS) {
+        this.server.closeIdleConnections();
+        this.#grpc?.close();
+      }
+      if (elapsed >= drainMs) {
+        this.server.closeAllConnections();
+        this.#grpc?.destroy();
+      }
+      if (this.#connectionsOpen() === 0 || elapsed >= drainMs + LINGER_MS) break;
       await new Promise<void>((resolve) => {
         clock.after(DRAIN_LOOK_MS, resolve);
       });
@@ -289,6 +292,13 @@ class StandaloneServer implements Standalone {
     this.server.close();
     await this.#verifier.close();
   }
+}
+
+function write(response: ServerResponse, { status, headers, body }: Answer): void {
+  // Without it a body would go in chunks, which not every gateway's check reads.
+  if (body !== "") headers.push("Content-Length", String(Buffer.byteLength(body)));
+  response.writeHead(status, headers);
+  response.end(body);
 }
 
 function isPathOrQuery(code: number): boolean {

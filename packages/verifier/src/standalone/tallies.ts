@@ -2,10 +2,17 @@
 import type { VerdictCode } from "@keyover/core";
 import type { ApiStatus } from "../api-replica.ts";
 
-export type Endpoint = "check" | "ext-authz" | "verify" | "batch";
+export type Endpoint = "check" | "ext-authz" | "grpc" | "verify" | "batch" | "introspect";
 
 /** What was wrong with a request that was not decided on. */
-export type Unread = "header_too_large" | "timed_out" | "malformed_request" | "misconfigured" | "too_many_connections";
+export type Unread =
+  | "header_too_large"
+  | "timed_out"
+  | "malformed_request"
+  | "misconfigured"
+  | "too_many_connections"
+  | "unauthenticated"
+  | "defect";
 
 export interface Sample {
   name: keyof typeof families;
@@ -29,10 +36,17 @@ const families = {
   keyover_verifier_stale: ["gauge", "1 if the lease is over: answers are stale, or refusals."],
   keyover_verifier_lease_seconds: ["gauge", "For how long the process may still answer without the authority."],
   keyover_verifier_reports_waiting: ["gauge", "Reports that the authority has not taken yet."],
+  keyover_verifier_would_refuse_total: [
+    "counter",
+    "Requests let through that the networks of keys in the mode report would refuse.",
+  ],
   keyover_verifier_misses_total: [
     "counter",
-    "Keys that the replica lacked: asked of the authority, or not asked for want of room.",
+    "Keys that were not held: asked of the authority and found, unknown or without an answer; not asked, because of all (dropped) or of their network (noisy).",
   ],
+  keyover_verifier_cache_hits_total: ["counter", "Decisions on keys that the cache held."],
+  keyover_verifier_cache_evictions_total: ["counter", "Keys that the cache gave up for others."],
+  keyover_verifier_cache_keys_max: ["gauge", "Keys that the cache holds at most."],
 } as const;
 
 export class Tallies {
@@ -74,15 +88,21 @@ export class Tallies {
     for (const [reason, count] of this.#unread) add("keyover_verifier_unread_total", { reason }, count);
     add("keyover_verifier_connections", {}, connections);
     add("keyover_verifier_ready", {}, Number(ready));
-    for (const { api, seq, lag, keys, stale, lease, pendingReports, misses } of status) {
+    for (const { api, seq, lag, keys, stale, lease, pendingReports, wouldRefuse, misses, cache } of status) {
       add("keyover_verifier_feed_seq", { api }, seq);
       add("keyover_verifier_feed_lag", { api }, lag);
       add("keyover_verifier_keys", { api }, keys);
       add("keyover_verifier_stale", { api }, Number(stale));
       add("keyover_verifier_lease_seconds", { api }, lease.remainingMs / 1_000);
       add("keyover_verifier_reports_waiting", { api }, pendingReports);
-      add("keyover_verifier_misses_total", { api, outcome: "asked" }, misses.asked);
-      add("keyover_verifier_misses_total", { api, outcome: "dropped" }, misses.dropped);
+      add("keyover_verifier_would_refuse_total", { api }, wouldRefuse);
+      const { found, unknown, failed, dropped, noisy } = misses;
+      for (const [outcome, count] of Object.entries({ found, unknown, failed, dropped: dropped - noisy, noisy }))
+        add("keyover_verifier_misses_total", { api, outcome }, count);
+      if (cache === undefined) continue;
+      add("keyover_verifier_cache_hits_total", { api }, cache.hits);
+      add("keyover_verifier_cache_evictions_total", { api }, cache.evictions);
+      add("keyover_verifier_cache_keys_max", { api }, cache.keysMax);
     }
     return samples;
   }

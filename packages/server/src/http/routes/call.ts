@@ -5,6 +5,7 @@ import { problem } from "../schemas.ts";
 
 type Tag =
   | "apis"
+  | "plans"
   | "consumers"
   | "keys"
   | "rotations"

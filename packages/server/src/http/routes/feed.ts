@@ -84,21 +84,29 @@ export function feedRoutes(app: App, rooms: Rooms): void {
         id: "getSnapshot",
         summary: "Every key of an api",
         description:
-          "Lines of JSON (application/x-ndjson): a head with the feed's number, a record for each key, and an end with their count.",
+          "Lines of JSON (application/x-ndjson): a head with the feed's number, a record for each key, and an end with their count. With `keys=none`, for verifiers that hold some of the keys, no records.",
         access: access.follow,
       },
-      { params },
+      { params, querystring: z.object({ keys: z.enum(["all", "none"]).default("all") }) },
       { 200: as("application/x-ndjson", z.string(), "The snapshot, complete if its last line is the end.") },
     ),
     async (request, reply) => {
       const scope = await followed(request, reply, request.params.api);
       if (scope === undefined) return reply;
-      const head: SnapshotHead = { seq: await store.feedHead(scope.api.id), now: world.clock.now() };
+      // Before the number is read: who takes no records has nothing else that makes up for what is committed in between.
+      const now = world.clock.now();
+      const seq = await store.feedHead(scope.api.id);
       const restoration = (await restorations.of(scope.api.id))?.value;
+      const plans = (await store.planRecords(scope.api.id)).map((plan) => raised(plan, restoration));
+      const head: SnapshotHead = { seq, now, plans };
+      const lines =
+        request.query.keys === "none"
+          ? [`${JSON.stringify(head)}\n`, `${JSON.stringify({ end: 0 } satisfies SnapshotEnd)}\n`]
+          : snapshotLines(store, scope.api.id, scope.environments, head, restoration);
       return reply
         .header("content-type", "application/x-ndjson")
         .header("cache-control", "no-store")
-        .send(Readable.from(snapshotLines(store, scope.api.id, scope.environments, head, restoration)) as never);
+        .send(Readable.from(lines) as never);
     },
   );
 
@@ -198,6 +206,7 @@ export function feedRoutes(app: App, rooms: Rooms): void {
     async (request, reply) => {
       const scope = await followed(request, reply, request.params.api);
       if (scope === undefined) return reply;
+      const seq = await store.feedHead(scope.api.id);
       const record = await store.recordByHash(scope.api.id, request.body.sha256);
       const shown =
         record !== undefined && (scope.environments.length === 0 || scope.environments.includes(record.environment));
@@ -205,6 +214,7 @@ export function feedRoutes(app: App, rooms: Rooms): void {
       const missed: MissAnswer = {
         now: world.clock.now(),
         epoch: epochOf(scope.api.id, restoration),
+        seq,
         record: shown ? raised(record, restoration) : null,
       };
       return missed as never;

@@ -8,13 +8,12 @@ import { commandOf } from "../idempotency.ts";
 import { sendProblem, sendRefusal } from "../problems.ts";
 import type { App, Rooms } from "../rooms.ts";
 import * as shape from "../schemas.ts";
+import { usageIn } from "../usage-range.ts";
 import { keyView, versionView } from "../views.ts";
 import { call, page } from "./call.ts";
 import { labelFilter } from "./label-filter.ts";
 
 const params = z.object({ key: shape.handle });
-/** Usage is shown in pieces of at most a day. */
-const USAGE_MS_MAX = 86_400_000;
 
 export function keyRoutes(app: App, rooms: Rooms): void {
   const { world, store, keys, custody, inventory, evidence } = rooms;
@@ -184,27 +183,29 @@ export function keyRoutes(app: App, rooms: Rooms): void {
   app.get(
     "/v1/keys/:key/usage",
     call(
-      { tag: "keys", id: "getKeyUsage", summary: "Who uses which version, from where", access: access.readOwn },
+      {
+        tag: "keys",
+        id: "getKeyUsage",
+        summary: "Who uses which version, from where, how much",
+        access: access.readOwn,
+      },
       {
         params,
-        querystring: z.strictObject({
-          from: z.coerce.number().int().optional(),
-          to: z.coerce.number().int().optional(),
-        }),
+        querystring: shape.usageQuery,
       },
       { 200: shape.usage },
     ),
     async (request, reply) => {
       const key = await visible(request, request.params.key);
       if (key === undefined) return sendProblem(reply, "not_found", `there is no key ${request.params.key}`);
-      const to = request.query.to ?? world.clock.now() + 1;
-      const from = Math.max(request.query.from ?? to - 3_600_000, to - USAGE_MS_MAX);
+      const usage = usageIn(request.query, world.clock.now());
+      if (typeof usage === "string") return sendProblem(reply, "invalid_request", usage);
       const uses = await evidence.uses(key.id);
       const sources = uses.map(({ versions, ...use }) => ({
         ...use,
         versions: Object.entries(versions).map(([number, seen]) => ({ version: Number(number), ...seen })),
       }));
-      return { key: key.id, sources, buckets: await store.buckets(key.id, from, to) };
+      return { key: key.id, sources, buckets: await usage.read(store, key.id) };
     },
   );
 }

@@ -3,6 +3,8 @@ import {
   type HeldVersion,
   holdKey,
   judge,
+  type KeyRecord,
+  limitStateOf,
   parseKeyText,
   sha256Text,
   truncatedNetwork,
@@ -16,7 +18,7 @@ import * as shape from "../schemas.ts";
 import { as, call } from "./call.ts";
 
 export function operationRoutes(app: App, rooms: Rooms): void {
-  const { world, store, inventory, fleet, metrics, restorations } = rooms;
+  const { world, store, inventory, fleet, limits, metrics, restorations } = rooms;
 
   app.post(
     "/v1/verify",
@@ -50,11 +52,13 @@ export function operationRoutes(app: App, rooms: Rooms): void {
         parseKeyText(ask.key)?.prefix === api.prefix ? await find(api.id, sha256Text(ask.key)) : undefined;
       const covered =
         presented !== undefined && (followed.length === 0 || followed.includes(presented.held.record.environment));
-      const verdict: Verdict = covered
+      const judged: Verdict = covered
         ? judge(presented, ask, now)
         : { valid: false, code: parseKeyText(ask.key)?.prefix === api.prefix ? "unknown" : "malformed" };
+      const verdict =
+        covered && judged.valid ? await charged(judged, presented.held.record, api.id, ask.cost ?? 1, now) : judged;
       metrics.verifications.inc({ api: api.name, code: verdict.code });
-      if (covered) await fleet.sight([sighting(presented, ask, verdict.valid, now)]);
+      if (covered) await fleet.sight([sighting(presented, ask, judged.valid, verdict, now)]);
       return verdict as never;
     },
   );
@@ -62,6 +66,25 @@ export function operationRoutes(app: App, rooms: Rooms): void {
   const find = async (apiId: string, sha256: string): Promise<HeldVersion | undefined> => {
     const record = await store.recordByHash(apiId, sha256);
     return record === undefined ? undefined : holdKey(record).versions.find(({ version }) => version.sha256 === sha256);
+  };
+
+  /** The key's limits: all of them are charged, or none. */
+  const charged = async (verdict: Verdict, record: KeyRecord, apiId: string, cost: number, now: number) => {
+    const { key: id, consumer: consumerId, plan } = record;
+    const own = await limits.limitsOf({ id, apiId, consumerId, plan });
+    if (own.length === 0) return verdict;
+    const { uses, full } = await store.spend({ apiId, limits: own, cost, now });
+    const left = own.map(({ limit }, i) => limitStateOf(uses[i], limit, now));
+    if (full.length === 0) return { ...verdict, limits: left };
+    const exceeded = full.some(({ at }) => own[at]?.limit.kind === "quota");
+    const code = exceeded ? ("quota_exceeded" as const) : ("rate_limited" as const);
+    return {
+      ...verdict,
+      valid: false,
+      code,
+      limits: left,
+      retryAfterMs: Math.max(...full.map(({ waitMs }) => waitMs)),
+    };
   };
 
   app.get(
@@ -149,7 +172,14 @@ export function operationRoutes(app: App, rooms: Rooms): void {
   );
 }
 
-function sighting(presented: HeldVersion, ask: z.infer<typeof shape.verifyAsk>, valid: boolean, now: number) {
+/** `accepted`: by its own standing. What is then refused for a limit shows that the version is in use all the same. */
+function sighting(
+  presented: HeldVersion,
+  ask: z.infer<typeof shape.verifyAsk>,
+  accepted: boolean,
+  { valid }: Verdict,
+  now: number,
+) {
   return {
     key: presented.held.record.key,
     version: presented.version.number,
@@ -160,8 +190,9 @@ function sighting(presented: HeldVersion, ask: z.infer<typeof shape.verifyAsk>, 
     },
     first: now,
     last: now,
-    accepted: valid ? 1 : 0,
-    refused: valid ? 0 : 1,
+    accepted: accepted ? 1 : 0,
+    refused: accepted ? 0 : 1,
+    limited: accepted && !valid ? 1 : 0,
     longestGapMs: 0,
   };
 }
