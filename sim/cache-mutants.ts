@@ -17,13 +17,6 @@ export const cacheMutants: Mutant[] = [
     why: "The uses of a key that a cache gives up are not reported",
   },
   {
-    name: "cache-says-it-followed",
-    file: "verifier/src/replica-keeper.ts",
-    find: "return isWhole ? seq : 0;",
-    replace: "return isWhole ? seq : seq;",
-    why: "A cache tells a restored authority that it lacks nothing of what it has read",
-  },
-  {
     name: "new-key-over-full-cache",
     file: "verifier/src/flat/cached-replica.ts",
     find: "while (this.size >= this.keysMax) this.#giveUp();\n    return super.put(record);",
