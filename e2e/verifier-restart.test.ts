@@ -171,6 +171,7 @@ it("a worker that is killed is replaced; the other goes on meanwhile", async () 
   const pool = await start("port", 2);
   const pids = childrenOf(pool.process.pid);
   expect(pids.length).toBe(2);
+  for (const pid of pids) expect(readFileSync(`/proc/${pid}/environ`, "latin1")).toContain("glibc.malloc.hugetlb=1");
   process.kill(pids[0] as number, "SIGKILL");
   await until(() => pool.process.err().includes("verifier.worker_ended"), "the death to be noticed");
   await until(async () => {
