@@ -5,8 +5,10 @@ export const restoreMutants: Mutant[] = [
   {
     name: "backup-wins",
     file: "server/src/restore/carry-out.ts",
-    find: `if (side === "verifiers") await takeOver(`,
-    replace: `if (side === "verifiers" && choice.revive) await takeOver(`,
+    find: `if (side === "verifiers") {
+        await takeOver(`,
+    replace: `if (side === "verifiers" && choice.revive) {
+        await takeOver(`,
     why: "The restored database wins over what verifiers remember, whatever was chosen",
   },
   {

@@ -5,12 +5,15 @@ import {
   debtMax,
   keptOf,
   type LimitUse,
+  limitStateOf,
   type QuotaUse,
   quotaTold,
   rateRemaining,
   rateWaitMs,
+  resizedUse,
   settleQuota,
   settleRate,
+  spendLimit,
   spendRate,
   unitMs,
 } from "./limit-state.ts";
@@ -308,5 +311,76 @@ describe("a quota", () => {
     expect([1, 2, 10].map((verifiers) => creditOf(1_000_000, verifiers))).toEqual([100_000, 50_000, 10_000]);
     expect(creditOf(1, 50)).toBe(1);
     expect(creditOf(1_000, 4)).toBe(100);
+  });
+});
+
+describe("a limit that has become another, or a clock that was set", () => {
+  const perDay: RateLimit = { kind: "rate", name: "r", per: "key", units: 1_000, windowMs: DAY, burst: 1_000 };
+  const perSecond: RateLimit = { ...perDay, units: 100, windowMs: 1_000, burst: 200 };
+  const quota = (period: "day" | "month", units = 10): QuotaLimit => ({
+    kind: "quota",
+    name: "q",
+    per: "key",
+    units,
+    period,
+    zone: "UTC",
+  });
+  const told = (units: number, period: number, now: number) => ({
+    boot: "boo_1",
+    units,
+    period,
+    now,
+    verifiers: 1,
+    ended: new Set<string>(),
+  });
+
+  test("of a thousand a day that are used up, nobody waits for a day under a hundred a second", () => {
+    const usedUp = settleRate(undefined, perDay, 1_000, START, START + DAY);
+    expect(limitStateOf(usedUp, perSecond, START).resetMs).toBeLessThanOrEqual(2_000);
+    const resized = resizedUse(usedUp, perSecond, START);
+    expect(spendLimit(resized, perSecond, 1, START + 9)).toHaveProperty("waitMs");
+    expect(spendLimit(resized, perSecond, 1, START + 10)).toHaveProperty("use");
+    const later = settleRate(usedUp, perSecond, 1, START, START + debtMax(perSecond, 1, 1_000));
+    expect(later.tat - START).toBeLessThanOrEqual(4_000);
+    expect(spendLimit(usedUp, perDay, 1, START)).toHaveProperty("waitMs");
+  });
+
+  test("what is owed of a fast rate takes no longer under a slow one", () => {
+    const used = settleRate(undefined, perSecond, 200, START);
+    expect(limitStateOf(used, perDay, START).resetMs).toBeLessThanOrEqual(2_000);
+  });
+
+  test("a clock that was an hour ahead leaves no hour to wait", () => {
+    const ahead = settleRate(undefined, perSecond, 1, START + 3_600_000, START + 3_604_000);
+    const after = settleRate(ahead, perSecond, 1, START, START + debtMax(perSecond, 1, 1_000));
+    expect(after.tat - START).toBeLessThanOrEqual(4_000);
+  });
+
+  test("a day's quota that becomes a month's goes on, whoever is asked", () => {
+    const at = START + 3_600_000;
+    const used = settleQuota(undefined, quota("day"), told(4, START, at));
+    const month = Date.UTC(2026, 10, 1);
+    expect(limitStateOf(used, quota("month"), at).remaining).toBe(6);
+    const spent = spendLimit(used, quota("month", 100), 1, at);
+    const use = "use" in spent ? (spent.use as QuotaUse) : expect.fail();
+    expect(use.period).toBe(START);
+    // Of a verifier that has known the quota since it is a month's.
+    expect(quotaTold(settleQuota(use, quota("month", 100), told(2, month, at)), "boo_1")).toMatchObject({
+      own: 6,
+      used: 7,
+      period: START,
+    });
+  });
+
+  test("a process whose clock is a little behind does not begin the period anew", () => {
+    const next = settleQuota(undefined, quota("day"), told(10, START, START + 5));
+    expect(spendLimit(next, quota("day"), 1, START - 5)).toEqual({ waitMs: DAY + 5 });
+  });
+
+  test("a period that is far ahead, by a clock that was wrong, is not waited for", () => {
+    const far = settleQuota(undefined, quota("day"), told(10, START + 99 * DAY, START + 99 * DAY));
+    expect(limitStateOf(far, quota("day"), START).remaining).toBe(10);
+    expect(settleQuota(far, quota("day"), told(1, START, START)).period).toBe(START);
+    expect(spendLimit(far, quota("day"), 1, START)).toHaveProperty("use");
   });
 });

@@ -21,7 +21,7 @@
  *       used ≤ units + (B - 1) × credit
  *   A boot that is killed may have used what it was granted and not told it: what it told counts, and that much may be used again.
  */
-import type { Limit, LimitState, QuotaLimit, RateLimit } from "./limits.ts";
+import type { Limit, LimitState, Period, QuotaLimit, RateLimit } from "./limits.ts";
 import { periodOf } from "./limits.ts";
 
 /** What one unit takes. */
@@ -102,6 +102,8 @@ export interface RateUse {
   kind: "rate";
   /** Epoch milliseconds. */
   tat: number;
+  /** What a unit took when it was charged last. */
+  unit?: number | undefined;
 }
 
 export interface QuotaUse {
@@ -118,8 +120,33 @@ interface BootUse {
 }
 
 /**
+ * `tat` when a key's limit has become another: what is owed is as many units as before, at most a whole burst of them, and takes no longer
+ * than it would have. Otherwise who had used up a thousand a day would wait for a day under a plan of a hundred a second.
+ */
+export function resizedTat(tat: number, now: number, unitBefore: number, unit: number, burst: number): number {
+  const owed = tat - now;
+  return owed <= 0 ? tat : now + Math.min(owed, Math.min(owed / unitBefore, burst) * unit);
+}
+
+/** Of a consumer's limit keys of different plans may speak in turn: then nothing says that it became another. */
+function tatOf(use: LimitUse | undefined, limit: RateLimit, now: number): number | undefined {
+  if (use?.kind !== "rate") return undefined;
+  const unit = unitMs(limit);
+  if (use.unit === undefined || use.unit === unit || limit.per === "consumer") return use.tat;
+  return resizedTat(use.tat, now, use.unit, unit, limit.burst);
+}
+
+/** The row of a limit that has become another: to be kept, so that what is still owed gets less with time. */
+export function resizedUse(use: LimitUse | undefined, limit: Limit, now: number): LimitUse | undefined {
+  if (limit.kind !== "rate") return use;
+  const tat = tatOf(use, limit, now);
+  return tat === undefined ? use : { kind: "rate", tat, unit: unitMs(limit) };
+}
+
+/**
  * Units that were used between `from` (`Spent.since`, else the report's) and now. They count from the beginning of that time: a use in it
- * may have been at any moment, and a steady one must not look like one at once. `most`: now and `debtMax`.
+ * may have been at any moment, and a steady one must not look like one at once. `most`: now and `debtMax`. What stood beyond it, because the
+ * limit was another or the clock was set back, is forgiven too.
  */
 export function settleRate(
   use: LimitUse | undefined,
@@ -128,8 +155,9 @@ export function settleRate(
   from: number,
   most: number = Number.POSITIVE_INFINITY,
 ): RateUse {
-  const tat = use?.kind === "rate" ? use.tat : Number.NEGATIVE_INFINITY;
-  return { kind: "rate", tat: Math.max(tat, Math.min(most, Math.max(tat, from) + units * unitMs(limit))) };
+  const unit = unitMs(limit);
+  const tat = Math.max(tatOf(use, limit, from) ?? from, from);
+  return { kind: "rate", tat: Math.min(most, tat + units * unit), unit };
 }
 
 /** How far ahead of now `tat` may be: what verifiers that all get answers can owe at most. Milliseconds. */
@@ -153,9 +181,11 @@ export interface QuotaReport {
 
 export function settleQuota(use: LimitUse | undefined, limit: QuotaLimit, report: QuotaReport): QuotaUse {
   const { boot, units, now, verifiers, ended, keeps = Number.POSITIVE_INFINITY } = report;
-  // The verifier's clock may run a little ahead; what it says of a period that is over here is of no use to anybody.
-  const period = Math.max(periodOf(limit, now).from, use?.kind === "quota" ? use.period : 0);
-  const known: QuotaUse = use?.kind === "quota" && use.period === period ? use : fresh(period);
+  // What a verifier says of a period that is over here is of no use to anybody.
+  const { from, to } = periodOf(limit, now);
+  const known = currentOf(use, { from, to });
+  const { period } = known;
+  const isOfIt = report.period === period || (period < to && report.period >= from && report.period < to);
   const boots: Record<string, BootUse> = {};
   let { settled } = known;
   for (const [name, each] of Object.entries(known.boots)) {
@@ -163,7 +193,7 @@ export function settleQuota(use: LimitUse | undefined, limit: QuotaLimit, report
     else boots[name] = each;
   }
   const own = boots[boot] ?? { spent: 0, granted: 0 };
-  const spent = own.spent + (report.period === period ? units : 0);
+  const spent = own.spent + (isOfIt ? units : 0);
   const others = Object.entries(boots).filter(([name]) => name !== boot);
   const taken = others.reduce((sum, [, each]) => sum + Math.max(each.spent, each.granted), settled);
   const granted = Math.max(spent, Math.min(own.granted, spent + keeps));
@@ -183,32 +213,33 @@ export function spendLimit(
   now: number,
 ): { use: LimitUse } | { waitMs: number } {
   if (limit.kind === "rate") {
-    const [tat, unit] = [use?.kind === "rate" ? use.tat : now, unitMs(limit)];
+    const [tat, unit] = [tatOf(use, limit, now) ?? now, unitMs(limit)];
     const next = spendRate(tat, now, cost, unit, limit.burst);
     return next === undefined
       ? { waitMs: rateWaitMs(tat, now, cost, unit, limit.burst) }
-      : { use: { kind: "rate", tat: next } };
+      : { use: { kind: "rate", tat: next, unit } };
   }
-  const { from, to } = periodOf(limit, now);
-  const known: QuotaUse = use?.kind === "quota" && use.period === from ? use : fresh(from);
+  const current = periodOf(limit, now);
+  const known = currentOf(use, current);
   const taken = Object.values(known.boots).reduce(
     (sum, { spent, granted }) => sum + Math.max(spent, granted),
     known.settled,
   );
-  if (taken + cost > limit.units) return { waitMs: to - now };
+  if (taken + cost > limit.units) return { waitMs: endOf(known, limit, current) - now };
   return { use: { ...known, settled: known.settled + cost } };
 }
 
 /** What is left by all that has been told. */
 export function limitStateOf(use: LimitUse | undefined, limit: Limit, now: number): LimitState {
   if (limit.kind === "rate") {
-    const tat = use?.kind === "rate" ? use.tat : now;
+    const tat = tatOf(use, limit, now) ?? now;
     const remaining = rateRemaining(tat, now, unitMs(limit), limit.burst);
     return { limit, remaining, resetMs: Math.max(0, tat - now) };
   }
-  const { from, to } = periodOf(limit, now);
-  const used = use?.kind === "quota" && use.period === from ? quotaTold(use, "").used : 0;
-  return { limit, remaining: Math.max(0, limit.units - used), resetMs: to - now };
+  const current = periodOf(limit, now);
+  const known = currentOf(use, current);
+  const { used } = quotaTold(known, "");
+  return { limit, remaining: Math.max(0, limit.units - used), resetMs: endOf(known, limit, current) - now };
 }
 
 /** From then on the row says no more than none would. Epoch milliseconds. */
@@ -217,8 +248,17 @@ export function limitUseEnds(use: LimitUse, limit: Limit): number {
   return limit.kind === "quota" ? periodOf(limit, use.period).to : 0;
 }
 
-function fresh(period: number): QuotaUse {
-  return { kind: "quota", period, settled: 0, boots: {} };
+/**
+ * The row where it is of this period, else a new one. One that began later is of it too: within it, where a day's quota became a month's or the
+ * zone's midnight another; with the next one, where another process's clock runs ahead. Beyond that a clock was wrong.
+ */
+function currentOf(use: LimitUse | undefined, { from, to }: Period): QuotaUse {
+  if (use?.kind === "quota" && use.period >= from && use.period <= to) return use;
+  return { kind: "quota", period: from, settled: 0, boots: {} };
+}
+
+function endOf({ period }: QuotaUse, limit: QuotaLimit, { to }: Period): number {
+  return period < to ? to : periodOf(limit, period).to;
 }
 
 const REPORTS_AHEAD = 8;

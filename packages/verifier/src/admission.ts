@@ -45,6 +45,11 @@ export class Admission {
     return this.#budget / BURST > score / (score + SCORE_OF_HALF) ? "open" : "noisy";
   }
 
+  /** The higher, the more it has asked in vain, or asks now. */
+  scoreOf(network: string): number {
+    return this.#scores.of(network);
+  }
+
   /** After "open". */
   enter(network: string): void {
     this.#budget--;

@@ -175,6 +175,19 @@ describe("turns", () => {
     expect((await verifier.verify(texts[99] as string, {})).code).toBe("ok");
   });
 
+  test("at a slow authority a network that floods does not hold up another's", async () => {
+    const { authority, clock, verifier } = await stage({});
+    authority.latencyMs = 200;
+    const ask = (key: string, network: string) => verifier.verify(key, { network });
+    for (let second = 0; second < 6; second++) {
+      const strangers = STRANGERS.slice(1_000 * second, 1_000 * (second + 1));
+      void Promise.all(strangers.map((stranger) => ask(stranger, "198.18.0.7")));
+      const own = ask(freshKey(authority, 100 + second), `203.0.113.${second}`);
+      await clock.pass(1_000);
+      expect([second, (await Promise.race([own, Promise.resolve(undefined)]))?.code]).toEqual([second, "ok"]);
+    }
+  });
+
   test("a key that is asked for already is waited for by everybody, also by those who may not ask", async () => {
     const { authority, verifier } = await stage({});
     while ((await verifier.verify(newText(), { network: "198.18.0.7" })).code === "unknown");

@@ -60,6 +60,12 @@ export interface MissCounts {
   noisy: number;
 }
 
+/** Who waits to be asked. */
+interface Turn {
+  network: string;
+  take: () => void;
+}
+
 interface No {
   /** Monotonic. */
   until: number;
@@ -75,7 +81,7 @@ export class Misses {
   /** What is asked, or waits to be. */
   #questions = new Map<string, Promise<MissOutcome>>();
   #asking = 0;
-  #turns: (() => void)[] = [];
+  #turns: Turn[] = [];
   #pausedUntil = Number.NEGATIVE_INFINITY;
 
   constructor(parts: MissParts) {
@@ -103,7 +109,7 @@ export class Misses {
       return Promise.resolve(UNAVAILABLE);
     }
     this.#admission.enter(network);
-    const answer = this.#inTurn(sha256).then((outcome) => {
+    const answer = this.#inTurn(sha256, network).then((outcome) => {
       this.#questions.delete(sha256);
       this.#admission.leave(network, outcome.code === "unknown");
       return outcome;
@@ -112,17 +118,27 @@ export class Misses {
     return answer;
   }
 
-  async #inTurn(sha256: string): Promise<MissOutcome> {
+  async #inTurn(sha256: string, network: string): Promise<MissOutcome> {
     const { clock } = this.#parts.world;
     const since = clock.elapsed();
     if (this.#asking < ASKING_MAX) this.#asking++;
-    else await new Promise<void>((turn) => void this.#turns.push(turn));
+    else await new Promise<void>((take) => void this.#turns.push({ network, take }));
     const isLate = clock.elapsed() - since > WAIT_MS;
     const outcome = isLate || this.#isHeldUp() ? UNAVAILABLE : await this.#ask(sha256);
-    const next = this.#turns.shift();
+    const next = this.#nextTurn();
     if (next === undefined) this.#asking--;
-    else next();
+    else next.take();
     return outcome;
+  }
+
+  /** Of the network that has asked least in vain, the one that waits longest: behind a flood at a slow authority nobody else's turn would come. */
+  #nextTurn(): Turn | undefined {
+    let [best, least] = [0, Number.POSITIVE_INFINITY];
+    for (const [at, { network }] of this.#turns.entries()) {
+      const score = this.#admission.scoreOf(network);
+      if (score < least) [best, least] = [at, score];
+    }
+    return this.#turns.splice(best, 1)[0];
   }
 
   /** Never rejects. */

@@ -98,12 +98,21 @@ export function createLimitBook({ store, clock, log }: { store: Store; clock: Cl
     return found;
   };
 
-  /** The limits of consumers, each shared under a name; by consumer and name. */
-  const sharedLimits = async (apiId: string, known: Plans, wanted: readonly { subject: string; limit: string }[]) => {
+  /**
+   * The limits of consumers, each shared under a name; by consumer and name. Only of consumers that have such a key where the speaker may
+   * testify: a verifier of tests could otherwise use up what a live consumer has, and would hear how much that is.
+   */
+  const sharedLimits = async (
+    apiId: string,
+    environments: readonly string[],
+    known: Plans,
+    wanted: readonly { subject: string; limit: string }[],
+  ) => {
+    const heldAs = (subject: string, limit: string) => `${apiId} ${environments.join()} ${subject} ${limit}`;
     const found = new Map<string, Limit>();
     const missing: (typeof wanted)[number][] = [];
     for (const each of wanted) {
-      const held = shared.get(`${apiId} ${each.subject} ${each.limit}`);
+      const held = shared.get(heldAs(each.subject, each.limit));
       if (held === undefined) missing.push(each);
       else found.set(`${each.subject} ${each.limit}`, held);
     }
@@ -116,11 +125,20 @@ export function createLimitBook({ store, clock, log }: { store: Store; clock: Cl
       }),
     );
     const keep = shared.reading();
-    const had = await store.plansOfConsumers(apiId, asked);
+    const had = await store.plansOfConsumers(apiId, asked, []);
+    const there = environments.length === 0 ? had : await store.plansOfConsumers(apiId, asked, environments);
+    const widest = new Map<string, Limit>();
+    const isThere = new Set<string>();
+    for (const [i, { consumerId, limit }] of asked.entries()) {
+      const name = `${consumerId} ${limit.name}`;
+      const known = widest.get(name);
+      if (had[i] && (known === undefined || widthOf(limit) > widthOf(known))) widest.set(name, limit);
+      if (there[i]) isThere.add(name);
+    }
     for (const { subject, limit: name } of missing) {
-      const limits = asked.filter((each, i) => each.consumerId === subject && each.limit.name === name && had[i]);
-      const [widest] = limits.map(({ limit }) => limit).sort((a, b) => widthOf(b) - widthOf(a));
-      if (widest !== undefined) found.set(`${subject} ${name}`, keep(`${apiId} ${subject} ${name}`, widest));
+      const limit = widest.get(`${subject} ${name}`);
+      if (limit !== undefined && isThere.has(`${subject} ${name}`))
+        found.set(`${subject} ${name}`, keep(heldAs(subject, name), limit));
     }
     return found;
   };
@@ -139,7 +157,7 @@ export function createLimitBook({ store, clock, log }: { store: Store; clock: Cl
       const known = await plansOf(apiId);
       const facts = await factsOf(spent.flatMap(({ subject }) => (isHandle("key", subject) ? [subject] : [])));
       const ofConsumers = spent.filter(({ subject }) => isHandle("consumer", subject));
-      const limits = await sharedLimits(apiId, known, ofConsumers);
+      const limits = await sharedLimits(apiId, environments, known, ofConsumers);
       const limitOf = (subject: string, name: string): Limit | undefined => {
         if (!isHandle("key", subject)) return limits.get(`${subject} ${name}`);
         const key = facts.get(subject);

@@ -90,6 +90,16 @@ describe("a report", () => {
     expect((await told(test.spend(key.id, "rate", 1))).limits).toBeUndefined();
   });
 
+  test("of a verifier of tests says nothing of a consumer that has live keys alone, and hears nothing", async () => {
+    await told(one.spend(consumer.id, "shared", 7, { period: day() }));
+    const test = await keyover.verifier(api, "tester", { environments: ["test"] });
+    expect((await told(test.spend(consumer.id, "shared", 500, { period: day() }))).limits).toBeUndefined();
+    expect((await told(one.spend(consumer.id, "shared", 1, { period: day() }))).limits[0].quota.used).toBe(8);
+    await keyover.key({ api, consumer }, { plan: "pro", environment: "test" });
+    const both = await told(test.spend(consumer.id, "shared", 2, { period: day() }));
+    expect(both.limits[0].quota).toMatchObject({ used: 10, own: 2 });
+  });
+
   test("keys of a consumer share its limit; of several plans that name it the widest counts", async () => {
     const wide = { ...shared, units: 5_000 };
     await keyover.ok("POST", `/v1/apis/${api.id}/plans`, { name: "big", limits: [wide] });

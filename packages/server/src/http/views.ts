@@ -24,7 +24,7 @@ export function apiView(api: Api) {
   };
 }
 
-export function consumerView(consumer: Consumer) {
+export function consumerView({ networksSetAt: _at, ...consumer }: Consumer) {
   return { ...consumer, networks: consumer.networks ?? [] };
 }
 

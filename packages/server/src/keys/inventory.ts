@@ -131,7 +131,8 @@ export function createInventory({ world, store, desk }: { world: World; store: S
       if (held === undefined) return refuse("not_found", `there is no consumer ${consumerId}`);
       if (saysNothing(patch)) return accept(held.value);
       const given = Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined));
-      const consumer: Consumer = { ...held.value, ...given };
+      const set = patch.networks === undefined ? {} : { networksSetAt: world.clock.now() };
+      const consumer: Consumer = { ...held.value, ...given, ...set };
       const writes = [put("consumer", consumer, held)];
       // Its labels may bring other policies. Its networks are told to its keys.
       const others = patch.labels !== undefined && (await store.count("attachment", {})) > 0;

@@ -1,6 +1,10 @@
 /** From where a key is accepted: its own list and its consumer's, what they deny, and the mode that only reports. */
+import type { Clock } from "@keyover/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Answer, SECOND, TestAuthority } from "../authority.test-support.ts";
+import { type Answer, random, SECOND, TestAuthority } from "../authority.test-support.ts";
+import { openMemoryStore } from "../store/sqlite.ts";
+import type { Batch, Store } from "../store/store.ts";
+import { replanOf } from "./replan.ts";
 
 let keyover: TestAuthority;
 let api: Answer["body"];
@@ -44,6 +48,44 @@ test("the consumer's list holds for each of its keys, those that are made later 
   await keyover.ok("PATCH", `/v1/consumers/${consumer.id}`, { networks: [] });
   await keyover.pass(2 * SECOND);
   expect(await codesOf("8.8.8.8", "10.1.0.1")).toEqual(["ok", "network_denied"]);
+});
+
+test("a change of the consumer's list does not wait for what concerns the many keys of an api", async () => {
+  for (let i = 0; i < 20; i++) {
+    const note = replanOf({ apiId: "api_large" }, "test", { clock: { now: () => keyover.now() } as Clock, random });
+    const audit = { at: keyover.now(), actor: "test", action: "policy.applied", subjects: [], details: {} };
+    await keyover.store.commit({ writes: [note], audit: [audit], feed: [] });
+  }
+  await keyover.pass(1);
+  await keyover.ok("PATCH", `/v1/consumers/${consumer.id}`, { networks: ["10.0.0.0/8"] });
+  await keyover.pass(2 * SECOND);
+  expect(await codesOf("8.8.8.8")).toEqual(["network_denied"]);
+  for (let i = 1; i <= 8; i++) {
+    await keyover.ok("PATCH", `/v1/consumers/${consumer.id}`, { networks: [`10.${i}.0.0/16`] });
+    await keyover.pass(SECOND);
+  }
+  expect(await keyover.store.count("replan", {})).toBeLessThan(15);
+});
+
+test("a key that can't be told of it yet is told later", async () => {
+  let failing = 10;
+  const isTold = ({ audit }: Batch) => audit.some(({ action }) => action === "key.consumer-networks");
+  const stubborn = (store: Store): Store => ({
+    ...store,
+    commit: async (batch) => (isTold(batch) && failing-- > 0 ? { ok: false, conflict: "row" } : store.commit(batch)),
+  });
+  const own = await TestAuthority.start({ store: stubborn(openMemoryStore({ now: () => keyover.now() })) });
+  try {
+    const market = await own.api();
+    const bot = await own.consumer();
+    const { id } = await own.key({ api: market, consumer: bot });
+    await own.ok("PATCH", `/v1/consumers/${bot.id}`, { networks: ["10.0.0.0/8"] });
+    for (let i = 0; i < 15; i++) await own.pass(SECOND);
+    expect(failing).toBeLessThan(0);
+    expect(await own.ok("GET", `/v1/keys/${id}`)).toMatchObject({ consumerNetworks: ["10.0.0.0/8"] });
+  } finally {
+    await own.close();
+  }
 });
 
 test("verifiers are told of it", async () => {

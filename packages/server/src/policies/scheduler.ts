@@ -21,7 +21,7 @@ import {
 import { fenceIn, type Proof } from "../engine/shares.ts";
 import type { Evidence } from "../evidence/evidence.ts";
 import type { KeyChange, KeyState } from "../keys/change.ts";
-import type { ManyWork } from "../keys/many-keys.ts";
+import type { Ledger, ManyWork } from "../keys/many-keys.ts";
 import { accept, type Outcome } from "../outcome.ts";
 import type { Replan } from "../store/policy-entities.ts";
 import { type DueDate, type Held, put, type Store, type Write } from "../store/store.ts";
@@ -46,6 +46,7 @@ const EXPIRIES_MAX = 50;
 /** A page takes about 12 ms on SQLite: a round stays within what a tick may cost. */
 const PAGE = 200;
 const PAGES_MAX = 3;
+const REPLANS_LOOKED_AT = 100;
 /** A key that could not be started, or whose policy contradicts itself, is looked at again after this. */
 const AGAIN_MS = 3_600_000;
 
@@ -148,14 +149,21 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     });
   };
 
-  /** Keys whose consumer's networks are others by now. */
-  const followConsumers = async (leads: Proof, keys: readonly Held<Key>[]) => {
+  /** `narrow`: rather one of a single consumer or key, which has not to wait for what concerns a million: its networks may be what changed. */
+  const nextReplan = async (narrow: boolean): Promise<Held<Replan> | undefined> => {
+    const notes = await store.list("replan", {}, { limit: narrow ? REPLANS_LOOKED_AT : 1 });
+    return notes.find(({ value }) => value.consumerId !== null || value.keyId !== null) ?? notes[0];
+  };
+
+  /** Keys whose consumer's networks are others by now. False if one of them could not be changed. */
+  const followConsumers = async (leads: Proof, keys: readonly Held<Key>[]): Promise<boolean> => {
     const ids = [...new Set(keys.map(({ value }) => value.consumerId))];
     const consumers = await store.list("consumer", { oneOf: { column: "id", values: ids } }, { limit: ids.length });
     const lists = new Map(consumers.map(({ value }) => [value.id, value.networks ?? []]));
     const listOf = (key: Key) => lists.get(key.consumerId) ?? [];
     const behind = keys.filter(({ value }) => String(value.consumerNetworks ?? []) !== String(listOf(value)));
-    if (behind.length === 0) return;
+    if (behind.length === 0) return true;
+    let contended = false;
     const follow: ManyWork<void> = async (changed) =>
       changed.map(({ change }) => {
         const networks = listOf(change.key);
@@ -164,13 +172,21 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
         return accept(undefined);
       });
     const command = { actor: "policy", fence: fenceIn(leads), whileHeld: true };
-    const ledger = { entries: () => ({ writes: [], audit: [] }), kept: () => {} };
-    await desk.changeMany(
+    const ledger: Ledger<void> = {
+      entries: () => ({ writes: [], audit: [] }),
+      kept: (outcomes) => {
+        contended ||= [...outcomes.values()].some((outcome) => !outcome.ok && outcome.code === "conflict");
+      },
+    };
+    const outcome = await desk.changeMany(
       behind.map(({ value }) => value.id),
       command,
       follow,
       ledger,
     );
+    if (outcome.ok && !contended) return true;
+    world.log("warn", "schedule.networks_not_told", { keys: behind.length });
+    return false;
   };
 
   const finishReplan = async (leads: Proof, replan: Held<Replan>, writes: Write[], keys: readonly Held<Key>[]) => {
@@ -198,12 +214,15 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     async replan() {
       for (let i = 0; i < PAGES_MAX; i++) {
         const leads = shares.leads();
-        const [replan] = leads === undefined ? [] : await store.list("replan", {}, { limit: 1 });
+        // After the narrow one the oldest has its turn, so neither keeps the other waiting for ever.
+        const narrow = i === 0;
+        const replan = leads === undefined ? undefined : await nextReplan(narrow);
         if (leads === undefined || replan === undefined) return;
-        await followConsumers(leads, await keysOf(store, replan.value));
+        // Else the same page again.
+        if (!(await followConsumers(leads, await keysOf(store, replan.value)))) continue;
         const keys = await keysOf(store, replan.value);
         const more = await finishReplan(leads, replan, await redated(keys, true), keys);
-        if (!more) return;
+        if (!more && !narrow) return;
       }
     },
 

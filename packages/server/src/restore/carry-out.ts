@@ -25,6 +25,7 @@ import type { Custody } from "../custody/custody.ts";
 import { strike } from "../engine/rotations.ts";
 import { KeyChange, type KeyState } from "../keys/change.ts";
 import type { KeyDesk } from "../keys/key-desk.ts";
+import { replanOf } from "../keys/replan.ts";
 import { accept, type Outcome, refuse } from "../outcome.ts";
 import type { Api, RememberedKey, Restoration, RestoreChoice, Side } from "../store/entities.ts";
 import { type Held, put, type Fence as ShardFence, type Store } from "../store/store.ts";
@@ -41,6 +42,11 @@ export interface CarryOutDeps {
   restorations: Restorations;
 }
 
+interface SettleDeps extends CarryOutDeps {
+  /** By consumer: the number of the record that its networks were taken from. */
+  networksOf: Map<string, number>;
+}
+
 const PAGE = 100;
 
 /** `fence`: that this process does it for all. Resolves when the api is served, or rejects; then the next call goes on. */
@@ -51,9 +57,10 @@ export async function carryOut(deps: CarryOutDeps, apiId: string, fence: ShardFe
   const choice = held?.value.choice;
   if (api === undefined || held === undefined || choice === undefined || choice === null) return;
   const begun = await letGo(deps, api, held, choice, fence);
+  const networksOf = new Map<string, number>();
   for (;;) {
     const rows = await store.list("remembered_key", { equals: { api_id: apiId } }, { limit: PAGE });
-    for (const { value } of rows) await settle(deps, api, choice, value, fence);
+    for (const { value } of rows) await settle({ ...deps, networksOf }, api, choice, value, fence);
     if (rows.length === 0) break;
   }
   const { value: restoration } = begun;
@@ -163,7 +170,7 @@ function goOn(change: KeyChange, rotation: Rotation, why: string): void {
 
 /** One key. What can't be done as chosen is left as it is here, and said: nothing may hold the api for good. */
 async function settle(
-  deps: CarryOutDeps,
+  deps: SettleDeps,
   api: Api,
   choice: RestoreChoice,
   row: RememberedKey,
@@ -186,7 +193,7 @@ function leaveOut(api: Api, { by, reason }: RestoreChoice, { id, keyId }: Rememb
 }
 
 async function settleKey(
-  deps: CarryOutDeps,
+  deps: SettleDeps,
   api: Api,
   choice: RestoreChoice,
   row: RememberedKey,
@@ -200,7 +207,10 @@ async function settleKey(
     const command = { actor: choice.by, fence, whileHeld: true };
     return desk.change(row.keyId, command, async (change, state) => {
       change.follow(await desk.policies.of(state.api, change.key));
-      if (side === "verifiers") await takeOver(deps, change, state, choice, record);
+      if (side === "verifiers") {
+        await takeOver(deps, change, state, choice, record);
+        await takeNetworks(deps, change, api, record);
+      }
       finish(change, choice, row, side, record, state.versions);
       return accept(undefined);
     });
@@ -218,8 +228,9 @@ async function settleKey(
   change.follow(await desk.policies.of(api, merged.key));
   if ((await store.get("consumer", record.consumer)) === undefined) {
     const consumer = { id: record.consumer, name: `recovered ${record.consumer}`, labels: {}, notes: LOST_CONSUMER };
-    change.also(put("consumer", { ...consumer, createdAt: world.clock.now(), createdBy: "system" }));
-  }
+    const networks = record.consumerNetworks ?? [];
+    change.also(put("consumer", { ...consumer, networks, createdAt: world.clock.now(), createdBy: "system" }));
+  } else await takeNetworks(deps, change, api, record);
   finish(change, choice, row, side, record, []);
   return desk.commit({ fence, ...change.batch() });
 }
@@ -249,6 +260,26 @@ async function takeOver(
   // Revoked here since the restore.
   const revoked = status === "revoked" ? { status, statusReason, statusChangedAt } : {};
   change.become({ ...merged, key: { ...merged.key, ...revoked }, rotationBefore });
+}
+
+/**
+ * What verifiers remember of the consumer's networks is the consumer's again: else the next look at its keys would undo it, and a key that is
+ * made later would lack it. What somebody set since the restore stands, or a newer record said, and reaches this key as well.
+ */
+async function takeNetworks(
+  { store, world, restorations, networksOf }: SettleDeps,
+  change: KeyChange,
+  api: Api,
+  { seq, consumer: id, consumerNetworks: networks = [] }: KeyRecord,
+): Promise<void> {
+  const newest = Math.max(seq, networksOf.get(id) ?? 0);
+  networksOf.set(id, newest);
+  const held = await store.get("consumer", id);
+  if (held === undefined || String(held.value.networks ?? []) === String(networks)) return;
+  const set = (held.value.networksSetAt ?? -1) >= (await restorations.restoredAt(api.id));
+  const stands = set || seq < newest;
+  if (!stands) change.also(put("consumer", { ...held.value, networks, networksSetAt: undefined }, held));
+  change.also(replanOf({ consumerId: id }, id, world));
 }
 
 /** What both sides have in common: what is refused stays so, the row goes, and verifiers are told anew. */

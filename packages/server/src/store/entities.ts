@@ -38,6 +38,8 @@ export interface Consumer {
   notes: string;
   /** Of all its keys, besides their own lists. Absent in older rows: none. */
   networks?: string[] | undefined;
+  /** When somebody set them last. Absent: when it was made, or a restore did. */
+  networksSetAt?: number | undefined;
   createdAt: number;
   createdBy: string;
 }

@@ -64,10 +64,13 @@ test("what is asked of limits, plans and use by time is found by an index", asyn
   await store.limitUses("api_a", charges(3));
   await store.planRecords("api_a");
   await store.keysOfPlan("api_a", "pln_a", 9);
-  await store.plansOfConsumers("api_a", [
-    { consumerId: "con_a", plan: "pln_a" },
-    { consumerId: "con_a", plan: null },
-  ]);
+  for (const environments of [[], ["live"]]) {
+    const asked = [
+      { consumerId: "con_a", plan: "pln_a" },
+      { consumerId: "con_a", plan: null },
+    ];
+    await store.plansOfConsumers("api_a", asked, environments);
+  }
   await store.days("key_a", 0, AT);
   await store.buckets("key_a", 0, AT, 60_000);
   await store.countLive("api_a", AT);
@@ -87,5 +90,5 @@ test("what is asked of limits, plans and use by time is found by an index", asyn
   // Both exact, and neither goes over all keys of the consumer or of the plan.
   expect(
     plans.filter((detail) => /key_by_6 \(api_id=\? AND plan_id=\? AND consumer_id=\?\)/.test(detail)),
-  ).toHaveLength(2);
+  ).toHaveLength(4);
 });

@@ -25,9 +25,10 @@ export function limitReads(db: Kysely<Database>): LimitReads {
       const { rows } = await sql<{ n: number }>`select count(*) as n from (${some}) part`.execute(db);
       return Number(rows[0]?.n ?? 0);
     },
-    async plansOfConsumers(apiId, asked) {
+    async plansOfConsumers(apiId, asked, environments) {
       const found = new Set<string>();
-      const own = sql`"key".api_id = ${apiId} and "key".consumer_id = wanted.consumer`;
+      const there = environments.length === 0 ? sql`` : sql` and "key".environment in (${sql.join(environments)})`;
+      const own = sql`"key".api_id = ${apiId} and "key".consumer_id = wanted.consumer${there}`;
       for (let at = 0; at < asked.length; at += ASKED_TOGETHER) {
         const pairs = asked.slice(at, at + ASKED_TOGETHER).map(({ consumerId, plan }) => [consumerId, plan ?? ""]);
         const { rows } = await sql<{ consumer: string; plan: string }>`

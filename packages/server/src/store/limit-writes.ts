@@ -12,6 +12,7 @@ import {
   type LimitUse,
   limitUseEnds,
   type QuotaUse,
+  resizedUse,
   settleQuota,
   settleRate,
   spendLimit,
@@ -87,6 +88,7 @@ export function* spendSteps(dialect: Dialect, { apiId, limits, cost, now }: Limi
     limits.map((each) => ({ apiId, ...each })),
   );
   const rows = limits.map(({ subject, limit }) => table.get(idOf(apiId, subject, limit.name)) as Row);
+  for (const [i, row] of rows.entries()) row.use = resizedUse(row.use, (limits[i] as { limit: Limit }).limit, now);
   const outcomes = rows.map(({ use }, i) => spendLimit(use, (limits[i] as { limit: Limit }).limit, cost, now));
   const full = outcomes.flatMap((outcome, at) => ("waitMs" in outcome ? [{ at, waitMs: outcome.waitMs }] : []));
   for (const [i, row] of rows.entries()) {

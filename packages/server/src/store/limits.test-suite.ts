@@ -108,9 +108,21 @@ export function limitsSuite(current: () => Store): void {
       const answers = await Promise.all(Array.from({ length: 8 }, () => current().spend(ask)));
       expect(answers.filter(({ full }) => full.length === 0)).toHaveLength(5);
       const [rates, quotas] = await uses();
-      expect(rates).toEqual({ kind: "rate", tat: AT + 500 });
+      expect(rates).toEqual({ kind: "rate", tat: AT + 500, unit: 100 });
       expect(quotas).toMatchObject({ settled: 5 });
       expect(answers.flatMap(({ full }) => full.map(({ at }) => at))).toEqual([1, 1, 1]);
+    });
+
+    test("what was used up of a small rate is not waited for under a large one, though each that asks is refused first", async () => {
+      const limit: RateLimit = { ...rate, units: 1, windowMs: DAY, burst: 10 };
+      const ask = (asked: RateLimit, now: number) =>
+        current().spend({ apiId: "api_a", limits: [{ subject: "key_a", limit: asked }], cost: 10, now });
+      expect((await ask(limit, AT)).full).toEqual([]);
+      const waits = [AT, AT + 400, AT + 800].map((now) => ask(rate, now));
+      expect((await Promise.all(waits)).flatMap(({ full }) => full.map(({ waitMs }) => waitMs))).toEqual([
+        1_000, 600, 200,
+      ]);
+      expect((await ask(rate, AT + 1_000)).full).toEqual([]);
     });
 
     test("rows that say nothing any more are forgotten", async () => {
@@ -139,7 +151,15 @@ export function limitsSuite(current: () => Store): void {
         { consumerId: "con_b", plan: null },
         { consumerId: "con_a", plan: "pln_b" },
       ];
-      expect(await current().plansOfConsumers("api_a", asked)).toEqual([true, false, true, false]);
+      expect(await current().plansOfConsumers("api_a", asked, [])).toEqual([true, false, true, false]);
+      const { environment } = aKey({});
+      expect(await current().plansOfConsumers("api_a", asked, ["else", environment])).toEqual([
+        true,
+        false,
+        true,
+        false,
+      ]);
+      expect(await current().plansOfConsumers("api_a", asked, ["else"])).toEqual([false, false, false, false]);
       expect(await current().keysOfPlan("api_a", "pln_a", 9)).toBe(1);
       expect(await current().keysOfPlan("api_a", "pln_b", 9)).toBe(0);
     });

@@ -360,8 +360,12 @@ export interface Store {
   planRecords(apiId: string): Promise<PlanRecord[]>;
   /** How many keys that are not revoked have this plan as their own; `most` at most. */
   keysOfPlan(apiId: string, planId: string, most: number): Promise<number>;
-  /** For each of these, whether the consumer has a key with this plan (null: with none of its own) in an api. */
-  plansOfConsumers(apiId: string, asked: readonly { consumerId: string; plan: string | null }[]): Promise<boolean[]>;
+  /** For each of these, whether the consumer has a key with this plan (null: with none of its own) in an api. `environments`: in one of them; empty: all. */
+  plansOfConsumers(
+    apiId: string,
+    asked: readonly { consumerId: string; plan: string | null }[],
+    environments: readonly string[],
+  ): Promise<boolean[]>;
 
   uses(keyId: string): Promise<SourceUse[]>;
   /** When each of these keys was last used, as far as reported; one that never was is missing. */

@@ -2,7 +2,8 @@
  * What is counted of a subject (a key or a consumer) and one limit: a cell of 64 bytes, one cache line, outside of the heap.
  *
  *     32-bit words   0–4  the subject's handle, as in a line (handle-words.ts); beside it in word 4: of a consumer, the limit's number
- *                    5    state: 0 a free cell; else bit 0 dirty, 1 answered, 2–31 boot      6  refused since the last report
+ *                    5    state: 0 a free cell; else bit 0 dirty, 1 answered, 2–31 boot; of a rate: burst
+ *                    6    refused since the last report
  *                    7    rate: touched, seconds    quota: how much there is in a period, about
  *     doubles        4    rate: tat (monotonic)     quota: the beginning of its period
  *                    5    units since the last report

@@ -96,6 +96,29 @@ describe("a key with limits", () => {
     expect(events.filter(({ event }) => event === "limits.bad_cost")).toHaveLength(1);
   });
 
+  test("of a larger plan does not wait for what it owed under the smaller one", async () => {
+    const slow = rate(1, 3, { windowMs: 86_400_000 });
+    const { text, prepare } = limitedTo([slow]);
+    const { clock, authority, verifier } = await stage({}, prepare);
+    expect(allowed(verifier, text)).toBe(3);
+    expect(verifier.verifyNow(text, {})?.retryAfterMs).toBeGreaterThan(80_000_000);
+    authority.writePlan(plan([rate(100, 200)]));
+    await clock.pass(100);
+    // Three units are owed still, and no longer three days' thirds.
+    expect(allowed(verifier, text)).toBe(197);
+    // A smaller burst alone does it as well, and a request that costs more than the burst is still owed whole.
+    await clock.pass(5_000);
+    authority.writePlan(plan([rate(1, 1_000)]));
+    await clock.pass(100);
+    expect(verifier.verifyNow(text, { cost: 1_000 })?.valid).toBe(true);
+    authority.writePlan(plan([rate(1, 5)]));
+    await clock.pass(100);
+    expect(verifier.verifyNow(text, {})?.retryAfterMs).toBeLessThanOrEqual(1_000);
+    await clock.pass(10_000);
+    expect(verifier.verifyNow(text, { cost: 50 })?.valid).toBe(true);
+    expect(verifier.verifyNow(text, {})?.retryAfterMs).toBeGreaterThan(45_000);
+  });
+
   test("that may not use what it asked for is not charged", async () => {
     const { text, prepare } = limitedTo([rate(1, 2)]);
     const { verifier } = await stage({}, prepare);

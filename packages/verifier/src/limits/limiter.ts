@@ -21,6 +21,7 @@ import {
   type QuotaLimit,
   rateRemaining,
   rateWaitMs,
+  resizedTat,
   SPENT_PER_REPORT_MAX,
   type Spent,
   spendRate,
@@ -200,7 +201,9 @@ export class Limiter {
     const known = this.#cells.find(handle, ofConsumer, id);
     const cell = known >= 0 ? known : this.#cells.make(handle, ofConsumer, id, this.#boot << BOOT_SHIFT);
     if (limit.kind === "quota") this.#renew(cell, ready, limit, known < 0, at);
-    else if (known < 0) {
+    else if (known >= 0) this.#resize(cell, ready, at);
+    else {
+      this.#sizeAs(cell, ready);
       this.#cells.set(cell, TAT, at);
       this.#cells.set(cell, SINCE, Number.POSITIVE_INFINITY);
       this.#cells.setWord(cell, TOUCHED, Math.floor(at / 1_000));
@@ -208,10 +211,27 @@ export class Limiter {
     return cell;
   }
 
+  /** A rate's cell, where the plan has changed. A consumer's may be of keys of different plans, which take turns at it: there nothing tells. */
+  #resize(cell: number, ready: ReadyLimit, at: number): void {
+    const { unit, burst, ofConsumer } = ready;
+    const before = this.#cells.get(cell, UNIT);
+    const isSame = before === unit && this.#cells.word(cell, STATE) >>> BOOT_SHIFT === burst;
+    if (ofConsumer || isSame) return;
+    this.#cells.set(cell, TAT, resizedTat(this.#cells.get(cell, TAT), at, before, unit, burst));
+    this.#sizeAs(cell, ready);
+  }
+
+  #sizeAs(cell: number, { unit, burst }: ReadyLimit): void {
+    this.#cells.set(cell, UNIT, unit);
+    this.#cells.setWord(cell, STATE, (burst << BOOT_SHIFT) | (this.#cells.word(cell, STATE) & DIRTY));
+  }
+
   /** A quota's cell, in a new period, or of a new boot: until it hears what it is granted it has a credit. */
   #renew(cell: number, ready: ReadyLimit, limit: QuotaLimit, isNew: boolean, at: number): void {
-    const { from } = periodAt(ready, limit, this.#clock.earliest(at));
-    const isLater = isNew || from > this.#cells.get(cell, PERIOD);
+    const { from, to } = periodAt(ready, limit, this.#clock.earliest(at));
+    const began = this.#cells.get(cell, PERIOD);
+    // One that begins behind the next was of a clock that was wrong.
+    const isLater = isNew || from > began || began > to;
     if (!isLater && this.#cells.word(cell, STATE) >>> BOOT_SHIFT === this.#boot) return;
     if (isLater) {
       this.#cells.set(cell, PERIOD, from);

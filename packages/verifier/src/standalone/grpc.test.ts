@@ -239,6 +239,33 @@ describe("what is no question", () => {
     });
   });
 
+  test("a message that drips in for longer than a request may take", async () => {
+    let passed = 0;
+    const clock = { ...world.clock, elapsed: () => world.clock.elapsed() + passed };
+    const { port, standalone } = await serve({ world: { ...world, clock } });
+    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    try {
+      const stream = session.request({
+        ":method": "POST",
+        ":path": "/envoy.service.auth.v3.Authorization/Check",
+        "content-type": "application/grpc",
+      });
+      stream.on("error", () => undefined);
+      const closed = new Promise((resolve) => stream.once("close", resolve));
+      const arrived = new Promise((resolve) => standalone.grpcServer?.once("stream", resolve));
+      stream.write(Buffer.alloc(1));
+      await arrived;
+      passed = 31_000;
+      stream.write(Buffer.alloc(1));
+      await closed;
+      expect(standalone.samples()).toContainEqual(
+        expect.objectContaining({ labels: { reason: "timed_out" }, value: 1 }),
+      );
+    } finally {
+      session.destroy();
+    }
+  });
+
   test("HTTP/2 without gRPC, and what is no HTTP/2", async () => {
     const { port, envoy } = await serve();
     expect(await send(port, { "content-type": "application/json" }, Buffer.from("{}"))).toMatchObject({

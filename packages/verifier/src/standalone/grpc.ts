@@ -26,6 +26,8 @@ export interface GrpcCalls {
   isReady(): boolean;
   /** Of a call that was not decided on. */
   unread(reason: "malformed_request" | "timed_out" | "too_many_connections"): void;
+  /** Monotonic, in milliseconds. */
+  elapsed(): number;
 }
 
 const CHECK = "/envoy.service.auth.v3.Authorization/Check";
@@ -108,10 +110,14 @@ export class GrpcDoor {
       stream.respond({ ":status": 415 }, { endStream: true });
       return;
     }
-    stream.setTimeout(REQUEST_MS_MAX, () => {
+    const tooLate = () => {
+      if (stream.destroyed) return;
       this.#calls.unread("timed_out");
       stream.destroy();
-    });
+    };
+    // From one piece to the next; a stream that drips is found when it does.
+    stream.setTimeout(REQUEST_MS_MAX, tooLate);
+    const began = this.#calls.elapsed();
     const chunks: Buffer[] = [];
     let bytes = 0;
     const fail = (error: unknown) => {
@@ -125,6 +131,7 @@ export class GrpcDoor {
       );
     };
     stream.on("data", (chunk: Buffer) => {
+      if (this.#calls.elapsed() - began > REQUEST_MS_MAX) return tooLate();
       bytes += chunk.length;
       if (bytes <= MESSAGE_BYTES_MAX + PREFIX_BYTES) chunks.push(chunk);
       else fail(new CallError("resourceExhausted", `a message has at most ${MESSAGE_BYTES_MAX} bytes`));

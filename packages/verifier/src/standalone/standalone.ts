@@ -154,6 +154,7 @@ class StandaloneServer implements Standalone {
       check: (request: CheckRequest) => this.#checkForGrpc(request),
       isReady: () => this.#isReady(),
       unread: (reason: Unread) => this.#tallies.unread(reason),
+      elapsed: () => this.#world.clock.elapsed(),
     };
     const { keyHeader } = this.#rules;
     return new GrpcDoor(calls, keyHeader === undefined ? ["authorization", "x-api-key"] : [keyHeader], CONNECTIONS_MAX);

@@ -30,6 +30,8 @@ const SCOPES_MAX = 20;
 const ENVIRONMENT = /^[a-z][a-z0-9]{1,9}$/;
 /** A gateway's configuration names a few; a flood of others (its configuration copies a caller's text after all) takes no memory. */
 const REMEMBERED_MAX = 1_000;
+/** What is longer is read each time. */
+const REMEMBERED_LENGTH_MAX = 5_000;
 
 export class WantedBook {
   readonly #verifier: Verifier;
@@ -119,6 +121,7 @@ function remembered(
   const known = book.get(text);
   if (known !== undefined) return known;
   const made = make();
+  if (text.length > REMEMBERED_LENGTH_MAX) return made;
   if (book.size >= REMEMBERED_MAX) book.clear();
   book.set(text, made);
   return made;
