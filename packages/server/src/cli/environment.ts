@@ -31,11 +31,16 @@ const OF_SERVE: readonly Variable[] = [
   ["KEYOVER_PAGERDUTY_URL", "another way to PagerDuty's API, such as a proxy or its EU region"],
 ];
 
+const OF_VERIFIER: readonly Variable[] = [
+  ["GLIBC_TUNABLES", "of its --workers; otherwise glibc.malloc.hugetlb=1: pages of 2 MB"],
+];
+
 export function programEnvironment(): string {
   return [
     linesOf("Environment", OF_EVERYBODY),
     linesOf("and of serve, init, migrate and doctor", OF_THE_PLACE),
     linesOf("and of serve", OF_SERVE),
+    linesOf("and of verifier", OF_VERIFIER),
   ].join("\n");
 }
 
@@ -44,6 +49,8 @@ export function serveEnvironment(): string {
 }
 
 function linesOf(heading: string, variables: readonly Variable[]): string {
-  const width = Math.max(...[...OF_EVERYBODY, ...OF_THE_PLACE, ...OF_SERVE].map(([name]) => name.length));
+  const width = Math.max(
+    ...[...OF_EVERYBODY, ...OF_THE_PLACE, ...OF_SERVE, ...OF_VERIFIER].map(([name]) => name.length),
+  );
   return `${heading}:\n${variables.map(([name, about]) => `  ${name.padEnd(width)}  ${about}`).join("\n")}`;
 }
