@@ -1,27 +1,14 @@
 import { expect, test } from "vitest";
 import { FeedReader } from "./feed-reader.ts";
-import { FlatReplica } from "./flat/flat-replica.ts";
-import { AuthorityClock, Lease } from "./lease.ts";
-import { ReplicaKeeper } from "./replica-keeper.ts";
+import type { Lease } from "./lease.ts";
+import { keeperOf } from "./verifier.test-support.ts";
 import { START, VirtualClock } from "./virtual-clock.test-support.ts";
-
-const limiter = { verifiers: 1, restore: () => undefined };
 
 /** A reader of a feed of which five entries are applied. */
 function reader() {
   const local = new VirtualClock();
   const world = { clock: local, random: () => new Uint8Array(1), fetch, log: () => {} };
-  const [replica, lease, clock] = [new FlatReplica(), new Lease(), new AuthorityClock(local)];
-  const keeper = new ReplicaKeeper({
-    world,
-    disk: undefined,
-    api: "market",
-    instance: "a",
-    replica,
-    lease,
-    clock,
-    limiter,
-  });
+  const { keeper, replica, lease, clock } = keeperOf(world);
   clock.heard(START, 0, 0);
   lease.grant({ leaseMs: 2_000, onStale: "closed", staticMs: 0 }, 0, 0);
   for (let seq = 1; seq <= 5; seq++) replica.apply({ seq });

@@ -1,28 +1,14 @@
 import { expect, test } from "vitest";
 import { AuthorityDouble, keyRecord, version, worldOf } from "./authority.test-double.ts";
 import type { ReplicaDisk } from "./disk.ts";
-import { FlatReplica } from "./flat/flat-replica.ts";
-import { AuthorityClock, Lease } from "./lease.ts";
-import { ReplicaKeeper } from "./replica-keeper.ts";
+import { keeperOf } from "./verifier.test-support.ts";
 import { settle, VirtualClock } from "./virtual-clock.test-support.ts";
-
-const limiter = { verifiers: 1, restore: () => undefined };
 
 const record = (seq: number) => ({ seq, ...keyRecord(`key_${seq}`, [version(`${seq}`)]) });
 
 test("the highest number held is the feed's or a record's, in this epoch, from disk too", () => {
   const { world } = worldOf(new AuthorityDouble(new VirtualClock()));
-  const [replica, lease, clock] = [new FlatReplica(), new Lease(), new AuthorityClock(world.clock)];
-  const keeper = new ReplicaKeeper({
-    world,
-    disk: undefined,
-    api: "market",
-    instance: "a",
-    replica,
-    lease,
-    clock,
-    limiter,
-  });
+  const { keeper, replica } = keeperOf(world);
   const api = { id: "api_1", name: "market", prefix: "mkt" };
   const head = { api, environments: ["live"], boot: "boo_1", instance: "a", epoch: "one", seq: 3 };
   expect(keeper.newest).toBe(0);
@@ -38,11 +24,7 @@ test("the highest number held is the feed's or a record's, in this epoch, from d
 
 test("a snapshot that comes while another is being saved is saved after it, and until then the file has no lease", async () => {
   const { world } = worldOf(new AuthorityDouble(new VirtualClock()));
-  const [replica, lease, clock] = [new FlatReplica(), new Lease(), new AuthorityClock(world.clock)];
   const grant = { now: 1_000, leaseMs: 10_000, onStale: "closed" as const, staticMs: 0 };
-  clock.heard(grant.now, 0, 0);
-  lease.grant(grant, 0, 0);
-  lease.whole(0);
   const saves: (() => void)[] = [];
   const written: string[] = [];
   const disk: ReplicaDisk = {
@@ -53,7 +35,10 @@ test("a snapshot that comes while another is being saved is saved after it, and 
     forget: async () => undefined,
     sizes: () => ({ journal: 0, snapshot: 0 }),
   };
-  const keeper = new ReplicaKeeper({ world, disk, api: "market", instance: "a", replica, lease, clock, limiter });
+  const { keeper, lease, clock } = keeperOf(world, disk);
+  clock.heard(grant.now, 0, 0);
+  lease.grant(grant, 0, 0);
+  lease.whole(0);
   const api = { id: "api_1", name: "market", prefix: "mkt" };
   keeper.registered({ ...grant, api, environments: ["live"], reportEveryMs: 1_000, epoch: "one" }, "boo_1");
   keeper.snapshotTaken("one");

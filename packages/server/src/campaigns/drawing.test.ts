@@ -84,11 +84,13 @@ describe("in a campaign", () => {
     expect(samples.map(({ wave }: { wave: number }) => wave).sort()).toEqual([0, 1, 1, 1, 2, 2, 2]);
     for (let i = 0; i < 5; i++) {
       const campaign = await scene.start({ waves, gate: { claimed: 1 } });
-      const begun = await scene.until(campaign, ({ state }) => state === "running");
+      // Keys that an earlier one has begun with are passed over: if chance takes all of them, it has ended at once.
+      const begun = await scene.until(campaign, ({ state }) => ["running", "ended"].includes(state));
       expect(keysOf(begun)).toEqual([1, 4, 5]);
       const items = await scene.items(campaign);
       expect([0, 1, 2].map((wave) => items.filter((item) => item.wave === wave).length)).toEqual([1, 4, 5]);
-      await keyover.ok("POST", `/v1/campaigns/${campaign.id}/abort`, { reason: "enough" });
+      if (begun.state === "running")
+        await keyover.ok("POST", `/v1/campaigns/${campaign.id}/abort`, { reason: "enough" });
     }
   });
 

@@ -3,8 +3,9 @@ import { connect as connectHttp2, type Http2Server } from "node:http2";
 import { type AddressInfo, connect } from "node:net";
 import type { KeyRecord } from "@keyover/core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { AuthorityDouble, keyRecord, newText, version, worldOf } from "../authority.test-double.ts";
-import { createVerifier, type Verifier } from "../verifier.ts";
+import { AuthorityDouble, keyRecord, newText, version } from "../authority.test-double.ts";
+import { openVerifier, openWaiting } from "../verifier.test-support.ts";
+import type { Verifier } from "../verifier.ts";
 import { realWorld } from "../world.ts";
 import { checkRequest, EnvoyDouble } from "./ext-authz.test-support.ts";
 import { readCheckRequest } from "./ext-authz.ts";
@@ -21,14 +22,7 @@ let verifier: Verifier;
 const running: Standalone[] = [];
 const gateways: EnvoyDouble[] = [];
 
-const open = () =>
-  createVerifier({
-    url: "https://keys.test",
-    token: "t",
-    apis: ["market"],
-    docsUrl: "https://docs.test",
-    world: worldOf(authority).world,
-  });
+const open = () => openVerifier(authority, { docsUrl: "https://docs.test" });
 
 beforeAll(async () => {
   const scopes = ["market:read", "trade:*"];
@@ -169,14 +163,7 @@ describe("no", () => {
   });
 
   test("nothing can be decided yet: 503", async () => {
-    const lost = new AuthorityDouble(world.clock);
-    lost.down = true;
-    const waiting = createVerifier({
-      url: "https://keys.test",
-      token: "t",
-      apis: ["market"],
-      world: worldOf(lost).world,
-    });
+    const waiting = openWaiting();
     const { envoy } = await serve({}, waiting);
     expect(await envoy.outcome(bearer(texts.good))).toMatchObject({
       rpc: 14,

@@ -3,8 +3,9 @@ import { randomBytes } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import type { KeyRecord } from "@keyover/core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { AuthorityDouble, keyRecord, newText, version, worldOf } from "../authority.test-double.ts";
-import { createVerifier, type Verifier } from "../verifier.ts";
+import { AuthorityDouble, keyRecord, newText, version } from "../authority.test-double.ts";
+import { openVerifier, openWaiting } from "../verifier.test-support.ts";
+import type { Verifier } from "../verifier.ts";
 import { realWorld } from "../world.ts";
 import { createStandalone, type Standalone, type StandaloneOptions } from "./standalone.ts";
 
@@ -39,12 +40,7 @@ beforeAll(async () => {
   authority.write(keyRecord("key_gone", [version(texts.revoked)], { status: "revoked" }));
   authority.write(keyRecord("key_rest", [version(texts.suspended)], { status: "suspended" }));
   authority.write(keyRecord("key_over", [version(texts.expired)], { expiresAt: since }));
-  verifier = createVerifier({
-    url: "https://keys.test",
-    token: "t",
-    apis: ["market"],
-    world: worldOf(authority).world,
-  });
+  verifier = openVerifier(authority);
   await verifier.ready;
 });
 afterEach(() => {
@@ -122,14 +118,7 @@ describe("what is told", () => {
   });
 
   test("nothing can be decided: 503, and not a false no", async () => {
-    const lost = new AuthorityDouble(world.clock);
-    lost.down = true;
-    const waiting = createVerifier({
-      url: "https://keys.test",
-      token: "t",
-      apis: ["market"],
-      world: worldOf(lost).world,
-    });
+    const waiting = openWaiting();
     const { post } = await serve({}, waiting);
     const { status, headers, body } = await post({ token: texts.good });
     expect([status, headers.get("retry-after"), body.error]).toEqual([503, "1", "temporarily_unavailable"]);

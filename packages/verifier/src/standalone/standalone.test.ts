@@ -4,8 +4,9 @@ import { type AddressInfo, connect } from "node:net";
 import type { KeyRecord, VerdictCode } from "@keyover/core";
 import { verdicts } from "@keyover/core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { AuthorityDouble, keyRecord, newText, version, worldOf } from "../authority.test-double.ts";
-import { createVerifier, type Verifier } from "../verifier.ts";
+import { AuthorityDouble, keyRecord, newText, version } from "../authority.test-double.ts";
+import { openVerifier, openWaiting } from "../verifier.test-support.ts";
+import type { Verifier } from "../verifier.ts";
 import { realWorld } from "../world.ts";
 import { no } from "./answers.ts";
 import { createStandalone, type Standalone, type StandaloneOptions } from "./standalone.ts";
@@ -48,14 +49,7 @@ afterEach(async () => {
 });
 afterAll(() => verifier.close());
 
-const open = (docsUrl = "https://docs.test") =>
-  createVerifier({
-    url: "https://keys.test",
-    token: "t",
-    apis: ["market"],
-    docsUrl,
-    world: worldOf(authority).world,
-  });
+const open = (docsUrl = "https://docs.test") => openVerifier(authority, { docsUrl });
 
 async function serve(options: Partial<StandaloneOptions> = {}, by = verifier) {
   const standalone = createStandalone(by, { world, ...options });
@@ -422,14 +416,7 @@ test("/healthz, /readyz and /metrics", async () => {
 });
 
 test("a verifier that knows nothing yet answers 503, and is alive but not ready", async () => {
-  const lost = new AuthorityDouble(world.clock);
-  lost.down = true;
-  const waiting = createVerifier({
-    url: "https://keys.test",
-    token: "t",
-    apis: ["market"],
-    world: worldOf(lost).world,
-  });
+  const waiting = openWaiting();
   const { port } = await serve({}, waiting);
   expect((await ask(port, "/healthz")).status).toBe(200);
   expect((await ask(port, "/readyz")).status).toBe(503);
