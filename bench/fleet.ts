@@ -17,17 +17,24 @@ export interface Fleet {
   api: string;
   /** Calls back with each feed entry, when it arrives here. */
   onEntry(listener: (entry: FeedEntry, at: number) => void): void;
-  /** All verifiers accept this text and look at it from now on; resolves with the time when the last of them refuses it. */
-  watch(text: string): Promise<{ refused: Promise<number> }>;
-  /** Milliseconds from one write to the subscribers until all have it. */
-  bareWrite(): Promise<number>;
+  adminToken: string;
+  /** Of the authority's processes. */
+  urls: string[];
+  pids: { authority: number[]; verifiers: number[] };
+  /** All verifiers accept this text and look at it from now on; resolves with the times when they refuse it, the last of them last. */
+  watch(text: string): Promise<{ refused: Promise<number[]> }>;
+  /** Milliseconds from one write to the subscribers until each has it, the last of them last. */
+  bareWrite(): Promise<number[]>;
+  /** From now on the baseline writes such a stream to all its subscribers; none: no more. How many a second it wrote until now. */
+  bareStream(stream: BareStream | undefined): Promise<number>;
+  barePids(): Promise<{ server: number; subscribers: number[] }>;
   stop(): Promise<void>;
 }
 
 /** `replicas`: so many processes on a PostgreSQL; otherwise one on SQLite. */
 export async function startFleet(count: number, replicas?: number): Promise<Fleet> {
   const authority = await startAuthority(replicas);
-  const { urls, admin } = authority;
+  const { urls, admin, adminToken } = authority;
   const api = await admin.request("post", "/v1/apis", {
     body: { name: "market", prefix: "mkt", environments: ["live"], scopes: ["market:read"] },
   });
@@ -49,6 +56,9 @@ export async function startFleet(count: number, replicas?: number): Promise<Flee
   });
   return {
     admin,
+    adminToken,
+    urls,
+    pids: { authority: authority.pids, verifiers: verifiers.map(({ pid }) => pid) },
     api: api.id,
     onEntry: (listener) => void listeners.push(listener),
     async watch(text) {
@@ -56,11 +66,19 @@ export async function startFleet(count: number, replicas?: number): Promise<Flee
       const watching = verifiers.map((peer) => peer.next(({ said }) => said === "watching"));
       for (const peer of verifiers) peer.send(text);
       await Promise.all(watching);
-      return { refused: Promise.all(refused).then((all) => Math.max(...all.map(({ at }) => at))) };
+      return { refused: Promise.all(refused).then((all) => inOrder(all.flatMap(({ times }) => times))) };
     },
     async bareWrite() {
       bare ??= startBare(count);
       return (await bare).write();
+    },
+    async bareStream(stream) {
+      bare ??= startBare(count);
+      return (await bare).stream(stream);
+    },
+    async barePids() {
+      bare ??= startBare(count);
+      return (await bare).pids;
     },
     async stop() {
       hangUp();
@@ -75,15 +93,36 @@ export async function startFleet(count: number, replicas?: number): Promise<Flee
 export interface VerifierSaid {
   said: "ready" | "watching" | "refused";
   at: number;
+  /** With `refused`: when each did. */
+  times: number[];
 }
 
 /** What the bare server and its subscribers say. */
 export interface BareSaid {
-  said: "port" | "subscribed" | "written" | "heard";
+  said: "port" | "subscribed" | "written" | "streamed" | "heard";
+  /** When; with `port` the port, with `streamed` how many events a second. */
   at: number;
+  /** With `heard`: when each did. */
+  times?: number[];
 }
 
-async function startBare(count: number): Promise<{ write(): Promise<number>; stop(): Promise<void> }> {
+/** What the bare server is told: one event that its subscribers look for, or many that they pass over. */
+export type BareTold = "write" | { stream: BareStream | undefined };
+
+export interface BareStream {
+  perSecond: number;
+  /** Of an event. */
+  bytes: number;
+}
+
+interface Bare {
+  pids: { server: number; subscribers: number[] };
+  write(): Promise<number[]>;
+  stream(stream: BareStream | undefined): Promise<number>;
+  stop(): Promise<void>;
+}
+
+async function startBare(count: number): Promise<Bare> {
   const server = startPeer<BareSaid>("./bare-server.ts", {});
   const { at: port } = await server.next(({ said }) => said === "port");
   const subscribers = await Promise.all(
@@ -94,18 +133,29 @@ async function startBare(count: number): Promise<{ write(): Promise<number>; sto
     }),
   );
   return {
+    pids: { server: server.pid, subscribers: subscribers.map(({ pid }) => pid) },
     async write() {
       const heard = subscribers.map((peer: Peer<BareSaid>) => peer.next(({ said }) => said === "heard"));
       const written = server.next(({ said }) => said === "written");
-      server.send("write");
-      const lastAt = Math.max(...(await Promise.all(heard)).map(({ at }) => at));
-      return lastAt - (await written).at;
+      server.send("write" satisfies BareTold);
+      const times = (await Promise.all(heard)).flatMap(({ times }) => times ?? []);
+      const { at: writtenAt } = await written;
+      return inOrder(times.map((at) => at - writtenAt));
+    },
+    async stream(stream) {
+      const streamed = server.next(({ said }) => said === "streamed");
+      server.send({ stream } satisfies BareTold);
+      return (await streamed).at;
     },
     async stop() {
       await Promise.all(subscribers.map((peer) => peer.stop()));
       await server.stop();
     },
   };
+}
+
+function inOrder(times: readonly number[]): number[] {
+  return [...times].sort((a, b) => a - b);
 }
 
 /** So many in each process. */

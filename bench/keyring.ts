@@ -3,7 +3,7 @@
  * the snapshot line by line, a beat every second, and grants every report.
  */
 import { randomBytes } from "node:crypto";
-import { type KeyRecord, makeHandle, makeKeyText, sha256Text } from "@keyover/core";
+import { type KeyRecord, makeHandle, makeKeyText, type PlanRecord, sha256Text } from "@keyover/core";
 import { createVerifier, type Verifier } from "@keyover/verifier";
 import { realWorld } from "../packages/verifier/src/world.ts";
 
@@ -46,9 +46,9 @@ function networkOf(i: number): string {
   return `203.0.${i % CALLERS}.0/24`;
 }
 
-/** A verifier, ready, that holds these keys by its own snapshot and feed. */
-export async function verifierOf(keys: readonly HeldKey[]): Promise<Verifier> {
-  const world = { ...realWorld(), fetch: authorityOf(keys) };
+/** A verifier, ready, that holds these keys, and plans, by its own snapshot and feed. */
+export async function verifierOf(keys: readonly HeldKey[], plans: readonly PlanRecord[] = []): Promise<Verifier> {
+  const world = { ...realWorld(), fetch: authorityOf(keys, plans) };
   const verifier = createVerifier({ url: "https://authority.invalid", token: "none", apis: ["market"], world });
   // A verifier's own timers keep no process alive.
   const alive = setInterval(() => {}, 1_000);
@@ -58,7 +58,7 @@ export async function verifierOf(keys: readonly HeldKey[]): Promise<Verifier> {
 
 const LINES_AT_ONCE = 1_000;
 
-function authorityOf(keys: readonly HeldKey[]): typeof globalThis.fetch {
+function authorityOf(keys: readonly HeldKey[], plans: readonly PlanRecord[]): typeof globalThis.fetch {
   const seq = keys.length;
   const encoder = new TextEncoder();
   // Long enough for a round that never lets the reports out.
@@ -68,7 +68,7 @@ function authorityOf(keys: readonly HeldKey[]): typeof globalThis.fetch {
   const snapshot = () => {
     let at = 0;
     return new ReadableStream<Uint8Array>({
-      start: (stream) => stream.enqueue(encoder.encode(`${JSON.stringify({ seq, now: Date.now() })}\n`)),
+      start: (stream) => stream.enqueue(encoder.encode(`${JSON.stringify({ seq, now: Date.now(), plans })}\n`)),
       pull(stream) {
         const lines = keys.slice(at, at + LINES_AT_ONCE).map(({ record }) => `${JSON.stringify(record)}\n`);
         at += lines.length;

@@ -1,8 +1,8 @@
 /**
  * What Keyover costs, measured, each time beside something that everybody can run:
  *
- *     npm run bench -- NAME [--json] [--quick]      NAME: verify, table, http, gateway, changeover, revocation, start, throughput, fan-out,
- *                                                 fleet-rotation, million, evidence, campaign, noise, peers, all
+ *     npm run bench -- NAME [--json] [--quick]      NAME: verify, text, table, threads, http, gateway, changeover, revocation, revocation-busy, start, throughput,
+ *                                                 fan-out, fleet-rotation, million, evidence, campaign, noise, peers, all
  *
  * A row is the median of the rounds, with the smallest and the largest. The ratio is to the baseline of the same run, so that
  * it says something on a busy machine too. `--quick` shows in seconds that everything works; its numbers mean little.
@@ -24,18 +24,24 @@ import { noise } from "./noise.ts";
 import { peers } from "./peers.ts";
 import { type Row, table } from "./report.ts";
 import { revocation } from "./revocation.ts";
+import { revocationBusy } from "./revocation-busy.ts";
 import { start } from "./start.ts";
 import { table as tableBench } from "./table.ts";
+import { text } from "./text.ts";
+import { threads } from "./threads.ts";
 import { throughput } from "./throughput.ts";
 import { verify } from "./verify.ts";
 
 const benches: Record<string, (quick: boolean) => Promise<Row[]>> = {
   verify,
+  text,
   table: tableBench,
+  threads,
   http,
   gateway,
   changeover,
   revocation,
+  "revocation-busy": revocationBusy,
   start,
   throughput,
   "fan-out": fanOut,

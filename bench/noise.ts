@@ -3,11 +3,10 @@
  * authority, and what it does to the API's own callers. Beside the same without the flood, in turn. A real authority, and a verifier in another
  * process.
  */
-import { readFileSync } from "node:fs";
 import { startAuthority } from "./authority.ts";
 import { issueKeys } from "./issue.ts";
 import type { NoiseRound, NoiseSaid, NoiseSettings } from "./noise-verifier.ts";
-import { startPeer } from "./processes.ts";
+import { cpuMs, startPeer } from "./processes.ts";
 import { percentile, type Row, rowOf } from "./report.ts";
 
 const FLOOD = 50_000;
@@ -17,8 +16,6 @@ const OWN = 500;
 const CACHE_KEYS = 200;
 const OFTEN = 50;
 const ROUNDS = 5;
-/** Linux counts a process's time in hundredths of a second. */
-const TICK_MS = 10;
 
 interface Measured extends NoiseSaid {
   /** Of the authority, of one second. */
@@ -99,11 +96,4 @@ export async function noise(quick: boolean): Promise<Row[]> {
 function answered({ held, asked, refused }: Measured): number {
   const yes = held.length + asked.length;
   return (100 * yes) / (yes + refused);
-}
-
-/** User and system time of a process so far: fields 14 and 15 of its line, counted from behind the name. */
-function cpuMs(pid: number): number {
-  const line = readFileSync(`/proc/${pid}/stat`, "latin1");
-  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
-  return TICK_MS * (Number(fields[11]) + Number(fields[12]));
 }

@@ -1,6 +1,7 @@
 /** Processes of a bench. Whatever way it ends, they end with it. */
 import { type ChildProcess, fork, type Serializable, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -31,8 +32,26 @@ export function spawnKeyover(args: readonly string[], env: Record<string, string
   );
 }
 
+/** What a program prints, which may ask for the garbage to be collected. */
+export function outputOf(program: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = ownChild(
+      spawn(process.execPath, ["--expose-gc", program, ...args], { stdio: ["ignore", "pipe", "inherit"] }),
+    );
+    let said = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    child.once("error", reject);
+    child.once("close", (code) =>
+      code === 0 ? resolve(said) : reject(new Error(`${program} ended with exit code ${code}`)),
+    );
+  });
+}
+
 /** A file of this folder as a process that is told its settings and talks by messages. */
 export interface Peer<Said> {
+  pid: number;
   send(message: Serializable): void;
   /** The next message for which `wanted` is true. */
   next(wanted: (said: Said) => boolean): Promise<Said>;
@@ -51,6 +70,7 @@ export function startPeer<Said>(file: string, settings: object): Peer<Said> {
     }),
   );
   return {
+    pid: child.pid as number,
     send: (message) => void child.send(message),
     onMessage: (listener) => void child.on("message", (said) => listener(said as Said)),
     next: (wanted) =>
@@ -111,4 +131,14 @@ export async function freePort(): Promise<number> {
 /** Milliseconds of the machine's monotonic clock: the same in all its processes, unlike `performance.now()`. */
 export function machineNow(): number {
   return Number(process.hrtime.bigint()) / 1e6;
+}
+
+/** Linux counts a process's time in hundredths of a second. */
+const TICK_MS = 10;
+
+/** User and system time of a process so far: fields 14 and 15 of its line, counted from behind the name. */
+export function cpuMs(pid: number): number {
+  const line = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const fields = line.slice(line.lastIndexOf(")") + 2).split(" ");
+  return TICK_MS * (Number(fields[11]) + Number(fields[12]));
 }

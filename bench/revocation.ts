@@ -30,15 +30,9 @@ export async function killing(
   const prepare = async (samples: number) => {
     const keys = await issueKeys(fleet, samples);
     return async (sample: number) => {
-      const { id: key, secret } = keys[sample] as IssuedKey;
-      const { refused } = await fleet.watch(secret);
-      const sentAt = machineNow();
-      const { createdAt: committedAt } = await fleet.admin.request("post", "/v1/keys/{key}/emergency", {
-        params: { key },
-        body: { mode: "kill", reason: "bench" },
-      });
-      const refusedAt = await refused;
-      return [refusedAt - sentAt, refusedAt - machineTimeOf(committedAt)];
+      const { sentAt, committedAt, refused } = await killOne(fleet, keys[sample] as IssuedKey);
+      const refusedAt = refused.at(-1) as number;
+      return [refusedAt - sentAt, refusedAt - committedAt];
     };
   };
   const figures = (["call", "commit"] as const).map((from) => ({
@@ -46,6 +40,20 @@ export async function killing(
     ...(marks[from] === undefined ? {} : { mark: marks[from] }),
   }));
   return alternate({ fleet, quick, figures, prepare });
+}
+
+/** Times on the machine's clock. `refused`: of each verifier, the last of them last. */
+export async function killOne(
+  fleet: Fleet,
+  { id: key, secret }: IssuedKey,
+): Promise<{ sentAt: number; committedAt: number; refused: number[] }> {
+  const { refused } = await fleet.watch(secret);
+  const sentAt = machineNow();
+  const { createdAt } = await fleet.admin.request("post", "/v1/keys/{key}/emergency", {
+    params: { key },
+    body: { mode: "kill", reason: "bench" },
+  });
+  return { sentAt, committedAt: machineTimeOf(createdAt), refused: await refused };
 }
 
 /** A wall clock's time on the machine's monotonic clock. */

@@ -31,7 +31,7 @@ export async function alternate({ fleet, quick, figures, prepare }: Alternating)
     for (let sample = 0; sample < count; sample++) {
       found.push(await measure(sample));
       await sleep(SETTLE_MS);
-      bare.push(await fleet.bareWrite());
+      bare.push((await fleet.bareWrite()).at(-1) as number);
       await sleep(SETTLE_MS / 4);
     }
     if (round >= 0) rounds.push({ found, bare });

@@ -1,6 +1,6 @@
 /**
  * A standalone verifier with keys of its own, and in the same process a bare node:http that answers 200 to everything; each on a port, and the
- * verifier on a Unix socket besides. Or, without keys, an API of one Fastify route.
+ * verifier on a Unix socket besides. Or, without keys, an API of one Fastify route, or what answers 204 to everything on a Unix socket.
  */
 import { createServer } from "node:http";
 import { createStandalone } from "@keyover/verifier/standalone";
@@ -21,7 +21,7 @@ export interface Spent {
   busy: number;
 }
 
-const settings = peerSettings<{ keys: number; socket?: string }>();
+const settings = peerSettings<{ keys: number; socket?: string; bareSocket?: string }>();
 const bare = createServer((_request, response) => response.end('{"symbol":"BTC-USD","price":"97000.10"}'));
 bare.keepAliveTimeout = 75_000;
 const portOf = async (server: typeof bare): Promise<number> => {
@@ -42,6 +42,11 @@ if (settings.keys > 0) {
   checks = await portOf(createStandalone(verifier, options).server);
   const { server } = createStandalone(verifier, options);
   if (settings.socket !== undefined) await new Promise<void>((resolve) => server.listen(settings.socket, resolve));
+}
+if (settings.bareSocket !== undefined) {
+  const empty = createServer((_request, response) => response.writeHead(204).end());
+  empty.keepAliveTimeout = 75_000;
+  await new Promise<void>((resolve) => empty.listen(settings.bareSocket, resolve));
 }
 const api = Fastify({ logger: false, keepAliveTimeout: 75_000 });
 api.get("/v1/ticker", async () => ({ symbol: "BTC-USD", price: "97000.10", volume: "12.5", at: 1_763_683_200_000 }));

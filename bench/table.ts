@@ -1,10 +1,9 @@
 /** The replica's table at a million and at ten million keys: decisions, memory, loading, stops. Each size in a process of its own. */
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { ownChild } from "./processes.ts";
+import { outputOf } from "./processes.ts";
 import { type Row, rowOf } from "./report.ts";
 import type { TableFigures } from "./table-process.ts";
 
@@ -27,8 +26,8 @@ export async function table(quick: boolean): Promise<Row[]> {
     const folder = mkdtempSync(join(tmpdir(), "keyover-table-"));
     const args = [join(folder, "data"), String(keys), String(Math.min(keys, quick ? 2_000 : KNOWN))];
     try {
-      await run(["write", ...args]);
-      const figures = JSON.parse(await run(["measure", ...args])) as TableFigures;
+      await outputOf(PROCESS, ["write", ...args]);
+      const figures = JSON.parse(await outputOf(PROCESS, ["measure", ...args])) as TableFigures;
       rows.push(...rowsOf(keys, uniform, figures));
     } finally {
       rmSync(folder, { recursive: true, force: true });
@@ -88,20 +87,4 @@ function rowsOf(keys: number, uniformMax: number, figures: TableFigures): Row[] 
       { valueMax: 5 },
     ),
   ];
-}
-
-function run(args: readonly string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = ownChild(
-      spawn(process.execPath, ["--expose-gc", PROCESS, ...args], { stdio: ["ignore", "pipe", "inherit"] }),
-    );
-    let said = "";
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => {
-      said += text;
-    });
-    child.once("error", reject);
-    child.once("close", (code) =>
-      code === 0 ? resolve(said) : reject(new Error(`table-process ended with exit code ${code}`)),
-    );
-  });
 }

@@ -1,9 +1,10 @@
 /**
  * One decision in the API's own process, whole: form, checksum, hash, look-up, status, environment, scope, network, counting.
- * Beside it one bare `crypto.hash` over the same texts in the same order, and the naive check.
+ * Beside it one bare `crypto.hash` over the same texts in the same order, and the naive check. The same of keys with limits, beside keys without.
  */
 import { hash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Limit, PlanRecord } from "@keyover/core";
 import type { Verifier } from "@keyover/verifier";
 import { addressOf, CALLERS, type HeldKey, makeKeys, verifierOf } from "./keyring.ts";
 import { type NaiveCheck, naiveCheckOf } from "./naive-check.ts";
@@ -20,8 +21,58 @@ export async function verify(quick: boolean): Promise<Row[]> {
   const rows: Row[] = [];
   // The few first: they bring the code to full speed, and the first use of each of the many is measured at that.
   const [few, many] = quick ? [1_000, 10_000] : [1_000, 1_000_000];
-  rows.push(...(await measure(few, quick, false)), ...(await measure(many, quick, true)));
+  rows.push(...(await measure(few, quick, false)), ...(await limited(few, quick)));
+  rows.push(...(await measure(many, quick, true)));
   return rows;
+}
+
+/** As wide as they can be: no call is refused. */
+const RATE: Limit = {
+  kind: "rate",
+  name: "sustained",
+  per: "key",
+  units: 1_000_000_000,
+  windowMs: 1_000,
+  burst: 1_000_000,
+};
+const QUOTA: Limit = {
+  kind: "quota",
+  name: "monthly",
+  per: "key",
+  units: 1_000_000_000_000,
+  period: "month",
+  zone: "Europe/Zurich",
+};
+
+/** What limits add: a verifier whose keys have them, beside one whose keys have none. */
+async function limited(count: number, quick: boolean): Promise<Row[]> {
+  const kinds = { none: [], rate: [RATE], both: [RATE, QUOTA] };
+  const names = Object.keys(kinds) as (keyof typeof kinds)[];
+  const verifiers: Verifier[] = [];
+  const passes = [];
+  for (const name of names) {
+    const keys = makeKeys(count, BOUND_EVERY);
+    const plan: PlanRecord = { seq: 1, plan: "pln_1", name: "pro", limits: kinds[name], default: true };
+    const verifier = await verifierOf(keys, [plan]);
+    const calls = callsOf(keys, quick ? 50_000 : CALLS);
+    verifiers.push(verifier);
+    passes.push({ name, pass: () => verifyAll(verifier, calls), size: calls.texts.length, took: [] as number[] });
+  }
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const { pass, size, took } of passes) {
+      const ns = perCallNs(pass, size);
+      if (round >= 0) took.push(ns);
+      await sleep(PAUSE_MS);
+    }
+  }
+  for (const verifier of verifiers) await verifier.close();
+  const [none, rate, both] = passes.map(({ took }) => took) as [number[], number[], number[]];
+  const shared = { unit: "ns", baselineName: "without limits", baselineRounds: none };
+  const text = `verify, ${count.toLocaleString("en")} keys`;
+  return [
+    rowOf({ ...shared, name: `${text}, with a rate`, rounds: rate }, { ratioMax: 1.25 }),
+    rowOf({ ...shared, name: `${text}, with a rate and a quota`, rounds: both }, { ratioMax: 1.25 }),
+  ];
 }
 
 async function measure(count: number, quick: boolean, withFirstUse: boolean): Promise<Row[]> {

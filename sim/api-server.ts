@@ -21,6 +21,8 @@ export interface ApiServerParts {
   /** The authorities that it knows. */
   urls: () => string[];
   journalLineBytes: number;
+  /** What a request costs, by the scope that it asks for; undefined: nobody counts. */
+  costs: readonly [number, number] | undefined;
   /** 0: it holds all keys, and keeps them on its disk. */
   cacheKeys: number;
   model: Model;
@@ -57,7 +59,7 @@ export class ApiServer implements Server {
 
   start(): void {
     if (this.up || this.gone) return;
-    const { name, apis, token, urls, cacheKeys, model, network, start } = this.#parts;
+    const { name, apis, token, urls, costs, cacheKeys, model, network, start } = this.#parts;
     const process = start(this.machine);
     this.process = process;
     this.#grace = this.machine.setBack - this.#setBackAtDeath;
@@ -81,9 +83,10 @@ export class ApiServer implements Server {
         () => model.history.note(name, "ready"),
         (error: unknown) => model.history.note(name, `not ready: ${String(error)}`),
       );
-      const doors = SCOPES.map(
-        (scope) => [`/${scope}`, createDoor<WireRequest>(this.verifier as Verifier, { scope })] as const,
-      );
+      const doors = SCOPES.map((scope) => {
+        const options = costs === undefined ? { scope } : { scope, cost: this.#costOf(scope) };
+        return [`/${scope}`, createDoor<WireRequest>(this.verifier as Verifier, options)] as const;
+      });
       this.#doors = new Map(doors);
     });
   }
@@ -119,13 +122,26 @@ export class ApiServer implements Server {
       // What was on the disk is over by then.
       const young = at - process.startedAt < model.staleMs + this.#grace;
       const grace = young ? this.#grace : 0;
-      checkDecision(model, { at, verifier: name, text, ask, source, verdict, grace, young });
+      const cost = this.#costOf(scope);
+      checkDecision(model, { at, verifier: name, process, text, ask, cost, source, verdict, grace, young });
     }
     if (!verdict.valid) {
       const { status, headers, body } = door.refuse(verdict);
       return { status, headers: Object.fromEntries(headers), body };
     }
     return { status: 200, headers: Object.fromEntries(door.headers(verdict)), body: "ok" };
+  }
+
+  #costOf(scope: string): number {
+    return this.#parts.costs?.[scope === SCOPES[0] ? 0 : 1] ?? 1;
+  }
+
+  /** What authorities tell it of their limits: how many share them, and that it is heard. */
+  async #heard(process: Process, api: string, { boot }: { boot: string }, response: Response): Promise<void> {
+    if (!response.ok) return;
+    const { verifiers } = (await response.json()) as { verifiers: number };
+    const heard = this.#parts.model.plans.heard(process, api);
+    Object.assign(heard, { boot, verifiers, at: this.#parts.model.time.at });
   }
 
   /** Hears what the verifier says that it has applied, and checks that it has (I2, I13). */
@@ -140,8 +156,26 @@ export class ApiServer implements Server {
           model.fail("I2", undefined, `${name} says that it applied ${applied}, and has applied ${most}`);
         this.acknowledged.set(match[1] as string, Math.max(applied, this.acknowledged.get(match[1] as string) ?? 0));
       }
-      return fetch(input, init);
+      return this.#parts.model.plans.on ? this.#listens(process, fetch, input, init) : fetch(input, init);
     };
     return listening as typeof globalThis.fetch;
+  }
+
+  async #listens(
+    process: Process,
+    fetch: typeof globalThis.fetch,
+    input: string,
+    init?: RequestInit,
+  ): Promise<Response> {
+    const [, api = "", what] = /\/v1\/apis\/([^/]+)\/(verifiers|reports)$/.exec(input) ?? [];
+    if (what === undefined || typeof init?.body !== "string") return fetch(input, init);
+    const { plans } = this.#parts.model;
+    const said = JSON.parse(init.body) as { boot: string };
+    if (what === "verifiers") plans.bootOf.set(said.boot, process);
+    const response = await fetch(input, init);
+    // The answer to a report of an earlier boot says nothing to this one.
+    if (what === "verifiers" || said.boot === plans.heard(process, api).boot)
+      await this.#heard(process, api, said, response);
+    return response;
   }
 }

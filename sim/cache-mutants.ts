@@ -12,8 +12,8 @@ export const cacheMutants: Mutant[] = [
   {
     name: "given-up-uncounted",
     file: "verifier/src/api-replica.ts",
-    find: "new CachedReplica(cacheKeys, release)",
-    replace: "new CachedReplica(cacheKeys, () => undefined)",
+    find: "new CachedReplica(cacheKeys, release, plans)",
+    replace: "new CachedReplica(cacheKeys, () => undefined, plans)",
     why: "The uses of a key that a cache gives up are not reported",
   },
   {

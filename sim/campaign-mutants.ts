@@ -93,8 +93,8 @@ export const idleMutants: Mutant[] = [
   {
     name: "used-and-suspended",
     file: "core/src/idle.ts",
-    find: "if (idleFrom > now) return forgotten(key, idleFrom);",
-    replace: "if (idleFrom > now && standing(key) === null) return forgotten(key, idleFrom);",
+    find: "const since = unusedSince(key, facts);",
+    replace: "const since = standing(key)?.since ?? unusedSince(key, facts);",
     why: "A key that is used after it was announced as idle is suspended",
   },
   {

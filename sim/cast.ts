@@ -14,6 +14,7 @@ import { ask } from "./http-server.ts";
 import type { Model } from "./model.ts";
 import type { Network } from "./network.ts";
 import type { ConsumerPlan, Options } from "./options.ts";
+import { makePlans, planOf, TOGETHER_MS } from "./plan-deeds.ts";
 import { TIERS } from "./policy-deeds.ts";
 import { Machine, type Mishaps, Process } from "./process.ts";
 import { Receiver } from "./receiver.ts";
@@ -61,7 +62,7 @@ export class Cast {
   #starts = 0;
   #admin = "";
   #verifierToken = "";
-  #apis: string[] = [];
+  readonly apis: string[] = [];
   readonly #consumerIds: string[] = [];
 
   constructor(parts: CastParts) {
@@ -109,7 +110,7 @@ export class Cast {
     await this.#fillIn();
   }
 
-  /** As `keyover restore --mark` does on a database that was brought back, before anybody is served from it. */
+  /** As `keyover restore --mark` does, before anybody is served from the database that was brought back. */
   readonly markRestored = async (): Promise<void> => {
     const { database, time, chance, model } = this.#parts;
     const own = chance.fork(`restore ${++this.#starts}`);
@@ -122,7 +123,7 @@ export class Cast {
   };
 
   async #fillIn(): Promise<void> {
-    const { options, network } = this.#parts;
+    const { options, network, model, time } = this.#parts;
     for (let i = 1; i <= options.apis; i++) {
       const api = await this.#must("POST", "/v1/apis", {
         name: `api ${i}`,
@@ -132,19 +133,22 @@ export class Cast {
         staleness: options.staleness,
         policy: RECOVERED,
       });
-      this.#apis.push(api.id as string);
+      const id = api.id as string;
+      this.apis.push(id);
+      await makePlans(options, `/v1/apis/${id}`, (method, path, body) => this.#must(method, path, body));
     }
-    this.#verifierToken = await this.#token("verifier", { apis: this.#apis });
+    this.#verifierToken = await this.#token("verifier", { apis: this.apis });
     for (let i = 1; i <= 3; i++) {
       const token = await this.#token("operator", {});
       const process = this.#start(new Machine(`operator-${i}`));
       this.callers.push(new Caller(process, network, token, () => this.#someAuthority()));
     }
     for (let i = 0; i < options.verifiers; i++) this.addServer();
+    if (model.plans.on) await this.#during(time.sleep(TOGETHER_MS));
     for (const [i, plan] of options.consumers.entries()) await this.#addConsumer(`consumer-${i + 1}`, plan);
     for (let i = 1; i <= options.newKeys; i++) this.#spare.push(await this.#holder(`spare ${i}`));
     for (const plan of options.channels) await this.#addReceiver(plan);
-    for (let i = 1; i <= (options.policyDeeds.length > 0 ? 2 : 0); i++) {
+    for (let i = 1; i <= (options.policyDeeds.length + options.planDeeds.length > 0 ? 2 : 0); i++) {
       const process = this.#start(new Machine(`administrator-${i}`));
       this.administrators.push(new Caller(process, network, this.#admin, () => this.#someAuthority()));
     }
@@ -197,10 +201,11 @@ export class Cast {
     const { caches } = options;
     const server = new ApiServer({
       name: `server-${this.servers.length + 1}`,
-      apis: this.#apis,
+      apis: this.apis,
       token: this.#verifierToken,
       // Some know one authority, some all of them.
       journalLineBytes: options.journalLineBytes,
+      costs: model.plans.on ? options.costs : undefined,
       cacheKeys: caches[this.servers.length % caches.length] ?? 0,
       urls: () => (chance.happens(0.5) ? [this.#someAuthority()] : this.#allAuthorities()),
       model,
@@ -228,13 +233,16 @@ export class Cast {
 
   #newKey(consumer: string, plan: ConsumerPlan) {
     return {
-      api: this.#parts.chance.pick(this.#apis),
+      api: this.#parts.chance.pick(this.apis),
       environment: "live",
       consumer,
       scopes: plan.narrow ? ["market:read"] : ["market:*", "trade:write"],
       networks: plan.networks ? ["10.0.0.0/8"] : [],
       policy: this.#inherits(consumer) ? { claim: plan.claim } : { ...plan.policy, claim: plan.claim },
       expiresAt: this.#expiryOf(consumer),
+      ...(this.#parts.model.plans.on
+        ? { plan: planOf(this.#parts.chance.fork(`plan ${consumer}`), this.#parts.options) }
+        : {}),
     };
   }
 
@@ -282,7 +290,7 @@ export class Cast {
     const name = `consumer-${this.consumers.length + 1}`;
     const plan = { ...chance.pick(options.consumers), everyMs: 300 };
     const wanted = this.#newKey(holder.consumer, plan);
-    const prefix = `mk${this.#apis.indexOf(wanted.api) + 1}`;
+    const prefix = `mk${this.apis.indexOf(wanted.api) + 1}`;
     const own = chance.happens(0.5) ? makeKeyText(prefix, "live", chance.bytes) : undefined;
     for (const { gone, machine } of own === undefined ? [] : this.servers)
       if (!gone) await caller.present(machine.name, own as string);
@@ -311,7 +319,7 @@ export class Cast {
   /** An operator's word that a server is gone, for each api. */
   async removeBoots(server: ApiServer): Promise<void> {
     const [caller] = this.callers;
-    for (const api of this.#apis) {
+    for (const api of this.apis) {
       const list = await caller?.call("GET", `/v1/apis/${api}/verifiers`);
       const boots = (list?.body?.items ?? []) as { boot: string; instance: string }[];
       for (const { boot, instance } of boots)
@@ -334,7 +342,7 @@ export class Cast {
   };
 
   get someApi(): string {
-    return this.#parts.chance.pick(this.#apis);
+    return this.#parts.chance.pick(this.apis);
   }
 
   #place(node: AuthorityNode | ApiServer): void {

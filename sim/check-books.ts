@@ -80,4 +80,10 @@ async function checkUses(model: Model, store: Store, past: KeyPast): Promise<voi
     const truly = past.uses.filter((use) => use.version === version).length;
     if (count > truly) model.fail("I13", past.id, `version ${version} counts ${count} uses; there were ${truly}`);
   }
+  for (const use of await store.uses(past.id))
+    for (const [version, { refused }] of Object.entries(use.versions)) {
+      const truly = past.uses.filter((each) => each.version === Number(version) && !each.accepted).length;
+      if (refused > truly)
+        model.fail("I13", past.id, `version ${version} counts ${refused} refusals; there were ${truly}`);
+    }
 }

@@ -7,13 +7,18 @@
  */
 import { type Ask, isAccepted, judgeCode, sha256Text, type Verdict, type VerdictCode } from "@keyover/core";
 import { checkExpired } from "./check-expiry.ts";
-import type { KeyPast, Model, Position } from "./model.ts";
+import { checkUse, isLimited } from "./check-use.ts";
+import { type KeyPast, type Model, type Position, positionsSince } from "./model.ts";
+import type { Process } from "./process.ts";
 
 export interface Decision {
   at: number;
   verifier: string;
+  process: Process;
   text: string;
   ask: Ask;
+  /** Units of the key's limits. */
+  cost: number;
   source: string;
   verdict: Verdict;
   /** What this verifier's lease may be taken for too long, because its machine's clock was set back while it was down. */
@@ -50,7 +55,8 @@ export function checkDecision(model: Model, decision: Decision): void {
       sha256: sha256Text(text),
       source: decision.source,
       verifier,
-      accepted: verdict.valid,
+      // Whoever is refused for a limit holds a good version, and uses it.
+      accepted: verdict.valid || isLimited(code),
       code,
     });
     if (verdict.version !== version || verdict.key !== past.id)
@@ -72,7 +78,9 @@ export function checkDecision(model: Model, decision: Decision): void {
   const times = timesAround(at, decision.young ? staleMs : 0, model.clockErrorMs + decision.grace);
   const possible = codesWithin(past, sha256Text(text), ask, at - bound, times);
   if (code === "brownout" || code === "fenced") checkLimitedUse(model, decision, past, sha256Text(text), at - bound);
-  if (possible.has(code)) return;
+  checkUse(model, { at, past, process: decision.process, verdict, cost: decision.cost, boundMs: bound });
+  // A limit refuses only what is in order.
+  if (possible.has(isLimited(code) ? "ok" : code)) return;
   const list = [...possible].join(", ");
   if (verdict.valid) {
     model.counts.wronglyAccepted++;
@@ -108,7 +116,7 @@ function timesAround(at: number, early: number, late: number): Times {
 function checkLimitedUse(model: Model, decision: Decision, past: KeyPast, sha256: string, from: number): void {
   const { code, version } = decision.verdict;
   const late = model.clockErrorMs + decision.grace + AHEAD_MS;
-  const right = since(past, from).some(({ record, byHash }) => {
+  const right = positionsSince(past, from).some(({ record, byHash }) => {
     const held = byHash.get(sha256)?.version;
     if (held === undefined) return false;
     const limited = held.fence !== undefined && (!held.compromised || held.fence.scopes !== undefined);
@@ -120,12 +128,6 @@ function checkLimitedUse(model: Model, decision: Decision, past: KeyPast, sha256
   });
   if (!right)
     model.fail("limits", past.id, `${decision.verifier} said ${code} to version ${version}, which is not limited so`);
-}
-
-/** The positions in force at some moment from then on; the newest first. */
-function since({ positions }: KeyPast, from: number): Position[] {
-  const first = positions.findLastIndex(({ at }) => at <= from);
-  return positions.slice(Math.max(0, first)).reverse();
 }
 
 /** What would have been right at some moment from then on. */

@@ -18,6 +18,7 @@ import type { UsageRow } from "../packages/server/src/store/store.ts";
 import { CampaignModel } from "./campaign-model.ts";
 import type { History } from "./history.ts";
 import { MailModel } from "./mail.ts";
+import { PlanModel } from "./plan-model.ts";
 import type { Process } from "./process.ts";
 import { Rules } from "./rules.ts";
 import type { VirtualTime } from "./time.ts";
@@ -136,6 +137,7 @@ export class Model {
   readonly mail = new MailModel();
   readonly campaigns = new CampaignModel();
   readonly rules = new Rules();
+  readonly plans = new PlanModel();
   /** When each process looked for keys whose expiry is due. */
   readonly rounds = new Map<Process, number[]>();
   /** What operators asked for: deed and subject. */
@@ -195,6 +197,12 @@ export function positionOf(at: number, record: KeyRecord | undefined): Position 
   if (record === undefined) return { at, record, byHash: new Map() };
   const held: HeldKey = holdKey(record);
   return { at, record, byHash: new Map(held.versions.map((version) => [version.version.sha256, version])) };
+}
+
+/** The positions in force at some moment from then on; the newest first. */
+export function positionsSince({ positions }: KeyPast, from: number): Position[] {
+  const first = positions.findLastIndex(({ at }) => at <= from);
+  return positions.slice(Math.max(0, first)).reverse();
 }
 
 /** True time of a commit, or what was said in it if that is earlier: I12 holds the two together, but for the time that a commit took. */

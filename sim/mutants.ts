@@ -7,6 +7,7 @@ import { cacheMutants } from "./cache-mutants.ts";
 import { campaignMutants, groupMutants, idleMutants } from "./campaign-mutants.ts";
 import { controlMutants } from "./control-mutants.ts";
 import { limitMutants } from "./limit-mutants.ts";
+import { planMutants } from "./plan-mutants.ts";
 import { restoreMutants } from "./restore-mutants.ts";
 
 export interface Mutant {
@@ -24,9 +25,9 @@ export interface Mutant {
 
 /**
  * Seeds with restores, with campaigns, with policies for unused keys, whose authority writes in groups, with brownouts of who moved in part, with
- * keys that expire, with verifiers that hold some of the keys.
+ * keys that expire, with verifiers that hold some of the keys, with plans.
  */
-export type SomeSeeds = "restores" | "campaigns" | "idle" | "grouped" | "brownouts" | "expiry" | "caches";
+export type SomeSeeds = "restores" | "campaigns" | "idle" | "grouped" | "brownouts" | "expiry" | "caches" | "plans";
 
 function among(seeds: SomeSeeds, all: readonly Mutant[]): Mutant[] {
   return all.map((mutant) => ({ ...mutant, among: seeds }));
@@ -306,8 +307,8 @@ export const mutants: Mutant[] = [
   {
     name: "feed-loses-entries",
     file: "server/src/feed/hub.ts",
-    find: "if (subscriber.catchingUp || subscriber.seq >= entry.seq) continue;",
-    replace: "if (subscriber.catchingUp || subscriber.seq >= entry.seq || entry.seq % 7 === 0) continue;",
+    find: "if (subscriber.catchingUp || seq >= last) continue;",
+    replace: "if (subscriber.catchingUp || seq >= last || last % 7 === 0) continue;",
     why: "Now and then an entry is not sent",
   },
   {
@@ -374,4 +375,5 @@ export const mutants: Mutant[] = [
   ...among("idle", idleMutants),
   ...among("grouped", groupMutants),
   ...among("caches", cacheMutants),
+  ...among("plans", planMutants),
 ];

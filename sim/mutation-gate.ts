@@ -90,11 +90,12 @@ function seedsFor({ among }: Mutant): string[] {
 }
 
 function has(options: Options, what: SomeSeeds): boolean {
-  const { restores, campaignDeeds, idle, grouped, consumers, policyDeeds, caches } = options;
+  const { restores, campaignDeeds, idle, grouped, consumers, policyDeeds, caches, plans } = options;
   const brownouts = consumers.some(({ kind, policy }) => kind === "partly" && policy.onDeadline === "brownout");
   const expiry = policyDeeds.includes("expire");
   const campaigns = campaignDeeds.length > 0;
-  return { restores: restores > 0, campaigns, idle, grouped, brownouts, expiry, caches: caches.length > 0 }[what];
+  const has = { restores: restores > 0, campaigns, idle, grouped, brownouts, expiry };
+  return { ...has, caches: caches.length > 0, plans: Object.keys(plans).length > 0 }[what];
 }
 
 const [BEGIN, END] = ["<!-- mutants -->", "<!-- /mutants -->"];

@@ -7,6 +7,7 @@ import { ALONE_EVERY_MS, type CampaignOptions, drawCampaigns } from "./campaign-
 import type { Chance } from "./chance.ts";
 import { type ControlOptions, drawControls, drawLimits, drawRules } from "./control-options.ts";
 import type { Weather } from "./network.ts";
+import { drawPlans, type PlanOptions } from "./plan-options.ts";
 
 const SECOND = 1_000;
 
@@ -70,7 +71,7 @@ export interface ConsumerPlan {
   sleeps: boolean;
 }
 
-export interface Options extends ControlOptions, CampaignOptions {
+export interface Options extends ControlOptions, CampaignOptions, PlanOptions {
   authorities: number;
   verifiers: number;
   consumers: ConsumerPlan[];
@@ -87,6 +88,8 @@ export interface Options extends ControlOptions, CampaignOptions {
   /** At each effect of a process. */
   crashAtEffect: number;
   stopAtEffect: number;
+  /** An effect at which processes die far more often, so that what is done in two steps is seen to come apart; undefined: at none. */
+  hunted: { effect: string; deaths: number } | undefined;
   slowEffects: number;
   slowEffectMs: number;
   drift: number;
@@ -136,6 +139,7 @@ export function drawOptions(chance: Chance): Options {
     },
     crashAtEffect: rough(0.25, 0.0001, 0.002),
     stopAtEffect: rough(0.25, 0.0001, 0.001),
+    hunted: undefined,
     slowEffects: rough(0.4, 0.01, 0.3),
     slowEffectMs: chance.pick([5, 50, 1_500]),
     drift: rough(0.5, 0, 1e-4),
@@ -151,15 +155,28 @@ export function drawOptions(chance: Chance): Options {
   };
   const more = drawCampaigns(chance, { ruled: drawn.policyDeeds.length > 0, alone: drawn.authorities === 1 });
   const often = more.campaignDeeds.length === 0;
+  const planned = drawPlans(chance.fork("plans"));
   return {
     ...drawn,
     ...more,
+    ...planned,
+    ...(planned.midnight ? { offsetMs: -chance.fork("midnight").whole(10, 30) * SECOND } : {}),
+    hunted: calm ? undefined : drawHunted(chance.fork("hunted"), drawn.channels.length > 0),
     rotateEveryMs: often ? drawn.rotateEveryMs : ALONE_EVERY_MS,
     consumers: drawn.consumers.map((plan, i) => ({
       ...plan,
+      everyMs: planned.busyEveryMs > 0 && plan.instances < 3 && i % 2 === 0 ? planned.busyEveryMs : plan.everyMs,
       sleeps: more.idle && chance.fork(`sleeps ${i}`).happens(0.5),
     })),
   };
+}
+
+/** Where there are notices, most often what is written about them: seldom anything else dies there. */
+function drawHunted(chance: Chance, told: boolean): Options["hunted"] {
+  if (!chance.happens(told ? 0.35 : 0.2)) return undefined;
+  if (told && chance.happens(0.7)) return { effect: "store.post", deaths: 0.12 };
+  const effects = ["store.commit", "store.record", "store.share", "disk.save.rename", "disk.append"];
+  return { effect: chance.pick(effects), deaths: chance.pick([0.005, 0.03]) };
 }
 
 /** So few that keys are given up all the time. */

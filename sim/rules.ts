@@ -46,7 +46,9 @@ export class Rules {
   }
 
   committed({ writes, audit }: Batch, at: number): void {
-    if (audit.some(({ action }) => action === "keys.replanned")) this.replannedAt = at;
+    // A look at a key that moves its date by what it was used says nothing of policies: such looks go on for ever.
+    if (audit.some(({ action, details }) => action === "keys.replanned" && details.cause !== "use"))
+      this.replannedAt = at;
     if (!writes.some((write) => OF_RULES.has("remove" in write ? write.remove : write.put))) return;
     const policies = new Map(this.now.policies);
     const attachments = new Map(this.now.attachments);

@@ -6,7 +6,6 @@
  * It ends at the first violation: what follows may follow from it.
  */
 import type { Caller } from "./caller.ts";
-import { CampaignOperators } from "./campaign-deeds.ts";
 import { Cast } from "./cast.ts";
 import { Chance } from "./chance.ts";
 import { checkBooks, checkSealed } from "./check-books.ts";
@@ -17,17 +16,16 @@ import { checkNotices } from "./check-notices.ts";
 import { checkReplicas } from "./check-replicas.ts";
 import { checkLate } from "./check-schedule.ts";
 import { checkSwaps } from "./check-swap.ts";
-import { Controllers } from "./control-deeds.ts";
+import { checkCounts, useInGoodTimes } from "./check-use-end.ts";
 import { SimDatabase } from "./database.ts";
 import { History } from "./history.ts";
 import { checkEnds } from "./liveness.ts";
 import { Model, type Violation } from "./model.ts";
 import { Nemesis } from "./nemesis.ts";
 import { Network } from "./network.ts";
-import { NoticeOperators } from "./notice-deeds.ts";
-import { Operators } from "./operators.ts";
 import { drawOptions, type Options } from "./options.ts";
-import { PolicyMakers } from "./policy-deeds.ts";
+import { People } from "./people.ts";
+import type { PolicyMakers } from "./policy-deeds.ts";
 import type { Mishap, Process } from "./process.ts";
 import { watchReplicas } from "./replicas.ts";
 import { Restorer } from "./restorer.ts";
@@ -56,6 +54,7 @@ const GROUP_MS = 3;
 /** Longer than any cadence. */
 const SCHEDULES_MS = 14_000;
 const STORY_LINES = 40;
+const HUNTED_DOWN_MS = 400;
 const PARTITIONS = ["partition-one-way", "partition-both-ways", "isolate"];
 
 /** Effects that last are few among those that only look, and the more interesting. */
@@ -106,6 +105,7 @@ class Simulation {
         : undefined,
     });
     connectSockets((sending) => this.#carry(sending));
+    this.#model.plans.on = Object.keys(options.plans).length > 0;
     this.#model.steadySince = (since) => this.#isSteady(since);
     watchReplicas((invariant, key, message) => this.#model.fail(invariant, key, message), this.#model.revived);
     this.#cast = new Cast({
@@ -151,33 +151,16 @@ class Simulation {
     await this.#cast.setUp();
     const nemesis = this.#nemesis();
     const restorer = this.#restorer();
-    const operators = this.#operators();
-    const noticeOperators = this.#noticeOperators();
-    const controllers = this.#controllers();
-    const makers = this.#policyMakers();
-    const campaigns = this.#campaigns();
+    const people = new People({ model, options, chance: this.#chance, cast: this.#cast });
     await time.runUntil(time.at + CALM_MS, over);
     this.#faulty = true;
-    operators.begin();
-    noticeOperators.begin();
-    controllers.begin();
-    void makers.begin();
-    campaigns.begin();
+    people.begin();
     nemesis.begin();
     restorer.begin();
     for (let i = 0; i < options.newKeys; i++) this.#addKeyLater();
     await time.runUntil(time.at + options.faultsMs, over);
     this.#faulty = false;
-    for (const [kind, count] of [
-      ...nemesis.counts,
-      ...operators.done,
-      ...noticeOperators.done,
-      ...controllers.done,
-      ...makers.done,
-      ...campaigns.done,
-      ...restorer.counts,
-    ])
-      this.#struck.set(kind, count);
+    for (const [kind, count] of [...nemesis.counts, ...people.done, ...restorer.counts]) this.#struck.set(kind, count);
     if (over()) return;
     await checkSealed(model, this.#database.store, this.#cast.masterKey);
     this.#history.note("nemesis", "heals everything");
@@ -186,24 +169,22 @@ class Simulation {
     restorer.heal();
     for (const each of this.#cast.processes) each.resume();
     for (const consumer of consumers) consumer.fast = true;
-    operators.stop();
-    noticeOperators.stop();
-    controllers.stop();
-    makers.stop();
-    campaigns.stop();
-    const { restores } = this.#cast;
-    if (options.policyDeeds.length > 0) await this.#schedules(makers);
+    people.stop();
+    const { restores, servers } = this.#cast;
+    if (model.plans.on && !over()) await useInGoodTimes(model, this.#cast.apis, servers);
+    if (options.policyDeeds.length > 0) await this.#schedules(people.makers);
     await checkEnds({
       model,
       time,
       consumers,
-      operators,
-      controllers,
-      campaigns,
+      operators: people.operators,
+      controllers: people.controllers,
+      campaigns: people.campaigns,
       restores,
       caller: callers[0] as Caller,
     });
-    if (!over()) await checkReplicas(model, this.#cast.servers);
+    if (!over()) await checkReplicas(model, servers);
+    if (!over()) await checkCounts(model, this.#database.store);
     restorer.stop();
     if (!over()) await this.#deliver();
     this.#looking = true;
@@ -276,16 +257,18 @@ class Simulation {
 
   /** Soon after its start a process is in more danger: that is when it recovers. */
   #mishap(at: Process, effect: string): Mishap | undefined {
-    const { crashAtEffect, stopAtEffect, slowEffects, slowEffectMs, staleness } = this.#options;
+    const { crashAtEffect, stopAtEffect, hunted, slowEffects, slowEffectMs, staleness } = this.#options;
     if (!this.#faulty) return undefined;
     const { chance } = at;
     const young = this.#time.at - at.startedAt < 1_000 ? 5 : 1;
     const weight = REMEMBERED.test(effect) ? 10 : 1;
-    const dies = chance.happens(crashAtEffect * weight * young);
+    const isHunted = effect === hunted?.effect;
+    const dies = chance.happens(crashAtEffect * weight * young + (isHunted ? hunted.deaths : 0));
     const stops = chance.happens(stopAtEffect * weight);
     const slow = chance.happens(slowEffects);
     if (!dies && !stops && !slow) return undefined;
-    if (dies) this.#restartLater(at);
+    // Who is hunted is soon there again, for the next time.
+    if (dies) this.#restartLater(at, isHunted ? HUNTED_DOWN_MS : 1.5 * staleness.leaseMs);
     if (dies || stops) this.#count(dies ? `crash at ${effect}` : `stop at ${effect}`);
     return {
       dies: dies ? chance.pick(["before", "after"] as const) : undefined,
@@ -296,12 +279,12 @@ class Simulation {
     };
   }
 
-  #restartLater(dying: Process): void {
+  #restartLater(dying: Process, withinMs: number): void {
     const { machine } = dying;
     const { authorities, servers, consumers } = this.#cast;
-    this.#time.after(this.#chance.between(50, 1.5 * this.#options.staleness.leaseMs), () => {
+    this.#time.after(this.#chance.between(50, withinMs), () => {
       // Stopped before it came to die, or spared.
-      if (dying.alive) return this.#faulty ? this.#restartLater(dying) : undefined;
+      if (dying.alive) return this.#faulty ? this.#restartLater(dying, withinMs) : undefined;
       for (const node of [...authorities, ...servers, ...consumers]) if (node.machine === machine) void node.start();
     });
   }
@@ -336,19 +319,6 @@ class Simulation {
     });
   }
 
-  #operators(): Operators {
-    const { callers, consumers } = this.#cast;
-    const [model, options] = [this.#model, this.#options];
-    const leftAlone = (key: string) => consumers.some((consumer) => consumer.key === key && consumer.plan.sleeps);
-    return new Operators({ model, options, chance: this.#chance.fork("operators"), callers, leftAlone });
-  }
-
-  #noticeOperators(): NoticeOperators {
-    const { callers, receivers } = this.#cast;
-    const [model, options] = [this.#model, this.#options];
-    return new NoticeOperators({ model, options, chance: this.#chance.fork("notice operators"), callers, receivers });
-  }
-
   /** In good times everything begins that is due, until nothing is attached any more. */
   async #schedules(makers: PolicyMakers): Promise<void> {
     const [model, time] = [this.#model, this.#time];
@@ -361,24 +331,6 @@ class Simulation {
       done = true;
     });
     for (let i = 0; !done && !over() && i < 600; i++) await time.runUntil(time.at + 100, over);
-  }
-
-  #policyMakers(): PolicyMakers {
-    const [model, options] = [this.#model, this.#options];
-    const callers = this.#cast.administrators;
-    return new PolicyMakers({ model, options, chance: this.#chance.fork("policy makers"), callers });
-  }
-
-  #campaigns(): CampaignOperators {
-    const { callers } = this.#cast;
-    const [model, options] = [this.#model, this.#options];
-    return new CampaignOperators({ model, options, chance: this.#chance.fork("campaign operators"), callers });
-  }
-
-  #controllers(): Controllers {
-    const { callers, consumers } = this.#cast;
-    const [model, options] = [this.#model, this.#options];
-    return new Controllers({ model, options, chance: this.#chance.fork("controllers"), callers, consumers });
   }
 
   #restorer(): Restorer {

@@ -10,6 +10,8 @@ import { checkCommit } from "./check-commit.ts";
 import { checkReceipts } from "./check-emergency.ts";
 import { slackOf } from "./check-end.ts";
 import { checkMail } from "./check-mail.ts";
+import { checkPlanTold } from "./check-use.ts";
+import { checkTold } from "./check-use-end.ts";
 import { giveNumber, type KeyPast, type Model, positionOf, type RotationPast } from "./model.ts";
 import type { Process } from "./process.ts";
 import { KEY_TEXT } from "./receiver.ts";
@@ -70,6 +72,7 @@ export class CommitWitness implements Witness {
         model.keys.get(write.value.keyId)?.sealed.set(write.value.id, true);
       else if (write.put === "key") this.#key(write.value);
       else if (write.put === "campaign") this.#campaign(write.value.id);
+      else if (write.put === "plan") checkPlanTold(model, write.value, feed);
     }
     const { feedBehind } = batch;
     if (feedBehind !== undefined) model.feedHeads.set(feedBehind.apiId, feedBehind.seq);
@@ -78,6 +81,7 @@ export class CommitWitness implements Witness {
       if (entry.seq !== head + 1)
         model.fail("I5", entry.record?.key, `feed entry ${entry.seq} was committed after ${head}`);
       model.feedHeads.set(apiId, entry.seq);
+      model.plans.fed(apiId, entry, model.time.at);
       const past = entry.record === undefined ? undefined : model.keys.get(entry.record.key);
       past?.positions.push(positionOf(model.time.at, entry.record));
       if (past !== undefined) past.told = entry.record;
@@ -107,7 +111,10 @@ export class CommitWitness implements Witness {
       if (all.length === 0) model.boots.set(boot.boot, all);
       all.push({ at: model.time.at, boot: { ...boot } });
     }
-    const taken = (reports ?? []).filter(({ boot }) => !lost.includes(boot.boot)).flatMap((report) => report.rows);
+    const counted = (reports ?? []).filter(({ boot }) => !lost.includes(boot.boot));
+    for (const report of counted)
+      for (const limit of model.plans.recorded(report, model.time.at)) checkTold(model, limit);
+    const taken = counted.flatMap((report) => report.rows);
     for (const { keyId, version, sourceId, first, accepted, refused } of taken)
       model.keys.get(keyId)?.reported.push({ at: model.time.at, source: sourceId, version, first, accepted, refused });
   }

@@ -26,6 +26,7 @@ export * from "./network.ts";
 export * from "./oauth.ts";
 export * from "./policy.ts";
 export * from "./policy-resolution.ts";
+export * from "./rate-use.ts";
 export * from "./record.ts";
 export * from "./refusals.ts";
 export * from "./rotation.ts";

@@ -2,23 +2,25 @@
  * CRC-32 (ISO-HDLC, as in zip and Ethernet) of ASCII text; unsigned. Four bytes a step ("slicing by 4"): each byte of a
  * step looks in a table of its own, so the steps wait for one another a quarter as often as with one table.
  */
-const T0 = new Int32Array(256);
-const T1 = new Int32Array(256);
-const T2 = new Int32Array(256);
-const T3 = new Int32Array(256);
-for (let n = 0; n < 256; n++) {
-  let c = n;
-  for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1;
-  T0[n] = c;
-}
-for (let n = 0; n < 256; n++) {
-  T1[n] = followedByZero(T0[n] as number);
-  T2[n] = followedByZero(T1[n] as number);
-  T3[n] = followedByZero(T2[n] as number);
-}
+const TABLES = crc32Tables(4);
+const T0 = TABLES.subarray(0, 256);
+const T1 = TABLES.subarray(256, 512);
+const T2 = TABLES.subarray(512, 768);
+const T3 = TABLES.subarray(768);
 
-function followedByZero(crc: number): number {
-  return (crc >>> 8) ^ (T0[crc & 0xff] as number);
+/** `count` tables of 256 words, one behind the other: what a byte adds when 0, 1, 2… bytes follow it in the same step. */
+export function crc32Tables(count: number): Int32Array {
+  const tables = new Int32Array(256 * count);
+  for (let n = 0; n < 256; n++) {
+    let crc = n;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+    tables[n] = crc;
+  }
+  for (let n = 256; n < tables.length; n++) {
+    const before = tables[n - 256] as number;
+    tables[n] = (before >>> 8) ^ (tables[before & 0xff] as number);
+  }
+  return tables;
 }
 
 /** Of the first `length` characters of an ASCII text. */

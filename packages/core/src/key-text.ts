@@ -11,21 +11,17 @@
  * text has at most 55 bytes and takes SHA-256 one block (FIPS 180-4 §5.1.1).
  */
 import { encodeBase62, type RandomBytes, randomBase62 } from "./base62.ts";
-import { crc32, crc32Bytes } from "./crc32.ts";
+import { crc32 } from "./crc32.ts";
 import { handlePrefixes } from "./ids.ts";
-import { sha256Padded } from "./sha256-block.ts";
+import { BODY_LENGTH, CHECKSUM_LENGTH, RANDOM_LENGTH, scanKeyText } from "./key-scan.ts";
 
-export const RANDOM_LENGTH = 32;
-export const CHECKSUM_LENGTH = 6;
-const BODY_LENGTH = RANDOM_LENGTH + CHECKSUM_LENGTH;
+export { digestKeyText } from "./key-digest.ts";
+export { CHECKSUM_LENGTH, RANDOM_LENGTH, TEXT_LENGTH_MAX } from "./key-scan.ts";
 
 /** The prefix of the authority's own tokens: `kot_<role>_…`. No api may take it. */
 export const TOKEN_PREFIX = "kot";
 
 const NAME = /^[a-z][a-z0-9]{1,9}$/;
-/** The longest text that `parseKeyText` looks at: 10 + 1 + 10 + 1 + 38. */
-export const TEXT_LENGTH_MAX: number = 22 + BODY_LENGTH;
-const TEXT_LENGTH_MIN = 2 + 1 + 2 + 1 + BODY_LENGTH;
 
 const reservedPrefixes: ReadonlySet<string> = new Set([TOKEN_PREFIX, ...Object.values(handlePrefixes)]);
 
@@ -59,59 +55,9 @@ export interface KeyText {
  * looked at when it answers, so the caller may treat the text as ASCII.
  */
 export function parseKeyText(text: string): KeyText | undefined {
-  const prefixEnd = scan(text);
+  const prefixEnd = scanKeyText(text);
   if (prefixEnd === 0) return undefined;
   return { prefix: text.slice(0, prefixEnd), environment: text.slice(prefixEnd + 1, text.length - BODY_LENGTH - 1) };
-}
-
-/**
- * For the hot path, `parseKeyText` and `sha256Ascii` in one: writes the eight words of the digest of a well-formed text
- * with a right checksum into `digest` and answers the length of its prefix; 0 for any other text. Makes nothing on the heap.
- */
-export function digestKeyText(text: string, digest: Int32Array): number {
-  const prefixEnd = scan(text);
-  if (prefixEnd !== 0) sha256Padded(bytes, text.length, digest);
-  return prefixEnd;
-}
-
-const encoder = new TextEncoder();
-/** The text last scanned, and room for two blocks of SHA-256. */
-const bytes = new Uint8Array(128);
-
-const UNDERSCORE = 95;
-const BAD = 64;
-/** The value of each base62 digit; `BAD` for every other byte. */
-const DIGITS = new Uint8Array(256).fill(BAD);
-for (let value = 0; value < 62; value++) DIGITS[encodeBase62(value, 1).charCodeAt(0)] = value;
-
-/**
- * Copies the text into `bytes` and answers the length of its prefix, or 0 if it is no key's text. A character beyond
- * ASCII becomes bytes from 0x80 up, the first of them at the character's own place, and those are no digits.
- * 75 ns; a look at each character of the string itself took five times that.
- */
-function scan(text: string): number {
-  const length = text.length;
-  if (length < TEXT_LENGTH_MIN || length > TEXT_LENGTH_MAX) return 0;
-  encoder.encodeInto(text, bytes);
-  const environmentEnd = length - BODY_LENGTH - 1;
-  let prefixEnd = 0;
-  while (prefixEnd <= 10 && bytes[prefixEnd] !== UNDERSCORE) prefixEnd++;
-  if (prefixEnd < 2 || prefixEnd > 10) return 0;
-  if (environmentEnd - prefixEnd < 3 || bytes[environmentEnd] !== UNDERSCORE) return 0;
-  if (digitsIn(0, prefixEnd) >= BAD) return 0;
-  if (digitsIn(prefixEnd + 1, environmentEnd) >= BAD) return 0;
-  if (digitsIn(environmentEnd + 1, length) >= BAD) return 0;
-  const checksumStart = length - CHECKSUM_LENGTH;
-  let written = 0;
-  for (let i = checksumStart; i < length; i++) written = written * 62 + (DIGITS[bytes[i] as number] as number);
-  return written === crc32Bytes(bytes, checksumStart) ? prefixEnd : 0;
-}
-
-/** All digit values OR-ed together: `BAD` or more if one of the bytes is no digit. */
-function digitsIn(from: number, to: number): number {
-  let seen = 0;
-  for (let i = from; i < to; i++) seen |= DIGITS[bytes[i] as number] as number;
-  return seen;
 }
 
 /** What may be shown of a secret so that a person can tell two apart: the head and four digits, never enough to guess. */

@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   creditOf,
-  debtMax,
   keptOf,
   type LimitUse,
   limitStateOf,
@@ -10,14 +9,12 @@ import {
   quotaTold,
   rateRemaining,
   rateWaitMs,
-  resizedUse,
   settleQuota,
-  settleRate,
   spendLimit,
   spendRate,
-  unitMs,
 } from "./limit-state.ts";
 import type { QuotaLimit, RateLimit } from "./limits.ts";
+import { debtMax, resizedUse, settleRate, unitMs } from "./rate-use.ts";
 
 const DAY = 86_400_000;
 const START = Date.UTC(2026, 10, 22);

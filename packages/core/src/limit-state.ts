@@ -21,13 +21,9 @@
  *       used ≤ units + (B - 1) × credit
  *   A boot that is killed may have used what it was granted and not told it: what it told counts, and that much may be used again.
  */
-import type { Limit, LimitState, Period, QuotaLimit, RateLimit } from "./limits.ts";
+import type { Limit, LimitState, Period, QuotaLimit } from "./limits.ts";
 import { periodOf } from "./limits.ts";
-
-/** What one unit takes. */
-export function unitMs({ units, windowMs }: Pick<RateLimit, "units" | "windowMs">): number {
-  return windowMs / units;
-}
+import { type RateSize, type RateUse, rateUse, standingTat, unitMs } from "./rate-use.ts";
 
 /** For clocks that count in fractions of a millisecond. */
 const ROUNDING = 1e-6;
@@ -62,6 +58,8 @@ export interface Spent {
   refused: number;
   /** Of a quota: the beginning of the period that it was used in. Epoch milliseconds. */
   period?: number | undefined;
+  /** Of a rate: the size that it was used under. Absent from an older verifier. */
+  rate?: RateSize | undefined;
   /** Of a rate: used since then, where that is before the report's `from`: by an earlier boot of the process. Epoch milliseconds. */
   since?: number | undefined;
   /**
@@ -77,6 +75,8 @@ export interface Told {
   limit: string;
   /** Of a rate: `tat` is so far ahead of the answer's `now`. Milliseconds. */
   owedMs?: number | undefined;
+  /** Of a consumer's rate: what it was charged as. Absent from an older authority. */
+  rate?: RateSize | undefined;
   /** Of a quota. */
   quota?: QuotaTold | undefined;
 }
@@ -98,14 +98,6 @@ export const SPENT_PER_REPORT_MAX = 5_000;
 /** What the authority keeps of one subject and limit. */
 export type LimitUse = RateUse | QuotaUse;
 
-export interface RateUse {
-  kind: "rate";
-  /** Epoch milliseconds. */
-  tat: number;
-  /** What a unit took when it was charged last. */
-  unit?: number | undefined;
-}
-
 export interface QuotaUse {
   kind: "quota";
   period: number;
@@ -117,52 +109,6 @@ export interface QuotaUse {
 interface BootUse {
   spent: number;
   granted: number;
-}
-
-/**
- * `tat` when a key's limit has become another: what is owed is as many units as before, at most a whole burst of them, and takes no longer
- * than it would have. Otherwise who had used up a thousand a day would wait for a day under a plan of a hundred a second.
- */
-export function resizedTat(tat: number, now: number, unitBefore: number, unit: number, burst: number): number {
-  const owed = tat - now;
-  return owed <= 0 ? tat : now + Math.min(owed, Math.min(owed / unitBefore, burst) * unit);
-}
-
-/** Of a consumer's limit keys of different plans may speak in turn: then nothing says that it became another. */
-function tatOf(use: LimitUse | undefined, limit: RateLimit, now: number): number | undefined {
-  if (use?.kind !== "rate") return undefined;
-  const unit = unitMs(limit);
-  if (use.unit === undefined || use.unit === unit || limit.per === "consumer") return use.tat;
-  return resizedTat(use.tat, now, use.unit, unit, limit.burst);
-}
-
-/** The row of a limit that has become another: to be kept, so that what is still owed gets less with time. */
-export function resizedUse(use: LimitUse | undefined, limit: Limit, now: number): LimitUse | undefined {
-  if (limit.kind !== "rate") return use;
-  const tat = tatOf(use, limit, now);
-  return tat === undefined ? use : { kind: "rate", tat, unit: unitMs(limit) };
-}
-
-/**
- * Units that were used between `from` (`Spent.since`, else the report's) and now. They count from the beginning of that time: a use in it
- * may have been at any moment, and a steady one must not look like one at once. `most`: now and `debtMax`. What stood beyond it, because the
- * limit was another or the clock was set back, is forgiven too.
- */
-export function settleRate(
-  use: LimitUse | undefined,
-  limit: RateLimit,
-  units: number,
-  from: number,
-  most: number = Number.POSITIVE_INFINITY,
-): RateUse {
-  const unit = unitMs(limit);
-  const tat = Math.max(tatOf(use, limit, from) ?? from, from);
-  return { kind: "rate", tat: Math.min(most, tat + units * unit), unit };
-}
-
-/** How far ahead of now `tat` may be: what verifiers that all get answers can owe at most. Milliseconds. */
-export function debtMax(limit: RateLimit, verifiers: number, reportEveryMs: number): number {
-  return verifiers * (limit.burst * unitMs(limit) + 2 * reportEveryMs);
 }
 
 export interface QuotaReport {
@@ -211,13 +157,15 @@ export function spendLimit(
   limit: Limit,
   cost: number,
   now: number,
+  standing?: readonly RateSize[],
 ): { use: LimitUse } | { waitMs: number } {
   if (limit.kind === "rate") {
-    const [tat, unit] = [tatOf(use, limit, now) ?? now, unitMs(limit)];
+    const unit = unitMs(limit);
+    const { tat = now, others } = use?.kind === "rate" ? standingTat(use, limit, now, standing) : {};
     const next = spendRate(tat, now, cost, unit, limit.burst);
     return next === undefined
       ? { waitMs: rateWaitMs(tat, now, cost, unit, limit.burst) }
-      : { use: { kind: "rate", tat: next, unit } };
+      : { use: rateUse(next, limit, others) };
   }
   const current = periodOf(limit, now);
   const known = currentOf(use, current);
@@ -230,9 +178,14 @@ export function spendLimit(
 }
 
 /** What is left by all that has been told. */
-export function limitStateOf(use: LimitUse | undefined, limit: Limit, now: number): LimitState {
+export function limitStateOf(
+  use: LimitUse | undefined,
+  limit: Limit,
+  now: number,
+  standing?: readonly RateSize[],
+): LimitState {
   if (limit.kind === "rate") {
-    const tat = tatOf(use, limit, now) ?? now;
+    const { tat = now } = use?.kind === "rate" ? standingTat(use, limit, now, standing) : {};
     const remaining = rateRemaining(tat, now, unitMs(limit), limit.burst);
     return { limit, remaining, resetMs: Math.max(0, tat - now) };
   }
@@ -244,7 +197,7 @@ export function limitStateOf(use: LimitUse | undefined, limit: Limit, now: numbe
 
 /** From then on the row says no more than none would. Epoch milliseconds. */
 export function limitUseEnds(use: LimitUse, limit: Limit): number {
-  if (use.kind === "rate") return use.tat;
+  if (use.kind === "rate") return Math.max(use.tat, ...(use.others ?? []).map(({ tat }) => tat));
   return limit.kind === "quota" ? periodOf(limit, use.period).to : 0;
 }
 

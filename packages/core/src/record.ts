@@ -63,6 +63,8 @@ export interface FeedEntry {
   record?: KeyRecord | undefined;
   /** A plan that was made or changed. */
   plan?: PlanRecord | undefined;
+  /** Somebody waits until every verifier has it: acknowledge it at once. On the stream alone; see `Welcome.asks`. */
+  awaited?: true | undefined;
 }
 
 /** The record of a key, without its number, which only the commit knows. */

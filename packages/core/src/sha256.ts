@@ -39,27 +39,38 @@ export function digestText(digest: Int32Array): string {
   return text + BASE64URL.charAt((held << (6 - bits)) & 63);
 }
 
+/** Beyond all values of the alphabet. */
+const NO_VALUE = 64;
+/** By character code. */
+const VALUES = Uint8Array.from({ length: 128 }, (_, code) => {
+  const value = BASE64URL.indexOf(String.fromCharCode(code));
+  return value < 0 ? NO_VALUE : value;
+});
+
 /** Writes the words of a `digestText` into `digest`; false if `text` is not one. */
 export function parseDigestText(text: string, digest: Int32Array): boolean {
   if (text.length !== 43) return false;
+  /** Bits that no word has taken yet, the first of them highest. */
   let held = 0;
   let bits = 0;
-  let byte = 0;
-  digest.fill(0);
+  let word = 0;
+  let all = 0;
   for (let i = 0; i < 43; i++) {
-    const value = BASE64URL.indexOf(text.charAt(i));
-    if (value < 0) return false;
-    held = (held << 6) | value;
-    bits += 6;
-    if (bits >= 8) {
-      bits -= 8;
-      const word = byte >> 2;
-      digest[word] = (digest[word] as number) | (((held >>> bits) & 0xff) << (24 - 8 * (byte & 3)));
-      byte++;
-      held &= (1 << bits) - 1;
+    const code = text.charCodeAt(i);
+    const value = code < 128 ? (VALUES[code] as number) : NO_VALUE;
+    all |= value;
+    if (bits < 26) {
+      held = (held << 6) | value;
+      bits += 6;
+      continue;
     }
+    const over = bits - 26;
+    digest[word++] = (held << (6 - over)) | (value >>> over);
+    held = value & ((1 << over) - 1);
+    bits = over;
   }
-  return held === 0; // the last character has two spare bits; only one spelling counts
+  // The last character has two spare bits; only one spelling counts.
+  return all < NO_VALUE && held === 0;
 }
 
 const scratch = new Int32Array(8);

@@ -5,8 +5,8 @@
  *     POST /v1/apis/{api}/verifiers   Registration → Welcome       once per boot
  *     GET  /v1/apis/{api}/snapshot    lines of JSON: SnapshotHead, KeyRecord …, SnapshotEnd; with `?keys=none` no records
  *     GET  /v1/apis/{api}/feed        server-sent events: `entry` FeedEntry, `beat` FeedBeat
- *     POST /v1/apis/{api}/acks        Ack → Grant                  at once after applying an entry
- *     POST /v1/apis/{api}/reports     Report → Grant               about once a second
+ *     POST /v1/apis/{api}/acks        Ack → Grant                  at once after applying an entry that is awaited
+ *     POST /v1/apis/{api}/reports     Report → Grant               about once a second; tells of entries that nobody awaits, too
  *     POST /v1/apis/{api}/misses      Miss → MissAnswer            a well-formed key that the replica lacks
  *     POST /v1/apis/{api}/remembered  Remembered                   while the database is restored and not reconciled
  *
@@ -63,6 +63,8 @@ export interface Welcome extends Grant {
    * that knows no epochs.
    */
   epoch: string;
+  /** Entries that somebody waits for say so (`awaited`). Absent from an older authority: each may be one. */
+  asks?: boolean | undefined;
 }
 
 export interface SnapshotHead {
@@ -125,6 +127,8 @@ export interface MissAnswer {
   /** The feed's head, read before the record was: the answer knows all entries up to here. Absent from an older authority. */
   seq?: number | undefined;
   record: KeyRecord | null;
+  /** The plan that the record names, or the api's default where it names none. Absent from an older authority, and where there is none. */
+  plans?: PlanRecord[] | undefined;
 }
 
 /** At most this many sightings in one report; more go into the next. */

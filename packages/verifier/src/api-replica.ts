@@ -23,18 +23,19 @@ import {
   wouldRefuse,
 } from "@keyover/core";
 import { type Answer, AuthorityCalls, hostOf, type Refusal } from "./authority-calls.ts";
-import type { DiskHead, ReplicaDisk } from "./disk.ts";
+import type { ReplicaDisk } from "./disk.ts";
 import { CachedReplica } from "./flat/cached-replica.ts";
 import { FlatReplica } from "./flat/flat-replica.ts";
-import { Follower } from "./follower.ts";
+import { type Following, type FollowingParts, type Opened, OwnFollowing } from "./following.ts";
 import { AuthorityClock, Lease } from "./lease.ts";
 import { Limiter } from "./limits/limiter.ts";
+import { PlanBook } from "./limits/plan-book.ts";
 import { type MissCounts, Misses, type MissOutcome } from "./misses.ts";
 import type { Replica } from "./replica.ts";
-import { ReplicaKeeper } from "./replica-keeper.ts";
 import { Reporter } from "./reporter.ts";
 import { asGrant } from "./shapes.ts";
 import { type Caller, Sightings } from "./sightings.ts";
+import { type ApiEnds, ThreadFollowing } from "./threads/thread-following.ts";
 
 export interface PresentedAsk extends Ask, Caller {}
 
@@ -50,6 +51,8 @@ export interface ApiOptions {
   disk: ReplicaDisk | undefined;
   /** Keys to hold at most; undefined: all. */
   cacheKeys: number | undefined;
+  /** The replica is another thread's. */
+  ends: ApiEnds | undefined;
 }
 
 export interface ApiStatus {
@@ -98,8 +101,7 @@ export class ApiReplica {
   readonly #limiter: Limiter;
   readonly #misses: Misses;
   readonly #reporter: Reporter;
-  #follower: Follower | undefined;
-  #keeper: ReplicaKeeper | undefined;
+  readonly #following: Following;
   #apiId: string | undefined;
   #environment: string | undefined;
   #closed = false;
@@ -117,17 +119,36 @@ export class ApiReplica {
     this.#calls = new AuthorityCalls(world, options);
     this.#clock = new AuthorityClock(world.clock);
     this.#sightings = new Sightings(world.clock.elapsed());
-    const { cacheKeys } = options;
+    const plans = new PlanBook();
+    plans.log = (level, event, fields) => world.log(level, event, { api: options.api, ...fields });
+    this.#limiter = new Limiter(world, this.#clock, plans);
+    const { cacheKeys, ends, software } = options;
     const release = (slot: number) => this.#sightings.release(this.#replica, slot);
-    this.#cache = cacheKeys === undefined ? undefined : new CachedReplica(cacheKeys, release);
-    this.#replica = this.#cache ?? new FlatReplica(release);
-    this.#replica.plans.log = (level, event, fields) => world.log(level, event, { api: options.api, ...fields });
-    this.#limiter = new Limiter(world, this.#clock, this.#replica.plans);
+    const releaseAll = () => this.#sightings.releaseAll(this.#replica);
+    const parts: FollowingParts = {
+      world,
+      calls: this.#calls,
+      lease: this.#lease,
+      clock: this.#clock,
+      limiter: this.#limiter,
+      software,
+      onAck: (answer) => this.#toldTime(answer),
+      onWelcome: (welcome, boot) => this.#welcomed(welcome, boot),
+      onLevel: () => this.#settleReady.resolve(),
+      onFailure: (refusal) => this.#failed(refusal),
+      onGone: () => void this.close(),
+    };
+    this.#cache = cacheKeys === undefined ? undefined : new CachedReplica(cacheKeys, release, plans);
+    this.#following =
+      ends === undefined
+        ? new OwnFollowing(this.#cache ?? new FlatReplica(release, plans), parts, options)
+        : new ThreadFollowing(ends, parts, { plans, release, releaseAll });
+    this.#replica = this.#following.replica;
     this.#misses = new Misses({
       world,
       calls: this.#calls,
-      closed: () => this.#follower?.reconciling === true,
-      epoch: () => this.#keeper?.epoch ?? "",
+      closed: () => this.#following.reconciling,
+      epoch: () => this.#following.epoch,
       isCurrent: (digest, asOf) => this.#replica.isCurrent(digest, null, asOf),
     });
     this.#reporter = new Reporter({
@@ -137,43 +158,34 @@ export class ApiReplica {
       lease: this.#lease,
       limiter: this.#limiter,
       sightings: (timeOf) => this.#sightings.drain(this.#replica, world.clock.elapsed(), timeOf),
-      applied: () => this.#follower?.acknowledged ?? 0,
+      applied: () => this.#following.acknowledged,
       onGrant: (answer) => this.#granted(answer),
-      onBootOver: (boot, code) => this.#follower?.bootOver(boot, code),
+      onBootOver: (boot, code) => this.#following.bootOver(boot, code),
     });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
     this.#settleReady = { resolve, reject };
   }
 
+  /** As the verifier was told to call it. */
+  get name(): string {
+    return this.#options.api;
+  }
+
   async start(): Promise<void> {
-    const { disk, api, instance, fallbackInstance, software } = this.#options;
-    const state = await disk?.load(api);
-    const known = instance ?? state?.head.instance ?? fallbackInstance;
-    const parts = { replica: this.#replica, lease: this.#lease, clock: this.#clock };
-    const limiter = this.#limiter;
-    const keeper = new ReplicaKeeper({ world: this.#world, disk, api, instance: known, limiter, ...parts });
-    this.#keeper = keeper;
-    if (state !== undefined) {
-      this.#restored = keeper.restore(state);
-      this.#serves(state.head);
+    const opened = await this.#following.open();
+    if (opened !== undefined) {
+      this.#restored = opened.restored;
+      this.#serves(opened);
     }
-    if (this.#closed) return;
-    this.#follower = new Follower({
-      world: this.#world,
-      calls: this.#calls,
-      ...parts,
-      keeper,
-      software,
-      instance: known,
-      // None, if the file was taken from a process that goes on (standalone/slots.ts).
-      replaces: state?.head.boot || undefined,
-      onAck: (answer) => this.#toldTime(answer),
-      onWelcome: (welcome, boot) => this.#welcomed(welcome, boot),
-      onLevel: () => this.#settleReady.resolve(),
-      onFailure: (refusal) => this.#failed(refusal),
-    });
-    void this.#follower.run();
+    if (!this.#closed) this.#following.run();
+  }
+
+  /** What another thread of this process needs to read the replica. After `start` has answered. */
+  share(): ApiEnds {
+    const ends = this.#following instanceof OwnFollowing ? this.#following.share() : undefined;
+    if (ends === undefined) throw new RangeError("this replica can't be read by one thread more");
+    return ends;
   }
 
   /** The whole decision, or undefined if the authority must be asked. */
@@ -222,7 +234,7 @@ export class ApiReplica {
     digestKeyText(text, digest);
     for (let asked = 1; ; asked++) {
       const outcome = await this.#misses.ask(digest, ask.network);
-      const current = this.#take(digest, outcome);
+      const current = await this.#take(digest, outcome);
       // Decided afresh: the feed may have brought the key meanwhile, or the lease may have run out.
       const verdict = this.#heldNow(digest, ask);
       if (verdict !== undefined) return verdict;
@@ -232,14 +244,13 @@ export class ApiReplica {
   }
 
   /** False if it says nothing: no answer, or one that the feed has overtaken. */
-  #take(digest: Int32Array, outcome: MissOutcome): boolean {
+  async #take(digest: Int32Array, outcome: MissOutcome): Promise<boolean> {
     if (outcome.code === "unavailable") return false;
-    const record = outcome.code === "record" ? outcome.record : null;
+    const { record, plans } = outcome.code === "record" ? outcome : { record: null, plans: [] };
     if (!this.#replica.isCurrent(digest, record, outcome.asOf)) return false;
-    if (record === null) return true;
-    this.#replica.put(record);
     // Of a verifier that is cut off nobody knows whether the feed's numbers are still the same ones.
-    if (this.#lease.standing(this.#world.clock.elapsed()) === "fresh") this.#keeper?.holdsToo(record);
+    const fresh = this.#lease.standing(this.#world.clock.elapsed()) === "fresh";
+    if (record !== null) await this.#following.bring({ record, plans, fresh });
     return true;
   }
 
@@ -251,10 +262,10 @@ export class ApiReplica {
     return {
       api: this.#options.api,
       prefix: this.prefix,
-      phase: this.#closed ? "closed" : (this.#follower?.phase ?? "starting"),
+      phase: this.#closed ? "closed" : this.#following.phase,
       authority: hostOf(this.#calls.url),
       seq: this.#replica.seq,
-      lag: this.#follower?.lag ?? 0,
+      lag: this.#following.lag,
       keys: this.#replica.size,
       stale: standing !== "fresh",
       lease: { standing, remainingMs: Math.max(0, end - at) },
@@ -271,8 +282,8 @@ export class ApiReplica {
     this.#closed = true;
     this.#settleReady.reject(new Error("the verifier was closed before it was ready"));
     await Promise.race([this.#reporter.close(), sleep(this.#world.clock, CLOSE_MS)]);
-    this.#follower?.close();
-    await this.#keeper?.close();
+    this.#following.stop();
+    await this.#following.close();
   }
 
   #missNow(text: string, digest: Int32Array, ask: PresentedAsk): Verdict | undefined {
@@ -295,7 +306,7 @@ export class ApiReplica {
     if (grant === undefined) return;
     this.#lease.grant(grant, answer.sentAt, answer.receivedAt);
     this.#limiter.heard(grant, answer.receivedAt);
-    this.#keeper?.granted();
+    this.#following.granted();
   }
 
   #welcomed(welcome: Welcome, boot: string): void {
@@ -307,7 +318,7 @@ export class ApiReplica {
     }
     if (this.#apiId !== undefined && this.#apiId !== welcome.api.id) {
       // Another api under the name of one that is gone. Its feed counts from 1 again; nothing of the old one may stay.
-      this.#replica.clear();
+      this.#following.clear();
       this.#limiter.clear();
     }
     this.#serves(welcome);
@@ -315,7 +326,7 @@ export class ApiReplica {
     this.#reporter.begin(boot, welcome.now, this.#options.reportEveryMs ?? welcome.reportEveryMs);
   }
 
-  #serves({ api, environments }: Pick<DiskHead, "api" | "environments">): void {
+  #serves({ api, environments }: Pick<Opened, "api" | "environments">): void {
     this.#apiId = api.id;
     this.prefix = api.prefix;
     this.#environment = this.#options.environment ?? (environments.length === 1 ? environments[0] : undefined);

@@ -99,6 +99,8 @@ export class AuthorityDouble {
   lagging: { seq: number; records: KeyRecord[] } | undefined;
   /** An authority of before there was cache mode. */
   older = false;
+  /** It says which entries somebody waits for: `write` and `push` with `awaited`. */
+  asks = false;
   /** Before a miss is answered. */
   beforeMissAnswer: (() => Promise<void>) | undefined;
   latencyMs = 0;
@@ -169,10 +171,10 @@ export class AuthorityDouble {
   }
 
   /** Writes a key; its secrets' texts are the caller's. */
-  write(record: Omit<KeyRecord, "seq">): KeyRecord {
+  write(record: Omit<KeyRecord, "seq">, awaited?: true): KeyRecord {
     const whole: KeyRecord = structuredClone({ seq: ++this.seq, ...record });
     this.records.set(whole.key, whole);
-    this.push({ seq: whole.seq, record: whole });
+    this.push({ seq: whole.seq, record: whole, ...(awaited && { awaited }) });
     return whole;
   }
 
@@ -281,11 +283,12 @@ export class AuthorityDouble {
   }
 
   #register(host: Host, { boot, instance, replaces, holds }: Registration): Response {
-    const now = this.#now(host);
-    this.boots.set(boot, { instance, replaces, holds, coveredTo: now, n: 0, applied: -1, closed: false });
+    const grant = this.#grant(host);
+    this.boots.set(boot, { instance, replaces, holds, coveredTo: grant.now, n: 0, applied: -1, closed: false });
     const api = { id: this.id, name: "market", prefix: this.prefix };
     const { environments, epoch } = this;
-    return Response.json({ ...this.#grant(host), api, environments, epoch, reportEveryMs: 1_000 });
+    const asks = this.asks ? { asks: true } : {};
+    return Response.json({ ...grant, api, environments, epoch, reportEveryMs: 1_000, ...asks });
   }
 
   #snapshot(host: Host, bare: boolean): Response {
@@ -362,9 +365,12 @@ export class AuthorityDouble {
     const { seq, records } = this.lagging ?? { seq: this.seq, records: [...this.records.values()] };
     const found = records.find((each) => each.versions.some((version) => version.sha256 === sha256));
     const record = found === undefined ? null : structuredClone(found);
+    const isItsOwn = (each: PlanRecord) =>
+      found?.plan === undefined ? each.default === true : each.plan === found.plan;
+    const plans = found === undefined ? [] : structuredClone(this.limits.plans.filter(isItsOwn));
     await this.beforeMissAnswer?.();
     const answer = { now: this.#now(host), epoch: this.epoch, record };
-    return Response.json(this.older ? answer : { ...answer, seq });
+    return Response.json(this.older ? answer : { ...answer, seq, plans });
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the feed's stream brings: server-sent events `entry` and `beat`, applied as they come, until one of them is wrong. */
 import type { AuthorityClock, Lease } from "./lease.ts";
-import type { Replica } from "./replica.ts";
+import type { WritableReplica } from "./replica.ts";
 import type { ReplicaKeeper } from "./replica-keeper.ts";
 import { asBeat, asEntry, parseJson } from "./shapes.ts";
 import { EventParser } from "./sse.ts";
@@ -8,7 +8,7 @@ import { EventParser } from "./sse.ts";
 export interface FeedReaderParts {
   clock: AuthorityClock;
   lease: Lease;
-  replica: Replica;
+  replica: WritableReplica;
   keeper: ReplicaKeeper;
 }
 
@@ -21,6 +21,8 @@ export class FeedReader {
   heard = false;
   /** The highest number heard of. */
   lastSeq = 0;
+  /** The highest number applied of those that somebody waits for. */
+  awaited = 0;
 
   constructor(parts: FeedReaderParts) {
     this.#parts = parts;
@@ -49,6 +51,7 @@ export class FeedReader {
     const outcome = replica.apply(entry);
     if (outcome === "gap") return `entry ${entry.seq} after ${replica.seq}`;
     if (outcome === "applied") keeper.applied(entry);
+    if (entry.awaited === true) this.awaited = entry.seq;
     return undefined;
   }
 

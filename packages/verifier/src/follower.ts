@@ -24,6 +24,7 @@ import { type Answer, type OpenStream, type Refusal, readText } from "./authorit
 import { FeedReader, type FeedReaderParts } from "./feed-reader.ts";
 import { FollowedHistory } from "./history.ts";
 import { RememberedUpload } from "./remembered.ts";
+import type { ReplicaKeeper } from "./replica-keeper.ts";
 import { asWelcome } from "./shapes.ts";
 import { SnapshotReader, type Wants } from "./snapshot-reader.ts";
 import { Tries } from "./tries.ts";
@@ -40,6 +41,7 @@ const KEEPS_LEASE = ["reconciling", "clock_stepped"];
 export type FollowerPhase = "starting" | "registering" | "snapshot" | "following" | "waiting" | "closed";
 
 export interface FollowerParts extends AcknowledgerParts, FeedReaderParts {
+  keeper: ReplicaKeeper;
   software: string;
   instance: string;
   /** The boot that a file names, of a process that is dead because we hold its lock. */
@@ -47,6 +49,8 @@ export interface FollowerParts extends AcknowledgerParts, FeedReaderParts {
   onWelcome: (welcome: Welcome, boot: string) => void;
   /** The replica is whole by a snapshot. */
   onLevel: () => void;
+  /** More is applied, or known to be whole. Somebody waits for what is applied at `awaited`. */
+  onMoved: (awaited: number) => void;
   /** The first word from the authority, or none: each failed step before the replica was ever level. */
   onFailure: (refusal: Refusal) => void;
 }
@@ -70,6 +74,8 @@ export class Follower {
   #closed = false;
   #boot: string | undefined;
   #epoch = "";
+  /** The authority says which entries somebody waits for. */
+  #asks = false;
   /** It was said once that the authority is not there. */
   #saidWaiting = false;
   #registeredAt = Number.POSITIVE_INFINITY;
@@ -181,6 +187,7 @@ export class Follower {
     this.#registeredAt = answer.sentAt;
     this.#replaces = undefined;
     this.#remembered.forget();
+    this.#asks = welcome.asks === true;
     if (welcome.epoch !== this.#epoch) this.#history.whole();
     this.#epoch = welcome.epoch;
     this.#parts.onWelcome(welcome, boot);
@@ -232,7 +239,7 @@ export class Follower {
     for (const record of records) keeper.holdsToo(record);
     this.#level = true;
     this.#parts.onLevel();
-    this.#acknowledger.moved();
+    this.#moved(replica.seq);
     return forward("follow");
   }
 
@@ -278,9 +285,14 @@ export class Follower {
       feed.push(text);
       if (feed.heard) this.#tries.succeeded();
       this.#heardSeq(feed.lastSeq);
-      this.#acknowledger.moved();
+      this.#moved(this.#asks ? feed.awaited : this.#parts.replica.seq);
       return feed.trouble === undefined && this.#boot === boot;
     });
+  }
+
+  #moved(awaited: number): void {
+    this.#acknowledger.moved(awaited);
+    this.#parts.onMoved(awaited);
   }
 
   /** Once for each registration. */

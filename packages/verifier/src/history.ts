@@ -8,17 +8,17 @@
  * because its numbers will be given a second time, for other changes, that they reach ours again proves nothing (I5, I17).
  */
 import type { KeyRecord, World } from "@keyover/core";
-import type { Replica } from "./replica.ts";
+import type { WritableReplica } from "./replica.ts";
 
 const ADVICE =
   "the authority's database is older than what this verifier remembers; was it restored without `keyover restore`?";
 
 export class FollowedHistory {
   readonly #world: World;
-  readonly #replica: Replica;
+  readonly #replica: WritableReplica;
   #state: "whole" | "behind" | "another" = "whole";
 
-  constructor(world: World, replica: Replica) {
+  constructor(world: World, replica: WritableReplica) {
     this.#world = world;
     this.#replica = replica;
   }

@@ -130,6 +130,11 @@ export class Lease {
     return this.#policy;
   }
 
+  /** The replica lacked nothing that the authority had committed by then. */
+  get wholeAt(): number {
+    return this.#wholeAt;
+  }
+
   get staticUntil(): number {
     return this.#staticUntil;
   }

@@ -13,7 +13,7 @@
  * A "no" costs whoever causes it, so no more are remembered at a time than `BURST` and what the budget gives in `NO_MS`: nobody can
  * push another's "no" out of the memory.
  */
-import { digestText, type KeyRecord, type World } from "@keyover/core";
+import { digestText, type KeyRecord, type PlanRecord, type World } from "@keyover/core";
 import { Admission, networkOf } from "./admission.ts";
 import type { AuthorityCalls } from "./authority-calls.ts";
 import { asMissAnswer } from "./shapes.ts";
@@ -26,9 +26,12 @@ const WAIT_MS = 1_000;
 /** After a failure, ask nothing for this long: waiting for the timeout again would hold up requests for nothing. */
 const PAUSE_MS = 200;
 
-/** `asOf`: everything that the feed had up to this number was known to who answered. */
+/**
+ * `asOf`: everything that the feed had up to this number was known to who answered. `plans`: what the record's limits are in, which the feed may not
+ * have brought yet either.
+ */
 export type MissOutcome =
-  | { code: "record"; record: KeyRecord; asOf: number }
+  | { code: "record"; record: KeyRecord; plans: readonly PlanRecord[]; asOf: number }
   | { code: "unknown"; asOf: number }
   | { code: "unavailable" };
 
@@ -152,10 +155,10 @@ export class Misses {
       if (parsed === undefined) this.#pausedUntil = world.clock.elapsed() + PAUSE_MS;
       return UNAVAILABLE;
     }
-    const { record, seq: asOf = -1 } = parsed;
+    const { record, plans = [], seq: asOf = -1 } = parsed;
     if (record !== null) {
       this.counts.found++;
-      return { code: "record", record, asOf };
+      return { code: "record", record, plans, asOf };
     }
     this.counts.unknown++;
     this.#remember(sha256, asOf);

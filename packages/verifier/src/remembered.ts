@@ -7,13 +7,13 @@
  */
 import { type KeyRecord, REMEMBERED_PER_CALL_MAX, type Remembered, type World } from "@keyover/core";
 import type { AuthorityCalls, Refusal, Restored } from "./authority-calls.ts";
-import type { Replica } from "./replica.ts";
+import type { WritableReplica } from "./replica.ts";
 import type { ReplicaKeeper } from "./replica-keeper.ts";
 
 export interface RememberedParts {
   world: World;
   calls: AuthorityCalls;
-  replica: Replica;
+  replica: WritableReplica;
   keeper: ReplicaKeeper;
   instance: string;
 }

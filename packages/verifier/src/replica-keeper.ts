@@ -11,7 +11,7 @@ import type { FeedEntry, KeyRecord, StalenessPolicy, Welcome, World } from "@key
 import type { DiskLease, DiskState, JournalLine, ReplicaDisk } from "./disk.ts";
 import type { AuthorityClock, Lease } from "./lease.ts";
 import type { Limiter } from "./limits/limiter.ts";
-import type { Replica } from "./replica.ts";
+import type { WritableReplica } from "./replica.ts";
 
 const LEASE_EVERY_MS = 2_000;
 const SAVE_AGAIN_MS = 5_000;
@@ -24,7 +24,7 @@ export interface KeeperParts {
   /** As the verifier was told to call it; names the files. */
   api: string;
   instance: string;
-  replica: Replica;
+  replica: WritableReplica;
   lease: Lease;
   clock: AuthorityClock;
   limiter: Pick<Limiter, "verifiers" | "restore">;

@@ -8,6 +8,7 @@ import type { Subjects } from "./limits/limiter.ts";
 import type { Plan, PlanBook } from "./limits/plan-book.ts";
 import type { VersionName } from "./sightings.ts";
 
+/** What decisions ask. */
 export interface Replica extends Subjects {
   /** It lacks no key of the api. A cache holds some of them, and asks for the others (flat/cached-replica.ts). */
   readonly isWhole: boolean;
@@ -15,8 +16,6 @@ export interface Replica extends Subjects {
   readonly seq: number;
   /** Keys held. */
   readonly size: number;
-  /** The number of the key's record, if it is held. */
-  seqOf(key: string): number | undefined;
   /** Whose uses are counted at this slot. */
   nameOf(slot: number): VersionName;
   /** The slot of a version, or -1. Good until the next change. */
@@ -32,8 +31,6 @@ export interface Replica extends Subjects {
   readonly plans: PlanBook;
   /** The plan of the slot's key, with limits, if it has one. */
   planAt(slot: number): Plan | undefined;
-  /** The next entry of the feed; `gap` (nothing applied) if one is missing before it. */
-  apply(entry: FeedEntry): "applied" | "old" | "gap";
   /** The slot was asked for by a request. */
   used(slot: number): void;
   /**
@@ -41,6 +38,14 @@ export interface Replica extends Subjects {
    * where the feed has brought something newer that is not held.
    */
   isCurrent(digest: Int32Array, record: KeyRecord | null, asOf: number): boolean;
+}
+
+/** What the feed, snapshots and answers to misses go into. */
+export interface WritableReplica extends Replica {
+  /** The number of the key's record, if it is held. */
+  seqOf(key: string): number | undefined;
+  /** The next entry of the feed; `gap` (nothing applied) if one is missing before it. */
+  apply(entry: FeedEntry): "applied" | "old" | "gap";
   /** One record from outside the feed. False if the replica holds the same or a newer one. */
   put(record: KeyRecord): boolean;
   /**

@@ -65,16 +65,21 @@ export function asWelcome(value: unknown): Welcome | undefined {
     environments,
     reportEveryMs: reportEveryMs as number,
     epoch: typeof epoch === "string" ? epoch : "",
+    asks: value.asks === true,
   };
 }
 
 /** An answer that is not understood tells nothing: the count goes on by itself, which is stricter, or as with a lost answer. */
 function isTold(value: unknown): value is Told {
   if (!isObject(value) || typeof value.subject !== "string" || typeof value.limit !== "string") return false;
-  const { owedMs, quota } = value;
-  if (!isAbsentOr(isAmount, owedMs)) return false;
+  const { owedMs, quota, rate } = value;
+  if (!isAbsentOr(isAmount, owedMs) || !isAbsentOr(isRateSize, rate)) return false;
   if (quota === undefined) return true;
   return isObject(quota) && isTime(quota.period) && [quota.used, quota.own, quota.granted].every(isAmount);
+}
+
+function isRateSize(value: unknown): boolean {
+  return isObject(value) && isAmount(value.unitMs) && isCount(value.burst);
 }
 
 /** A plan, whatever its limits say: what of them is not understood is passed over where it is used (limits/plan-book.ts). */
@@ -117,12 +122,20 @@ export function asEntry(value: unknown): FeedEntry | undefined {
   const [record, plan] = [asRecord(value.record), asPlan(value.plan)];
   if (record === undefined && value.record !== undefined) return undefined;
   if (plan === undefined && value.plan !== undefined) return undefined;
-  return { seq: value.seq, ...(record && { record }), ...(plan && { plan }) };
+  return {
+    seq: value.seq,
+    ...(record && { record }),
+    ...(plan && { plan }),
+    ...(value.awaited === true && { awaited: true }),
+  };
 }
 
 export function asMissAnswer(value: unknown): MissAnswer | undefined {
   if (!isObject(value) || !isTime(value.now)) return undefined;
+  const plans = value.plans === undefined ? [] : asPlans(value.plans);
+  if (plans === undefined) return undefined;
   const said = {
+    plans,
     now: value.now as number,
     epoch: typeof value.epoch === "string" ? value.epoch : undefined,
     seq: isCount(value.seq) ? value.seq : undefined,

@@ -129,22 +129,27 @@ export class Sightings {
     this.#folded.delete(slot);
   }
 
-  /** Everything since the last call, its times translated by `timeOf`; and begins anew at the monotonic time `at`. */
-  drain(versions: Counted, at: number, timeOf: (at: number) => number): Sighting[] {
+  /** All slots are about to be taken from their versions. */
+  releaseAll(versions: Counted): void {
     for (let cell = 0; cell < this.#cellsEnd; cell += CELL) {
       if (this.#cells[cell + OF] === 0) continue;
       this.#spill(cell);
       this.#cells[cell + OF] = 0;
     }
     this.#foldSpilled();
+    for (const [slot, tallies] of this.#folded) pushSightings(this.#released, versions.nameOf(slot), tallies);
+    this.#folded.clear();
+  }
+
+  /** Everything since the last call, its times translated by `timeOf`; and begins anew at the monotonic time `at`. */
+  drain(versions: Counted, at: number, timeOf: (at: number) => number): Sighting[] {
+    this.releaseAll(versions);
     const drained = this.#released;
-    for (const [slot, tallies] of this.#folded) pushSightings(drained, versions.nameOf(slot), tallies);
     for (const sighting of drained) {
       sighting.first = Math.ceil(timeOf(this.#base + sighting.first));
       sighting.last = Math.ceil(timeOf(this.#base + sighting.last));
     }
     this.#released = [];
-    this.#folded.clear();
     this.#cellsEnd = 0;
     this.#chunks.length = Math.min(this.#chunks.length, CHUNKS_KEPT);
     this.#callers.tidy();

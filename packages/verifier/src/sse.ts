@@ -6,7 +6,7 @@ import { LineSplitter } from "./text-lines.ts";
 
 export class EventParser {
   #event = "";
-  #data: string[] = [];
+  #data: string | undefined;
   readonly #lines: LineSplitter;
   readonly #onEvent: (event: string, data: string) => void;
 
@@ -21,10 +21,10 @@ export class EventParser {
 
   #line(line: string): void {
     if (line === "") {
-      const { length } = this.#data;
-      if (length > 0) this.#onEvent(this.#event === "" ? "message" : this.#event, this.#data.join("\n"));
+      const [event, data] = [this.#event, this.#data];
       this.#event = "";
-      this.#data = [];
+      this.#data = undefined;
+      if (data !== undefined) this.#onEvent(event === "" ? "message" : event, data);
       return;
     }
     const colon = line.indexOf(":");
@@ -33,6 +33,6 @@ export class EventParser {
     const raw = colon < 0 ? "" : line.slice(colon + 1);
     const value = raw.startsWith(" ") ? raw.slice(1) : raw;
     if (field === "event") this.#event = value;
-    if (field === "data") this.#data.push(value);
+    if (field === "data") this.#data = this.#data === undefined ? value : `${this.#data}\n${value}`;
   }
 }

@@ -14,14 +14,28 @@ export class LineSplitter {
     let text = this.#afterCr && chunk.startsWith("\n") ? chunk.slice(1) : chunk;
     if (chunk !== "") this.#afterCr = chunk.endsWith("\r");
     if (this.#rest !== "") text = this.#rest + text;
-    let start = 0;
-    const end = /\r\n|\n|\r/g;
-    for (let match = end.exec(text); match !== null; match = end.exec(text)) {
-      this.#onLine(text.slice(start, match.index));
-      start = end.lastIndex;
-    }
-    this.#rest = text.slice(start);
+    // The authority ends lines with LF alone; that goes several times faster.
+    this.#rest = text.slice(text.includes("\r") ? this.#cutAnywhere(text) : this.#cut(text));
     if (this.#rest.length > this.#lengthMax) throw new Error(`a line of more than ${this.#lengthMax} characters`);
+  }
+
+  /** Answers where the rest begins. */
+  #cut(text: string): number {
+    let start = 0;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", start)) {
+      this.#onLine(text.slice(start, end));
+      start = end + 1;
+    }
+    return start;
+  }
+
+  #cutAnywhere(text: string): number {
+    let start = 0;
+    for (const { 0: end, index } of text.matchAll(/\r\n|\n|\r/g)) {
+      this.#onLine(text.slice(start, index));
+      start = index + end.length;
+    }
+    return start;
   }
 
   /** What came after the last line's end: of a stream that was cut off, half a line. */

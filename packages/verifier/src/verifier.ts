@@ -8,10 +8,13 @@
  *
  * No step before a miss waits for anything.
  */
+
+import type { MessagePort } from "node:worker_threads";
 import { authorityUrlProblem, digestKeyText, docsUrl, encodeBase62, type Verdict, type World } from "@keyover/core";
-import { ApiReplica, type ApiStatus, MALFORMED, type PresentedAsk, STALE } from "./api-replica.ts";
+import { type ApiOptions, ApiReplica, type ApiStatus, MALFORMED, type PresentedAsk, STALE } from "./api-replica.ts";
 import { fileDisk, type ReplicaDisk } from "./disk.ts";
 import { cacheProblem } from "./flat/cached-replica.ts";
+import type { ApiEnds } from "./threads/thread-following.ts";
 import { hostName, realWorld, software, stayAlive } from "./world.ts";
 
 export type { Ask, Verdict, VerdictCode } from "@keyover/core";
@@ -68,13 +71,69 @@ export interface Verifier {
   close(): Promise<void>;
 }
 
-export function createVerifier(options: VerifierOptions): Verifier {
-  return new ReplicaVerifier(options);
+export interface SharingVerifier extends Verifier {
+  /**
+   * For one more worker thread of this process, which then reads this verifier's keys instead of holding them once more: hand `handle` and
+   * `transferList` to the `Worker`, and there call `attachVerifier`. To the authority that thread is a verifier of its own. It ends with this one.
+   */
+  share(): Promise<VerifierShare>;
 }
 
-class ReplicaVerifier implements Verifier {
+/** Of one thread alone: each needs its own. */
+export interface VerifierShare {
+  handle: VerifierHandle;
+  transferList: MessagePort[];
+}
+
+/** Holds the token: it is for this process. */
+export interface VerifierHandle {
+  options: Omit<ApiOptions, "api" | "disk" | "ends">;
+  docsUrl: string;
+  apis: { api: string; ends: ApiEnds }[];
+}
+
+export interface AttachOptions {
+  /** For tests. */
+  world?: World | undefined;
+}
+
+export function createVerifier(options: VerifierOptions): SharingVerifier {
+  const world = options.world ?? realWorld();
+  if (options.apis.length === 0) throw new TypeError("createVerifier: name at least one api in `apis`");
+  const urls = typeof options.url === "string" ? [options.url] : options.url;
+  const problem = urlsProblem(urls, options.allowPlainHttp);
+  if (problem !== undefined) throw new TypeError(`createVerifier: ${problem}`);
+  const { cache, dataDir, environment, instance, reportEveryMs, token } = options;
+  if (cache !== undefined) refuseCache(options);
+  const fallbackInstance = `${hostName()}-${randomName(world)}`;
+  const own = { environment, instance, fallbackInstance, reportEveryMs, cacheKeys: cache?.keys };
+  return new ReplicaVerifier({
+    world,
+    isReal: options.world === undefined,
+    disk: options.disk ?? (dataDir === undefined ? undefined : fileDisk(dataDir, world.log)),
+    options: { urls, token, software: software(), ...own },
+    docsUrl: inHeader(options.docsUrl ?? docsUrl("key_retired")),
+    apis: options.apis.map((api) => ({ api, ends: undefined })),
+  });
+}
+
+/** In a worker thread: a verifier that reads the keys of the one whose `share` gave this handle. */
+export function attachVerifier(handle: VerifierHandle, { world }: AttachOptions = {}): Verifier {
+  return new ReplicaVerifier({ world: world ?? realWorld(), isReal: world === undefined, disk: undefined, ...handle });
+}
+
+interface Parts extends Omit<VerifierHandle, "apis"> {
+  world: World;
+  /** Not a simulation's. */
+  isReal: boolean;
+  disk: ReplicaDisk | undefined;
+  apis: readonly { api: string; ends: ApiEnds | undefined }[];
+}
+
+class ReplicaVerifier implements SharingVerifier {
   readonly ready: Promise<void>;
   readonly docsUrl: string;
+  readonly #parts: Parts;
   readonly #apis: ApiReplica[];
   readonly #digest = new Int32Array(8);
   #unlock: (() => Promise<void>) | undefined;
@@ -83,26 +142,18 @@ class ReplicaVerifier implements Verifier {
   /** Lets the process end, as far as this verifier is concerned. */
   readonly #rest: () => void;
 
-  constructor(options: VerifierOptions) {
-    const world = options.world ?? realWorld();
-    if (options.apis.length === 0) throw new TypeError("createVerifier: name at least one api in `apis`");
-    const urls = typeof options.url === "string" ? [options.url] : options.url;
-    const problem = urlsProblem(urls, options.allowPlainHttp);
-    if (problem !== undefined) throw new TypeError(`createVerifier: ${problem}`);
-    const { cache, dataDir, environment, instance, reportEveryMs, token } = options;
-    const cacheKeys = cache?.keys;
-    if (cache !== undefined) refuseCache(options);
-    const disk = options.disk ?? (dataDir === undefined ? undefined : fileDisk(dataDir, world.log));
-    const fallbackInstance = `${hostName()}-${randomName(world)}`;
-    const own = { environment, instance, fallbackInstance, reportEveryMs, disk, cacheKeys };
-    const shared = { urls, token, software: software(), ...own };
-    this.docsUrl = inHeader(options.docsUrl ?? docsUrl("key_retired"));
-    this.#apis = options.apis.map((api) => new ApiReplica(world, { ...shared, api }));
+  constructor(parts: Parts) {
+    const { world, isReal, disk, options, docsUrl, apis } = parts;
+    this.#parts = parts;
+    this.docsUrl = docsUrl;
+    // What digests texts is made at the first one, in some milliseconds: now, and not while a request waits.
+    this.#digestOf("");
+    this.#apis = apis.map((each) => new ApiReplica(world, { ...options, disk, ...each }));
     this.#starting = this.#start(disk);
     this.ready = this.#becomeReady();
     // Whoever does not wait for `ready` still gets `stale_replica` answers, and not the end of the process.
     this.ready.catch(() => undefined);
-    this.#rest = options.world === undefined ? stayAlive() : () => {};
+    this.#rest = isReal ? stayAlive() : () => {};
     void this.ready.then(this.#rest, this.#rest);
   }
 
@@ -122,6 +173,15 @@ class ReplicaVerifier implements Verifier {
 
   status(): ApiStatus[] {
     return this.#apis.map((api) => api.status());
+  }
+
+  async share(): Promise<VerifierShare> {
+    const { options, docsUrl } = this.#parts;
+    if (options.cacheKeys !== undefined) throw new TypeError("share: a cache can't be read by other threads");
+    await this.#starting;
+    const apis = this.#apis.map((each) => ({ api: each.name, ends: each.share() }));
+    const transferList = apis.flatMap(({ ends: { table } }) => [table.newsPort, table.talkPort]);
+    return { handle: { options, docsUrl, apis }, transferList };
   }
 
   close(): Promise<void> {

@@ -2383,6 +2383,10 @@ export interface components {
                     period: number;
                     used: number;
                 };
+                rate?: {
+                    burst: number;
+                    unitMs: number;
+                };
                 subject: string;
             }[];
             now: number;
@@ -2553,6 +2557,10 @@ export interface components {
         MissAnswer: {
             epoch?: string;
             now: number;
+            /** @description Whose limits the key has. */
+            plans?: {
+                [key: string]: unknown;
+            }[];
             record: {
                 [key: string]: unknown;
             } | null;
@@ -3854,6 +3862,8 @@ export interface components {
                 /** @description Epoch milliseconds. */
                 lastSeen: number;
                 longestGapMs: number;
+                /** @description How much of the source's network the lists of the key and its consumer let through, enforced or not. Null: the source stands for several. */
+                networksAllow: ("all" | "some" | "none") | null;
                 source: components["schemas"]["Source"];
                 versions: {
                     accepted: number;
@@ -3946,6 +3956,7 @@ export interface components {
                 name: string;
                 prefix: string;
             };
+            asks?: boolean;
             environments: string[];
             epoch: string;
             leaseMs: number;
@@ -3958,6 +3969,10 @@ export interface components {
                     own: number;
                     period: number;
                     used: number;
+                };
+                rate?: {
+                    burst: number;
+                    unitMs: number;
                 };
                 subject: string;
             }[];
@@ -4966,6 +4981,10 @@ export interface operations {
                         keeps?: number;
                         limit: string;
                         period?: number;
+                        rate?: {
+                            burst: number;
+                            unitMs: number;
+                        };
                         refused: number;
                         since?: number;
                         subject: string;

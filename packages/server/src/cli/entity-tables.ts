@@ -272,6 +272,7 @@ export function sourceName(source: SourceRow["source"]): string {
 export function usageText(usage: UsageAnswer, now: number, width: number | undefined): string {
   if (usage.sources.length === 0) return "No use has been reported yet.";
   const rows = usage.sources.flatMap((source) => source.versions.map((version) => ({ ...source, ...version })));
+  const kept = usage.sources.some(({ networksAllow }) => networksAllow === "some" || networksAllow === "none");
   return table(
     rows,
     [
@@ -282,6 +283,7 @@ export function usageText(usage: UsageAnswer, now: number, width: number | undef
       { title: "FIRST", of: (row) => relative(row.first, now) },
       { title: "LAST", of: (row) => relative(row.last, now) },
       { title: "LONGEST GAP", of: (row) => roughly(row.longestGapMs), right: true },
+      ...(kept ? [{ title: "NETWORKS ALLOW", of: (row: (typeof rows)[number]) => row.networksAllow }] : []),
     ],
     width,
   );

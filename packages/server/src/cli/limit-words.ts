@@ -4,7 +4,7 @@
  *     sustained=100/1s burst 200 per consumer       name = units / window [burst units] [per key | consumer]
  *     monthly=1000000/month Europe/Zurich           name = units / day or month [zone] [per key | consumer]
  */
-import { type Limit, limitsProblem } from "@keyover/core";
+import { isZone, type Limit, limitBounds, limitsProblem } from "@keyover/core";
 import { UsageError } from "./exit-codes.ts";
 import { formatDuration, parseDuration } from "./render.ts";
 
@@ -29,11 +29,31 @@ function rateOf(text: string): Limit {
   const { name, units, span, words } = headOf(text, wrong, "name=units/window");
   const windowMs = parseDuration(/^\d/.test(span) ? span : `1${span}`);
   if (windowMs === undefined) throw wrong(`${span} is no duration, such as 1s, 1m or 24h`);
+  const { min, max } = limitBounds.windowMs;
+  if (windowMs < min || windowMs > max) {
+    const instead = windowMs > max ? `; for longer there are quotas: --quota "${name}=${units}/month"` : "";
+    throw new UsageError(
+      `--rate "${text}": a window of ${span} is too ${windowMs > max ? "long" : "short"}; it is from ${formatDuration(min)} to ${formatDuration(max)}${instead}`,
+    );
+  }
   const per = perOf(words, wrong);
-  const burst = takeWord(words, "burst");
-  if (burst !== undefined && !/^\d[\d_]*$/.test(burst)) throw wrong(`burst takes a whole number, not "${burst}"`);
+  const burst = burstOf(takeWord(words, "burst"), units, text, wrong);
   if (words.length > 0) throw wrong(`"${words.join(" ")}" says nothing here`);
-  return { kind: "rate", name, per, units, windowMs, burst: burst === undefined ? units : numberOf(burst) };
+  return named({ kind: "rate", name, per, units, windowMs, burst }, wrong);
+}
+
+/** As large as the units, if it is left out. */
+function burstOf(word: string | undefined, units: number, text: string, wrong: Wrong): number {
+  const { min, max } = limitBounds.burst;
+  if (word === undefined && units > max)
+    throw new UsageError(
+      `--rate "${text}": without a burst all ${units} units may come at once, and a burst is ${max} at most; write --rate "${text} burst ${max}"`,
+    );
+  if (word === undefined) return units;
+  if (!/^\d[\d_]*$/.test(word)) throw wrong(`burst takes a whole number, not "${word}"`);
+  const burst = numberOf(word);
+  if (burst < min || burst > max) throw wrong(`burst takes a whole number from ${min} to ${max}, not ${word}`);
+  return burst;
 }
 
 function quotaOf(text: string): Limit {
@@ -43,7 +63,15 @@ function quotaOf(text: string): Limit {
   const per = perOf(words, wrong);
   const [zone = "UTC", ...rest] = words;
   if (rest.length > 0) throw wrong(`"${rest.join(" ")}" says nothing here`);
-  return { kind: "quota", name, per, units, period: span, zone };
+  if (!isZone(zone)) throw wrong(`"${zone}" is no time zone's IANA name, such as UTC or Europe/Zurich`);
+  return named({ kind: "quota", name, per, units, period: span, zone }, wrong);
+}
+
+/** Its name, and what else may be wrong with it by itself. */
+function named(limit: Limit, wrong: Wrong): Limit {
+  const problem = limitsProblem([limit]);
+  if (problem !== undefined) throw wrong(problem);
+  return limit;
 }
 
 type Wrong = (what: string) => UsageError;
@@ -52,7 +80,10 @@ function headOf(text: string, wrong: Wrong, form: string) {
   const [head = "", ...words] = text.trim().split(/\s+/);
   const [, name, units, span] = HEAD.exec(head) ?? [];
   if (name === undefined || units === undefined || span === undefined) throw wrong(`it begins with ${form}`);
-  return { name, units: numberOf(units), span, words };
+  const count = numberOf(units);
+  if (count < 1 || count > limitBounds.units)
+    throw wrong(`units are a whole number from 1 to ${limitBounds.units}, not ${units}`);
+  return { name, units: count, span, words };
 }
 
 function numberOf(digits: string): number {

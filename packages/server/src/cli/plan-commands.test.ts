@@ -55,6 +55,23 @@ test("is given to keys and to an api, and then not removed", async () => {
   expect(await bad("key", "update", key, "--plan", "prp")).toContain("market has no plan prp; it has free, pro");
 });
 
+test("verify costs what is asked, and says what is left", async () => {
+  await rig.json("plan", "create", "team", ...at, "--rate", "few=2/1h burst 5");
+  const where = ["--environment", "live", "--consumer", "acme-bot", "--scope", "market:read", "--plan", "team"];
+  const { secret } = await rig.json<{ secret: string }>("key", "create", ...at, ...where);
+  const verify = (...more: string[]) => rig.run(["verify", ...at, ...more], { stdin: secret });
+  const first = await verify("--cost", "4");
+  expect(first.code).toBe(0);
+  expect(first.out).toMatch(/left +few: 1 of 2, whole again in /);
+  expect((await verify("--cost", "0")).out).toMatch(/left +few: 1 of 2/);
+  expect((await verify()).code).toBe(0);
+  const refused = await verify();
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining("rate_limited")]);
+  expect(refused.out).toMatch(/again in +\d+m/);
+  expect((await verify("--cost", "x")).err).toContain("write a whole number");
+  expect((await verify("--cost", "2000000")).code).not.toBe(0);
+});
+
 test("mistakes are told in words", async () => {
   expect(await bad("plan", "create", "x", ...at, "--rate", "100/s")).toContain("it begins with name=units/window");
   expect(await bad("plan", "create", "x", ...at, "--quota", "a=5/week")).toContain("for a day or a month");

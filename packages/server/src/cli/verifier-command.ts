@@ -3,6 +3,7 @@
  *
  *     without --workers   one process
  *     --workers N         one that listens and never stops, and N that decide; SIGHUP changes them over, one after the other
+ *     --threads N         one process that holds the keys once, and N threads that decide
  */
 import cluster from "node:cluster";
 import { CACHE_KEYS_MAX } from "@keyover/verifier";
@@ -18,6 +19,7 @@ import { readPrivateFile } from "./private-file.ts";
 import { isLoopback, LOG_LEVELS, parseListen, refuseUnsafe } from "./serve.ts";
 import { runVerifier, type VerifierSettings } from "./verifier-process.ts";
 import { type Listen, prepareSocket } from "./verifier-socket.ts";
+import { runThreads } from "./verifier-threads.ts";
 import { superviseWorkers, workerOfPool } from "./verifier-workers.ts";
 
 interface VerifierCommandOptions extends Pick<ConnectionOptions, "tokenFile"> {
@@ -30,6 +32,7 @@ interface VerifierCommandOptions extends Pick<ConnectionOptions, "tokenFile"> {
   listen: string;
   grpcListen?: string;
   introspectionTokenFile?: string;
+  introspectionCharges?: boolean;
   socketMode: string;
   behindTlsProxy?: boolean;
   trustedHops: number;
@@ -37,6 +40,7 @@ interface VerifierCommandOptions extends Pick<ConnectionOptions, "tokenFile"> {
   keyInQuery?: string;
   docsUrl?: string;
   workers?: number;
+  threads?: number;
   drain?: number;
   logLevel: string;
 }
@@ -67,6 +71,7 @@ export function verifierCommand(program: Command, io: Io): void {
       "--introspection-token-file <file>",
       "who may ask at /introspect: a token of your own making in each line (KEYOVER_INTROSPECTION_TOKEN_FILE; or one in KEYOVER_INTROSPECTION_TOKEN)",
     )
+    .option("--introspection-charges", "each question at /introspect is a request: it costs of the key's limits")
     .option("--socket-mode <mode>", "who may connect to the Unix socket, octal", "660")
     .option("--behind-tls-proxy", "listen on other addresses than this machine's own: nobody else reaches this port")
     .option("--trusted-hops <n>", "proxies before it that append to X-Forwarded-For, the gateway among them", whole, 0)
@@ -74,6 +79,7 @@ export function verifierCommand(program: Command, io: Io): void {
     .option("--key-in-query <name>", "accept a key in this parameter of a query string, and count it")
     .option("--docs-url <url>", "where consumers read about rotation: the Link header of an old version's responses")
     .option("--workers <n>", "so many processes, changed over without a gap by SIGHUP", positive)
+    .option("--threads <n>", "so many threads that share one process's keys, on a port; not with --workers", positive)
     .option(
       "--drain <duration>",
       "how long to wait on SIGTERM for requests that are under way (otherwise 10s)",
@@ -99,6 +105,8 @@ async function verifier(options: VerifierCommandOptions, io: Io): Promise<void> 
     world.log("info", "verifier.introspection_off", {
       reason: "other machines reach it, and there is no token for it",
     });
+  const { threads, logLevel } = options;
+  if (threads !== undefined) return runThreads({ ...settings, threads, logLevel }, io, world);
   if (options.workers === undefined) return runVerifier(settings, io, world);
   return superviseWorkers({ ...settings, workers: options.workers }, io, world);
 }
@@ -124,6 +132,7 @@ function settingsOf(options: VerifierCommandOptions, io: Io): VerifierSettings {
     throw new UsageError(`--key-header takes a header's name, such as X-Acme-Key; got "${keyHeader}"`);
   if ((options.workers ?? 1) > WORKERS_MAX)
     throw new UsageError(`--workers takes 1 to ${WORKERS_MAX}; got ${options.workers}`);
+  refuseThreads(options);
   if ((options.drain ?? 0) > DRAIN_MS_MAX) throw new UsageError("--drain takes 1h at most");
   if (docsUrl !== undefined && !URL.canParse(docsUrl)) throw new UsageError(`--docs-url takes a URL; got "${docsUrl}"`);
   const listen = listenOf(options.listen, "--listen", options);
@@ -141,12 +150,28 @@ function settingsOf(options: VerifierCommandOptions, io: Io): VerifierSettings {
     listen,
     grpcListen,
     introspection: introspectionOf(options.introspectionTokenFile, listen, io),
+    introspectionCharges: options.introspectionCharges === true,
     trustedHops,
     keyHeader,
     keyParameter: keyInQuery,
     docsUrl,
     drainMs: options.drain ?? DRAIN_MS_DEFAULT,
   };
+}
+
+function refuseThreads({ threads, workers, cacheKeys, listen, grpcListen }: VerifierCommandOptions): void {
+  if (threads === undefined) return;
+  if (threads > WORKERS_MAX) throw new UsageError(`--threads takes 1 to ${WORKERS_MAX}; got ${threads}`);
+  if (workers !== undefined)
+    throw new UsageError(
+      "--threads and --workers exclude each other: threads share one process's keys, workers hold their own",
+    );
+  if (cacheKeys !== undefined)
+    throw new UsageError("--threads and --cache-keys exclude each other: a cache is one thread's");
+  if ([listen, grpcListen].some((place) => place?.startsWith("unix:") === true))
+    throw new UsageError(
+      "--threads listens on a port: threads can't share a Unix socket; take --workers, or one process",
+    );
 }
 
 /** Tokens of its own: the authority's are for other things, and would then lie with every resource server. */

@@ -1,6 +1,6 @@
 /** One process that decides: by itself, or as a worker of `--workers`. */
 import type { World } from "@keyover/core";
-import { createVerifier } from "@keyover/verifier";
+import { createVerifier, type SharingVerifier, type Verifier } from "@keyover/verifier";
 import {
   createStandalone,
   type IntrospectionCallers,
@@ -10,7 +10,7 @@ import {
 import { exitCodes, UnsafeConfigurationError } from "./exit-codes.ts";
 import { type Io, say } from "./io.ts";
 import { stopSignal } from "./stop-signal.ts";
-import { addressOf, type Listen, listenOn } from "./verifier-socket.ts";
+import { addressOf, type Listen, type ListenHow, listenOn } from "./verifier-socket.ts";
 
 export interface VerifierSettings {
   urls: readonly string[];
@@ -25,6 +25,7 @@ export interface VerifierSettings {
   /** For Envoy over gRPC. */
   grpcListen: Listen | undefined;
   introspection: IntrospectionCallers | undefined;
+  introspectionCharges: boolean;
   trustedHops: number;
   keyHeader: string | undefined;
   keyParameter: string | undefined;
@@ -35,13 +36,19 @@ export interface VerifierSettings {
 /** Beyond the drain itself, for the verifier's goodbye; then the process ends come what may. */
 const GOODBYE_MS = 5_000;
 
-export interface Opened {
-  standalone: Standalone;
+/**
+ * A gateway keeps few connections for gRPC, and after a worker was changed over all of them are with the others. New ones go to the workers in
+ * turn, so that after this time each has its part again.
+ */
+const GRPC_AGE_MS_MAX = 10 * 60_000;
+
+export interface Opened<V> {
+  verifier: V;
   /** Rejects if the authority refuses the token or the api. */
   ready: Promise<void>;
 }
 
-export function openVerifier(settings: VerifierSettings, world: World, gather?: StandaloneOptions["gather"]): Opened {
+export function verifierOf(settings: VerifierSettings, world: World): Opened<SharingVerifier> {
   const { urls, allowPlainHttp, token, apis, environment, instance, data, cacheKeys, docsUrl } = settings;
   const verifier = createVerifier({
     url: urls,
@@ -55,30 +62,54 @@ export function openVerifier(settings: VerifierSettings, world: World, gather?: 
     docsUrl,
     world,
   });
-  const { trustedHops, keyHeader, keyParameter, introspection } = settings;
-  const grpc = settings.grpcListen !== undefined;
   const ready = verifier.ready.catch((error: Error) => {
     throw new UnsafeConfigurationError(error.message);
   });
   // Whoever waits for it hears of it; a stop before it is ready is no defect.
   ready.catch(() => undefined);
-  const options = { trustedHops, keyHeader, keyParameter, introspection, grpc, gather, world };
-  return { standalone: createStandalone(verifier, options), ready };
+  return { verifier, ready };
+}
+
+export function standaloneOf(
+  verifier: Verifier,
+  settings: VerifierSettings,
+  world: World,
+  gather?: StandaloneOptions["gather"],
+): Standalone {
+  const { trustedHops, keyHeader, keyParameter, introspection, introspectionCharges } = settings;
+  const grpc = settings.grpcListen !== undefined;
+  // Whoever gathers has others beside it.
+  const grpcAgeMsMax = gather === undefined ? undefined : GRPC_AGE_MS_MAX;
+  return createStandalone(verifier, {
+    trustedHops,
+    keyHeader,
+    keyParameter,
+    introspection,
+    introspectionCharges,
+    grpc,
+    grpcAgeMsMax,
+    gather,
+    world,
+  });
 }
 
 /** Where it listens from now on, for people. */
-export async function listenAll({ server, grpcServer }: Standalone, settings: VerifierSettings): Promise<string> {
-  const { listen, grpcListen } = settings;
-  await listenOn(server, listen);
+export async function listenAll(
+  { server, grpcServer }: Standalone,
+  { listen, grpcListen }: VerifierSettings,
+  how: ListenHow = {},
+): Promise<string> {
+  await listenOn(server, listen, how);
   const address = addressOf(server, listen);
   if (grpcServer === undefined || grpcListen === undefined) return address;
-  await listenOn(grpcServer, grpcListen);
+  await listenOn(grpcServer, grpcListen, how);
   return `${address}, and for Envoy by gRPC on ${addressOf(grpcServer, grpcListen)}`;
 }
 
 export async function runVerifier(settings: VerifierSettings, io: Io, world: World): Promise<void> {
   const stopped = stopSignal(world, "verifier.draining");
-  const { standalone, ready } = openVerifier(settings, world);
+  const { verifier, ready } = verifierOf(settings, world);
+  const standalone = standaloneOf(verifier, settings, world);
   // It listens before it is ready and says so: what looks after processes must not take a slow authority for a dead verifier.
   const address = await listenAll(standalone, settings);
   world.log("info", "verifier.listening", { address });

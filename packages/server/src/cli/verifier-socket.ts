@@ -33,24 +33,34 @@ function isListenedOn(path: string): Promise<boolean> {
   });
 }
 
-export async function listenOn(server: Server, listen: Listen): Promise<void> {
+export interface ListenHow {
+  /** Other threads of this process listen on the same port. */
+  reusePort?: boolean;
+}
+
+export async function listenOn(server: Server, listen: Listen, { reusePort = false }: ListenHow = {}): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     const listening = () => {
       server.off("error", reject);
       resolve();
     };
-    if (listen.path === undefined) server.listen({ host: listen.host, port: listen.port }, listening);
+    if (listen.path === undefined) server.listen({ host: listen.host, port: listen.port, reusePort }, listening);
     else server.listen({ path: listen.path }, listening);
   });
   // The program's umask lets nobody else in; the gateway mostly runs as another user.
   if (listen.path !== undefined) await chmod(listen.path, listen.mode);
 }
 
+/** The real one; undefined of a Unix socket, or of no server. */
+export function portOf(server: Server | undefined): number | undefined {
+  const bound = server?.address();
+  return typeof bound === "object" && bound !== null ? bound.port : undefined;
+}
+
 /** For people; the port is the real one where 0 was asked for. */
 export function addressOf(server: Server, listen: Listen): string {
   if (listen.path !== undefined) return `unix:${listen.path}`;
-  const bound = server.address();
-  const port = typeof bound === "object" && bound !== null ? bound.port : listen.port;
+  const port = portOf(server) ?? listen.port;
   return `http://${listen.host.includes(":") ? `[${listen.host}]` : listen.host}:${port}`;
 }

@@ -16,9 +16,17 @@ import type { World } from "@keyover/core";
 import type { Sample } from "@keyover/verifier/standalone";
 import { seedSlot, slotFolder, slotsByFreshness } from "@keyover/verifier/standalone/slots";
 import { exitCodes, RefusedError, UnsafeConfigurationError } from "./exit-codes.ts";
+import { Gatherings, GatheringsAsked } from "./gatherings.ts";
 import { type Io, say } from "./io.ts";
 import { stopSignal } from "./stop-signal.ts";
-import { drainWithin, listenAll, openVerifier, readySentence, type VerifierSettings } from "./verifier-process.ts";
+import {
+  drainWithin,
+  listenAll,
+  readySentence,
+  standaloneOf,
+  type VerifierSettings,
+  verifierOf,
+} from "./verifier-process.ts";
 
 export interface PoolSettings extends VerifierSettings {
   workers: number;
@@ -37,10 +45,6 @@ type FromWorker = { ready: string } | { gather: number } | { samplesFor: number;
 
 const PAUSE_MS_MIN = 250;
 const PAUSE_MS_MAX = 30_000;
-/** A worker that does not say what it has counted is left out of `/metrics`. */
-const GATHER_MS = 1_000;
-/** A worker that hears nothing answers with what it has counted itself. */
-const GATHER_ANSWER_MS = 2 * GATHER_MS;
 const KILL_AFTER_MS = 10_000;
 
 // ---- the process that listens -------------------------------------------------------------------------------------------
@@ -83,8 +87,7 @@ class Pool {
   readonly #settings: PoolSettings;
   readonly #world: World;
   readonly #members = new Set<Member>();
-  readonly #gatherings = new Map<number, (slot: number, samples: Sample[]) => void>();
-  #lastGathering = 0;
+  readonly #gatherings: Gatherings;
   #started = false;
   #stopping = false;
   #changing = false;
@@ -93,6 +96,7 @@ class Pool {
     this.#settings = settings;
     this.#world = world;
     this.#environment = environment;
+    this.#gatherings = new Gatherings(world);
   }
 
   /** The address, once all are ready. Rejects if one ends before: then its settings are wrong, and it has said so. */
@@ -180,7 +184,7 @@ class Pool {
         member.counts = true;
         isReady.resolve(message.ready);
       } else if ("gather" in message) void this.#gather(member, message.gather);
-      else this.#gatherings.get(message.samplesFor)?.(slot, message.samples);
+      else this.#gatherings.said(message.samplesFor, slot, message.samples);
     });
     worker.once("exit", (code: number | null) => {
       this.#members.delete(member);
@@ -209,23 +213,15 @@ class Pool {
     return Array.from({ length: this.#settings.workers + 1 }, (_, i) => i + 1).find((each) => !used.has(each));
   }
 
-  /** The samples of all, each with its worker's number, for the one that was scraped. */
   async #gather(asking: Member, number: number): Promise<void> {
-    const id = ++this.#lastGathering;
-    const waiting = new Set([...this.#members].map(({ slot }) => slot));
-    const gathered: Sample[] = [];
-    const done = Promise.withResolvers<void>();
-    const cancel = this.#world.clock.after(GATHER_MS, done.resolve);
-    this.#gatherings.set(id, (slot, samples) => {
-      for (const sample of samples) gathered.push({ ...sample, labels: { ...sample.labels, worker: String(slot) } });
-      waiting.delete(slot);
-      if (waiting.size === 0) done.resolve();
-    });
-    for (const { worker } of this.#members) tell(worker, { samplesFor: id });
-    await done.promise;
-    cancel();
-    this.#gatherings.delete(id);
-    tell(asking.worker, { gathered: number, samples: gathered });
+    const members = [...this.#members];
+    const samples = await this.#gatherings.gather(
+      members.map(({ slot }) => slot),
+      (id) => {
+        for (const { worker } of members) tell(worker, { samplesFor: id });
+      },
+    );
+    tell(asking.worker, { gathered: number, samples });
   }
 }
 
@@ -237,29 +233,17 @@ function tell(worker: Worker, message: ToWorker): void {
 
 export async function workerOfPool(settings: VerifierSettings, world: World): Promise<void> {
   const stopped = stopSignal(world, "verifier.draining");
-  const gatherings = new Map<number, (samples: Sample[]) => void>();
+  const asked = new GatheringsAsked(world, (number) => {
+    toPool({ gather: number });
+    return process.connected;
+  });
   const started = Promise.withResolvers<Start>();
   let own: () => Sample[] = () => [];
   process.on("message", (message: ToWorker) => {
     if ("start" in message) started.resolve(message.start);
     else if ("samplesFor" in message) toPool({ samplesFor: message.samplesFor, samples: own() });
-    else gatherings.get(message.gathered)?.(message.samples);
+    else asked.answered(message.gathered, message.samples);
   });
-  let gathering = 0;
-  const gather = (samples: Sample[]) =>
-    new Promise<Sample[]>((resolve) => {
-      const number = ++gathering;
-      const settle = (gathered: Sample[]) => {
-        late();
-        gatherings.delete(number);
-        resolve(gathered);
-      };
-      // The process that listens may be gone, or stand still: its own samples are better than none.
-      const late = world.clock.after(GATHER_ANSWER_MS, () => settle(samples));
-      gatherings.set(number, settle);
-      if (process.connected) toPool({ gather: number });
-      else settle(samples);
-    });
   const { slot, replaces, listenLate } = await started.promise;
   const { instance = hostname(), data } = settings;
   const named = {
@@ -269,7 +253,8 @@ export async function workerOfPool(settings: VerifierSettings, world: World): Pr
   };
   // Here and not in the process that listens: all keys are in memory for the while.
   if (data !== undefined && replaces !== undefined) await seedSlot(data, replaces, slot, settings.apis, world.log);
-  const { standalone, ready } = openVerifier(named, world, gather);
+  const { verifier, ready } = verifierOf(named, world);
+  const standalone = standaloneOf(verifier, named, world, (samples) => asked.gather(samples));
   own = () => standalone.samples();
   const begin = async () => {
     // Of two that listen, each gets half of the connections: beside one that can answer, it must be able to as well.

@@ -1,5 +1,6 @@
 /** `keyover verify`: what the authority says to a presented key. The key comes from where other users can't see it, never from argv. */
 import type { Readable } from "node:stream";
+import type { LimitState } from "@keyover/core";
 import type { Command } from "commander";
 import { calls, show } from "./command-group.ts";
 import { askSecret } from "./confirm.ts";
@@ -7,8 +8,8 @@ import { named } from "./entity-tables.ts";
 import { RefusedError, UsageError } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { namesOf } from "./names.ts";
-import { present, several } from "./options.ts";
-import { fields, formatTime, moment } from "./render.ts";
+import { present, several, whole } from "./options.ts";
+import { fields, formatTime, moment, roughly } from "./render.ts";
 
 interface VerifyOptions {
   api: string;
@@ -17,6 +18,7 @@ interface VerifyOptions {
   network?: string;
   client?: string;
   instance?: string;
+  cost?: number;
 }
 
 /** What the call takes at most; more is no key. */
@@ -31,18 +33,20 @@ export function verifyCommand(program: Command, io: Io): void {
     .option("--scope <name>", "a scope that it must have; several times", several)
     .option("--network <address>", "the caller's address")
     .option("--client <name>", "the caller's program, for the record of its use")
-    .option("--instance <name>", "the caller's instance, for the record of its use");
+    .option("--instance <name>", "the caller's instance, for the record of its use")
+    .option("--cost <units>", "what it costs of the key's limits; 0: only ask; without it, 1", whole);
   calls<VerifyOptions>(
     command,
     io,
     [
       "keyover verify --api market --scope market:read < acme.key",
       "KEYOVER_KEY=… keyover verify --api market --network 203.0.113.7 --json",
+      "keyover verify --api market --cost 0 < acme.key",
     ],
     async (call) => {
-      const { api, environment, scope, network, client, instance } = call.options;
+      const { api, environment, scope, network, client, instance, cost } = call.options;
       const key = await presentedKey(io);
-      const body = { api, key, ...present({ environment, scope, network, client, instance }) };
+      const body = { api, key, ...present({ environment, scope, network, client, instance, cost }) };
       const verdict = await call.api.request("post", "/v1/verify", { body });
       const names = await namesOf(call, verdict.consumer === undefined ? {} : { consumers: [verdict.consumer] });
       show(call, verdict, () =>
@@ -69,6 +73,8 @@ export function verifyCommand(program: Command, io: Io): void {
                 ? moment(verdict.rotation.endsAt, call.now)
                 : undefined,
             ],
+            ...(verdict.limits ?? []).map((each): [string, string] => ["left", leftText(each)]),
+            ["again in", verdict.retryAfterMs === undefined ? undefined : roughly(verdict.retryAfterMs)],
             ["retired", verdict.retiredAt === undefined ? undefined : formatTime(verdict.retiredAt)],
           ].filter(([, value]) => value !== undefined) as [string, string][],
         ),
@@ -76,6 +82,11 @@ export function verifyCommand(program: Command, io: Io): void {
       if (!verdict.valid) throw new RefusedError(`the key is not valid: ${verdict.code}`);
     },
   );
+}
+
+function leftText({ limit, remaining, resetMs }: LimitState): string {
+  const whole = limit.kind === "quota" ? "the period ends" : "whole again";
+  return `${limit.name}: ${remaining} of ${limit.units}, ${whole} in ${roughly(resetMs)}`;
 }
 
 async function presentedKey(io: Io): Promise<string> {

@@ -201,6 +201,7 @@ describe("a boot", () => {
       environments: ["test"],
       reportEveryMs: SECOND,
       epoch: api.id,
+      asks: true,
     });
   });
 

@@ -467,5 +467,6 @@ export function welcomeOf(api: Api, environments: readonly string[], grant: Gran
     environments: environments.length === 0 ? api.environments : [...environments],
     reportEveryMs: REPORT_EVERY_MS,
     epoch,
+    asks: true,
   };
 }

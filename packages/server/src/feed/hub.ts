@@ -1,9 +1,9 @@
 /**
- * Hands new feed entries to everybody who follows an api. An entry is turned into text once and written to all. A
- * subscriber that is behind, because it has just come or because entries overtook each other, catches up from the store
- * and is live from there; it never sees a number twice or out of order.
+ * Hands new feed entries to everybody who follows an api. Entries that come close together are turned into one chunk of bytes, which is
+ * made once and written to all (gathering.ts). A subscriber that is behind, because it has just come or because entries overtook each
+ * other, catches up from the store and is live from there; it never sees a number twice or out of order.
  *
- *     own commit ──publish──▶ ┌ the next number: written to all ┐
+ *     own commit ──publish──▶ ┌ the next number: gathered ──────┐──▶ one chunk, the same for all who may see the same
  *     another process's ─────▶│ a gap, or merely heard of: pull │──store──▶ the same, in order
  *                             └──────────── line ───────────────┘
  *
@@ -12,10 +12,12 @@
  */
 import type { Clock, FeedEntry, Log } from "@keyover/core";
 import type { Store } from "../store/store.ts";
+import { beatText, entryText, isAwaited } from "./feed-text.ts";
+import { createGathering, type Gathering } from "./gathering.ts";
 
-/** One open stream. `write` answers how many bytes wait to be sent. */
+/** One open stream. `write` answers how many bytes wait to be sent. Several streams may be handed the same bytes. */
 export interface Sink {
-  write(chunk: string): number;
+  write(chunk: string | Uint8Array): number;
   /** Resolves when what was written is on its way, or never will be. */
   drained(): Promise<void>;
   /** What was written still arrives. */
@@ -54,14 +56,17 @@ interface Subscriber {
   tokenId: string;
   seq: number;
   environments: ReadonlySet<string>;
+  /** The same for all who see the same. */
+  view: string;
   sink: Sink;
   catchingUp: boolean;
 }
 
 /** One api's feed, as far as it was published here. */
 interface Line {
-  /** Every entry up to here was written to all who are live; -1 before anybody was. */
+  /** Every entry up to here was taken for all who are live, and is written or gathered; -1 before anybody was. */
   level: number;
+  gathering: Gathering<FeedEntry>;
   /** The highest number heard of. */
   newest: number;
   subscribers: Set<Subscriber>;
@@ -92,7 +97,7 @@ export function createHub(store: Store, clock: Clock, log: Log): Hub {
     subscriber.sink.end();
   };
 
-  const send = (subscriber: Subscriber, seq: number, chunk: string) => {
+  const send = (subscriber: Subscriber, seq: number, chunk: Uint8Array) => {
     subscriber.seq = seq;
     if (subscriber.sink.write(chunk) > BACKLOG_BYTES_MAX) {
       log("warn", "feed.follower_too_slow", { api: subscriber.apiId, seq });
@@ -101,23 +106,44 @@ export function createHub(store: Store, clock: Clock, log: Log): Hub {
     }
   };
 
-  /** The next entry, to all who are live. */
-  const broadcast = (line: Line, entry: FeedEntry) => {
+  /** Consecutive entries, to all who are live. */
+  const broadcast = (line: Line, entries: readonly FeedEntry[]) => {
+    const last = (entries.at(-1) as FeedEntry).seq;
+    const chunks = new Map<string, Uint8Array>();
+    for (const subscriber of line.subscribers) {
+      const { seq, view, environments } = subscriber;
+      // Whoever catches up reads these entries from the store, and some have read the first of them there already.
+      if (subscriber.catchingUp || seq >= last) continue;
+      const kind = `${Math.max(seq, (entries[0] as FeedEntry).seq - 1)} ${view}`;
+      let chunk = chunks.get(kind);
+      if (chunk === undefined) {
+        const lacking = entries.filter((entry) => entry.seq > seq);
+        chunk = Buffer.from(lacking.map((entry) => entryText(entry, environments)).join(""));
+        chunks.set(kind, chunk);
+      }
+      send(subscriber, last, chunk);
+    }
+  };
+
+  const take = (line: Line, entry: FeedEntry) => {
     line.level = entry.seq;
     line.newest = Math.max(line.newest, entry.seq);
-    const whole = entryChunk(entry);
-    const bare = entryChunk({ seq: entry.seq });
-    for (const subscriber of line.subscribers) {
-      // Whoever catches up reads this entry from the store, and some have read it there already.
-      if (subscriber.catchingUp || subscriber.seq >= entry.seq) continue;
-      send(subscriber, entry.seq, covered(entry, subscriber.environments) ? whole : bare);
-    }
+    line.gathering.add(entry, isAwaited(entry));
+  };
+
+  const lineOf = (apiId: string): Line => {
+    const known = lines.get(apiId);
+    if (known !== undefined) return known;
+    const gathering = createGathering<FeedEntry>(clock, (entries) => broadcast(line, entries));
+    const line: Line = { level: -1, newest: 0, subscribers: new Set(), pulling: undefined, gathering };
+    lines.set(apiId, line);
+    return line;
   };
 
   const pullLine = async (apiId: string, line: Line): Promise<void> => {
     while (line.level >= 0 && line.level < line.newest && lines.get(apiId) === line) {
       const entries = await store.feedAfter(apiId, line.level, PULL_PAGE);
-      for (const entry of entries) if (entry.seq === line.level + 1) broadcast(line, entry);
+      for (const entry of entries) if (entry.seq === line.level + 1) take(line, entry);
       // The next number is gone: it was pruned, or leapt over. Who comes again is told to begin with a snapshot.
       if (line.level < (entries[0]?.seq ?? 0) || entries.length === 0) return cutOff(apiId);
     }
@@ -126,8 +152,10 @@ export function createHub(store: Store, clock: Clock, log: Log): Hub {
   const cutOff = (apiId: string): void => {
     const line = lines.get(apiId);
     if (line === undefined) return;
+    line.gathering.flush();
     lines.delete(apiId);
     for (const { sink } of line.subscribers) sink.end();
+    line.subscribers.clear();
   };
 
   const pullUp = (apiId: string, line: Line): Promise<void> => {
@@ -150,7 +178,7 @@ export function createHub(store: Store, clock: Clock, log: Log): Hub {
         entries = await store.feedAfter(subscriber.apiId, subscriber.seq, CATCH_UP_PAGE);
         for (const entry of entries) {
           subscriber.seq = entry.seq;
-          subscriber.sink.write(chunkFor(entry, subscriber.environments));
+          subscriber.sink.write(entryText(entry, subscriber.environments));
         }
         await subscriber.sink.drained();
         // What it lacks was leapt over: it comes again, and is told to begin with a snapshot.
@@ -159,7 +187,7 @@ export function createHub(store: Store, clock: Clock, log: Log): Hub {
       } while (follows(subscriber) && (entries.length > 0 || subscriber.seq < line.newest));
       if (line.level < 0) line.level = subscriber.seq;
       // At once: a verifier that came from another process has been without a beat for a while.
-      subscriber.sink.write(beatChunk(subscriber.seq, now));
+      subscriber.sink.write(beatText(subscriber.seq, now));
     } catch (error) {
       log("error", "feed.catch_up_failed", { api: subscriber.apiId, error: String(error) });
       end(subscriber);
@@ -188,7 +216,7 @@ export function createHub(store: Store, clock: Clock, log: Log): Hub {
         if (line === undefined) continue;
         line.newest = Math.max(line.newest, entry.seq);
         if (line.level < 0) continue; // nobody is live yet
-        if (entry.seq === line.level + 1) broadcast(line, entry);
+        if (entry.seq === line.level + 1) take(line, entry);
         else if (entry.seq > line.level) void pullUp(apiId, line);
       }
     },
@@ -200,9 +228,10 @@ export function createHub(store: Store, clock: Clock, log: Log): Hub {
         sink.end();
         return () => {};
       }
-      const subscriber = { apiId, tokenId, seq, environments: new Set(environments), sink, catchingUp: false };
-      const line = lines.get(apiId) ?? { level: -1, newest: 0, subscribers: new Set(), pulling: undefined };
-      lines.set(apiId, line);
+      const view = [...environments].sort().join(" ");
+      const seen = { environments: new Set(environments), view };
+      const subscriber: Subscriber = { apiId, tokenId, seq, ...seen, sink, catchingUp: false };
+      const line = lineOf(apiId);
       line.subscribers.add(subscriber);
       void catchUp(subscriber, line);
       return () => drop(subscriber);
@@ -217,11 +246,12 @@ export function createHub(store: Store, clock: Clock, log: Log): Hub {
     async beat() {
       const now = clock.now();
       const heads = await pull([...lines.keys()]);
-      for (const [apiId, { subscribers }] of lines) {
+      for (const [apiId, { subscribers, gathering }] of lines) {
+        gathering.flush();
         const head = heads.get(apiId) ?? 0;
         for (const { sink, seq, catchingUp } of subscribers) {
           if (catchingUp || seq < head) continue;
-          sink.write(beatChunk(seq, now));
+          sink.write(beatText(seq, now));
         }
       }
     },
@@ -231,25 +261,7 @@ export function createHub(store: Store, clock: Clock, log: Log): Hub {
     },
     close() {
       closed = true;
-      for (const { sink } of everybody()) sink.end();
-      lines.clear();
+      for (const apiId of lines.keys()) cutOff(apiId);
     },
   };
-}
-
-function covered(entry: FeedEntry, environments: ReadonlySet<string>): boolean {
-  if (environments.size === 0 || entry.plan !== undefined) return true;
-  return entry.record !== undefined && environments.has(entry.record.environment);
-}
-
-function chunkFor(entry: FeedEntry, environments: ReadonlySet<string>): string {
-  return entryChunk(covered(entry, environments) ? entry : { seq: entry.seq });
-}
-
-function beatChunk(seq: number, now: number): string {
-  return `event: beat\ndata: ${JSON.stringify({ seq, now })}\n\n`;
-}
-
-function entryChunk(entry: FeedEntry): string {
-  return `id: ${entry.seq}\nevent: entry\ndata: ${JSON.stringify(entry)}\n\n`;
 }

@@ -5,26 +5,35 @@
  * over. What a report speaks of is looked up together, not one by one; what was looked up is held for a while, and forgotten when
  * somebody changes it.
  *
- * Keys of one consumer may have different plans that share a consumer's limit by its name. Then the widest counts: a use can't be told apart.
+ * Keys of one consumer may have different plans that share a consumer's limit by its name. Of a quota the widest counts: a use can't be told apart.
+ * Rates of different sizes are counted each by itself, because a verifier says under which it was used.
  */
 import {
   type Clock,
   type FeedEntry,
   isHandle,
+  isSameSize,
   type Limit,
   type LimitUse,
   type Log,
   type PlanRecord,
   quotaTold,
+  type RateSize,
   type Report,
+  type Spent,
+  sizeOf,
   type Told,
 } from "@keyover/core";
 import type { LimitCharge, Store } from "../store/store.ts";
+import { createConsumerLimits, type Plans } from "./consumer-limits.ts";
+import { Held } from "./held.ts";
 
 /** A limit, and whose uses are counted for it. */
 export interface OwnLimit {
   subject: string;
   limit: Limit;
+  /** Of a consumer's rate: the sizes that plans of the api have under its name. */
+  standing?: readonly RateSize[] | undefined;
 }
 
 /** What of a key its limits depend on. */
@@ -39,6 +48,8 @@ export interface LimitBook {
   /** The plan that a key has: its own, or its api's default. */
   planOf(key: Limited): Promise<PlanRecord | undefined>;
   limitsOf(key: Limited): Promise<OwnLimit[]>;
+  /** The plan that a record names, or its api's default; none, if there is none. As new as the record. */
+  plansNamed(apiId: string, plan: string | undefined): Promise<PlanRecord[]>;
   /** What a report charges. `environments`: those whose keys the speaker may testify about; empty: all. */
   charges(apiId: string, environments: readonly string[], report: Report): Promise<LimitCharge[]>;
   /** Entries that were committed here. */
@@ -47,25 +58,16 @@ export interface LimitBook {
   forget(subjects: readonly string[]): void;
 }
 
-interface Plans {
-  byHandle: ReadonlyMap<string, PlanRecord>;
-  /** Of keys that name none. */
-  standard: PlanRecord | undefined;
-}
-
 type KeyFacts = Limited & { environment: string };
 
 const PLANS_FRESH_MS = 1_000;
-const CONSUMERS_FRESH_MS = 10_000;
 const KEYS_FRESH_MS = 60_000;
-const HELD_MAX = 100_000;
 const KEYS_TOGETHER = 500;
 
 export function createLimitBook({ store, clock, log }: { store: Store; clock: Clock; log: Log }): LimitBook {
   const plans = new Held<Plans>(clock, PLANS_FRESH_MS);
   const keys = new Held<KeyFacts>(clock, KEYS_FRESH_MS);
-  /** By consumer, api and limit: the limit that counts. */
-  const shared = new Held<Limit>(clock, CONSUMERS_FRESH_MS);
+  const consumers = createConsumerLimits({ store, clock });
 
   const plansOf = async (apiId: string): Promise<Plans> => {
     const held = plans.get(apiId);
@@ -98,58 +100,23 @@ export function createLimitBook({ store, clock, log }: { store: Store; clock: Cl
     return found;
   };
 
-  /**
-   * The limits of consumers, each shared under a name; by consumer and name. Only of consumers that have such a key where the speaker may
-   * testify: a verifier of tests could otherwise use up what a live consumer has, and would hear how much that is.
-   */
-  const sharedLimits = async (
-    apiId: string,
-    environments: readonly string[],
-    known: Plans,
-    wanted: readonly { subject: string; limit: string }[],
-  ) => {
-    const heldAs = (subject: string, limit: string) => `${apiId} ${environments.join()} ${subject} ${limit}`;
-    const found = new Map<string, Limit>();
-    const missing: (typeof wanted)[number][] = [];
-    for (const each of wanted) {
-      const held = shared.get(heldAs(each.subject, each.limit));
-      if (held === undefined) missing.push(each);
-      else found.set(`${each.subject} ${each.limit}`, held);
-    }
-    const asked = missing.flatMap(({ subject, limit: name }) =>
-      [...known.byHandle.values()].flatMap(({ plan, limits }) => {
-        const limit = limits.find((each) => each.name === name && each.per === "consumer");
-        if (limit === undefined) return [];
-        const own = { consumerId: subject, plan, limit };
-        return known.standard?.plan === plan ? [own, { ...own, plan: null }] : [own];
-      }),
-    );
-    const keep = shared.reading();
-    const had = await store.plansOfConsumers(apiId, asked, []);
-    const there = environments.length === 0 ? had : await store.plansOfConsumers(apiId, asked, environments);
-    const widest = new Map<string, Limit>();
-    const isThere = new Set<string>();
-    for (const [i, { consumerId, limit }] of asked.entries()) {
-      const name = `${consumerId} ${limit.name}`;
-      const known = widest.get(name);
-      if (had[i] && (known === undefined || widthOf(limit) > widthOf(known))) widest.set(name, limit);
-      if (there[i]) isThere.add(name);
-    }
-    for (const { subject, limit: name } of missing) {
-      const limit = widest.get(`${subject} ${name}`);
-      if (limit !== undefined && isThere.has(`${subject} ${name}`))
-        found.set(`${subject} ${name}`, keep(heldAs(subject, name), limit));
-    }
-    return found;
-  };
-
   return {
     async planOf(key) {
       return planIn(await plansOf(key.apiId), key);
     },
     async limitsOf(key) {
-      const plan = planIn(await plansOf(key.apiId), key);
-      return (plan?.limits ?? []).map((limit) => ({ subject: limit.per === "key" ? key.id : key.consumerId, limit }));
+      const known = await plansOf(key.apiId);
+      return (planIn(known, key)?.limits ?? []).map((limit) =>
+        limit.per === "key"
+          ? { subject: key.id, limit }
+          : { subject: key.consumerId, limit, standing: sizesOf(known, limit) },
+      );
+    },
+    async plansNamed(apiId, plan) {
+      // Another process may have made it since.
+      if (plan !== undefined && !(await plansOf(apiId)).byHandle.has(plan)) plans.forget([apiId]);
+      const named = planIn(await plansOf(apiId), { plan });
+      return named === undefined ? [] : [named];
     },
 
     async charges(apiId, environments, { spent = [], boot, from }) {
@@ -157,9 +124,9 @@ export function createLimitBook({ store, clock, log }: { store: Store; clock: Cl
       const known = await plansOf(apiId);
       const facts = await factsOf(spent.flatMap(({ subject }) => (isHandle("key", subject) ? [subject] : [])));
       const ofConsumers = spent.filter(({ subject }) => isHandle("consumer", subject));
-      const limits = await sharedLimits(apiId, environments, known, ofConsumers);
-      const limitOf = (subject: string, name: string): Limit | undefined => {
-        if (!isHandle("key", subject)) return limits.get(`${subject} ${name}`);
+      const shared = await consumers.limits(apiId, environments, known, ofConsumers);
+      const limitOf = ({ subject, limit: name, rate }: Spent): Limit | undefined => {
+        if (!isHandle("key", subject)) return chosen(shared.get(`${subject} ${name}`), rate);
         const key = facts.get(subject);
         if (key === undefined || key.apiId !== apiId) return undefined;
         if (environments.length > 0 && !environments.includes(key.environment)) return undefined;
@@ -167,17 +134,20 @@ export function createLimitBook({ store, clock, log }: { store: Store; clock: Cl
       };
       const charges = new Map<string, LimitCharge>();
       let foreign = 0;
-      for (const { subject, limit: name, units, period = 0, since = from, keeps } of spent) {
-        const limit = limitOf(subject, name);
+      for (const each of spent) {
+        const { subject, units, period = 0, since = from, keeps, rate } = each;
+        const limit = limitOf(each);
         if (limit === undefined) foreign++;
         else
-          charges.set(`${subject} ${name} ${period}`, {
+          charges.set(`${subject} ${limit.name} ${period} ${rate?.unitMs} ${rate?.burst}`, {
             subject,
             limit,
             units,
             from: Math.min(since, from),
             period,
             keeps,
+            rate,
+            standing: limit.per === "key" ? undefined : sizesOf(known, limit),
           });
       }
       if (foreign > 0) log("warn", "verifier.foreign_limit", { api: apiId, boot, count: foreign });
@@ -201,52 +171,28 @@ export function createLimitBook({ store, clock, log }: { store: Store; clock: Cl
 export function toldOf({ subject, limit }: LimitCharge, use: LimitUse | undefined, boot: string, now: number): Told {
   const what = { subject, limit: limit.name };
   if (use?.kind === "quota") return { ...what, quota: quotaTold(use, boot) };
-  return { ...what, owedMs: Math.max(0, (use?.tat ?? now) - now) };
+  const owed = { ...what, owedMs: Math.max(0, (use?.tat ?? now) - now) };
+  return limit.kind === "rate" && limit.per === "consumer" ? { ...owed, rate: sizeOf(limit) } : owed;
+}
+
+/** Of the limits that a consumer's keys have under one name: of a rate the one of that size, else the first. */
+function chosen(limits: readonly Limit[] | undefined, rate: RateSize | undefined): Limit | undefined {
+  const same = (limit: Limit) => rate !== undefined && limit.kind === "rate" && isSameSize(sizeOf(limit), rate);
+  return limits?.find(same) ?? limits?.[0];
+}
+
+/** The sizes of consumers' rates of this name, over all plans. */
+function sizesOf({ byHandle }: Plans, limit: Limit): RateSize[] | undefined {
+  if (limit.kind !== "rate") return undefined;
+  return [...byHandle.values()].flatMap(({ limits }) =>
+    limits.flatMap((each) =>
+      each.kind === "rate" && each.per === "consumer" && each.name === limit.name ? [sizeOf(each)] : [],
+    ),
+  );
 }
 
 function standing(records: readonly PlanRecord[]): Plans {
   const standards = records.filter((record) => record.default === true).sort((a, b) => b.seq - a.seq);
-  return { byHandle: new Map(records.map((record) => [record.plan, record])), standard: standards[0] };
-}
-
-/** Units in a day, more or less. */
-function widthOf(limit: Limit): number {
-  if (limit.kind === "rate") return (limit.units / limit.windowMs) * 86_400_000;
-  return limit.period === "day" ? limit.units : limit.units / 30;
-}
-
-/** What was read a while ago at most. */
-class Held<T> {
-  readonly #clock: Clock;
-  readonly #freshMs: number;
-  readonly #entries = new Map<string, { value: T; readAt: number }>();
-  #changes = 0;
-
-  constructor(clock: Clock, freshMs: number) {
-    this.#clock = clock;
-    this.#freshMs = freshMs;
-  }
-
-  get(name: string): T | undefined {
-    const entry = this.#entries.get(name);
-    return entry !== undefined && this.#clock.elapsed() - entry.readAt < this.#freshMs ? entry.value : undefined;
-  }
-
-  /** Call it before reading, and the answer with what was read: beside a change that may be from before it, and is good for this once alone. */
-  reading(): (name: string, value: T) => T {
-    const [changes, readAt] = [this.#changes, this.#clock.elapsed()];
-    return (name, value) => {
-      if (this.#entries.size >= HELD_MAX) this.#entries.clear();
-      if (changes === this.#changes) this.#entries.set(name, { value, readAt });
-      return value;
-    };
-  }
-
-  /** Without names: all. */
-  forget(names?: readonly string[]): void {
-    if (names?.length === 0) return;
-    this.#changes++;
-    if (names === undefined) this.#entries.clear();
-    else for (const name of names) this.#entries.delete(name);
-  }
+  const byHandle = new Map(records.map((record) => [record.plan, record]));
+  return { byHandle, standard: standards[0], version: Math.max(0, ...records.map(({ seq }) => seq)) };
 }

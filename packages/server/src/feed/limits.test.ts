@@ -137,6 +137,80 @@ describe("a report", () => {
   });
 });
 
+describe("a rate whose size changes", () => {
+  const sized = (units: number, burst: number, windowMs = 1_000): Limit => ({
+    kind: "rate",
+    name: "team",
+    per: "consumer",
+    units,
+    windowMs,
+    burst,
+  });
+  const size = (limit: Limit) => ({
+    rate: limit.kind === "rate" ? { unitMs: limit.windowMs / limit.units, burst: limit.burst } : undefined,
+  });
+
+  test("charges what was used before a downgrade as it was used", async () => {
+    await keyover.ok("PATCH", `/v1/apis/${api.id}/plans/pro`, { limits: [{ ...rate, units: 1, burst: 1 }] });
+    const from = one.coveredTo;
+    const answer = await told(one.spend(key.id, "rate", 15, size(rate)));
+    expect(answer.limits[0].owedMs).toBe(Math.min(1_000, from + 1_500 - answer.now));
+    // An older verifier does not say: then it is charged as what it is now.
+    const older = await told(two.spend(key.id, "rate", 2));
+    expect(older.limits[0].owedMs).toBeGreaterThan(1_000);
+  });
+
+  test("of a consumer is resized with its plan", async () => {
+    const [day, fast] = [sized(1_000, 1_000, 24 * HOUR), sized(100, 200)];
+    await keyover.ok("PATCH", `/v1/apis/${api.id}/plans/pro`, { limits: [day] });
+    const before = await told(one.spend(consumer.id, "team", 1_000, size(day)));
+    expect(before.limits[0].owedMs).toBeGreaterThan(HOUR);
+    expect(before.limits[0].rate).toEqual(size(day).rate);
+    await keyover.ok("PATCH", `/v1/apis/${api.id}/plans/pro`, { limits: [fast] });
+    const after = await told(one.spend(consumer.id, "team", 0, size(fast)));
+    expect(after.limits[0]).toMatchObject({ owedMs: expect.any(Number), rate: size(fast).rate });
+    expect(after.limits[0].owedMs).toBeLessThanOrEqual(2_000);
+    expect(after.limits[0].owedMs).toBeGreaterThan(900);
+    const { limits } = await keyover.ok("POST", "/v1/verify", { api: api.id, key: key.secret });
+    expect(limits[0].remaining).toBe(0);
+    await keyover.clock.advance(2 * SECOND);
+    expect((await own("/v1/self/limits")).limits[0]).toMatchObject({ remaining: 200 });
+  });
+
+  test("of a consumer with two plans is counted by size, each by itself", async () => {
+    const [fast, slow] = [sized(100, 200), sized(5, 5)];
+    await keyover.ok("PATCH", `/v1/apis/${api.id}/plans/pro`, { limits: [fast] });
+    await keyover.ok("POST", `/v1/apis/${api.id}/plans`, { name: "small", limits: [slow] });
+    const other = await keyover.key({ api, consumer }, { plan: "small" });
+    const from = one.coveredTo;
+    one.spend(consumer.id, "team", 300, size(fast)).spend(consumer.id, "team", 13, size(slow));
+    const { limits, now } = await told(one);
+    expect(limits).toEqual([
+      { subject: consumer.id, limit: "team", owedMs: from + 3_000 - now, rate: size(fast).rate },
+      { subject: consumer.id, limit: "team", owedMs: from + 2_600 - now, rate: size(slow).rate },
+    ]);
+    expect((await own("/v1/self/limits", other.secret)).limits[0].resetMs).toBe(from + 2_600 - keyover.now());
+    expect((await own("/v1/self/limits")).limits[0].resetMs).toBe(from + 3_000 - keyover.now());
+  });
+});
+
+test("a key that is asked for comes with its plan, or with its api's default", async () => {
+  const askFor = async (id: string) => {
+    const [version] = await keyover.store.list("version", { equals: { key_id: id } }, { limit: 1 });
+    return (await one.call("POST", "/misses", { sha256: version?.value.sha256 })).body;
+  };
+  expect((await askFor(key.id)).plans).toMatchObject([{ name: "pro", limits: [rate, quota, shared] }]);
+  const plain = await keyover.key({ api, consumer });
+  expect((await askFor(plain.id)).plans).toBeUndefined();
+  await keyover.ok("POST", `/v1/apis/${api.id}/plans`, { name: "free", limits: [rate] });
+  await keyover.ok("PATCH", `/v1/apis/${api.id}`, { defaultPlan: "free" });
+  expect((await askFor(plain.id)).plans).toMatchObject([{ name: "free", default: true }]);
+  const test = await keyover.verifier(api, "tester", { environments: ["test"] });
+  const [version] = await keyover.store.list("version", { equals: { key_id: key.id } }, { limit: 1 });
+  const { body } = await test.call("POST", "/misses", { sha256: version?.value.sha256 });
+  expect([body.record, body.plans]).toEqual([null, undefined]);
+});
+
 describe("POST /v1/verify", () => {
   const ask = (cost?: number) => {
     const body = { api: api.id, key: key.secret, ...(cost === undefined ? {} : { cost }) };

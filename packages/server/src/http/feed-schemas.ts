@@ -33,6 +33,8 @@ const sighting = z.object({
   longestGapMs: z.number().min(0),
 });
 
+const rateSize = z.object({ unitMs: z.number().positive().max(86_400_000), burst: z.int().min(1) });
+
 const spent = z.object({
   subject: z.string().max(64),
   limit: z.string().max(32),
@@ -41,6 +43,7 @@ const spent = z.object({
   period: moment.optional(),
   since: moment.optional(),
   keeps: number.optional(),
+  rate: rateSize.optional(),
 }) satisfies z.ZodType<Spent>;
 
 export const report = z.object({
@@ -127,6 +130,7 @@ const told = z.object({
   subject: z.string(),
   limit: z.string(),
   owedMs: z.number().optional(),
+  rate: rateSize.optional(),
   quota: z.object({ period: moment, used: z.number(), own: z.number(), granted: z.number() }).optional(),
 });
 
@@ -147,9 +151,16 @@ export const welcome = grant
     environments: z.array(z.string()),
     reportEveryMs: z.number(),
     epoch: z.string(),
+    asks: z.boolean().optional(),
   })
   .meta({ id: "Welcome" });
 
 export const missAnswer = z
-  .object({ now: moment, epoch: z.string().optional(), seq: number.optional(), record: z.looseObject({}).nullable() })
+  .object({
+    now: moment,
+    epoch: z.string().optional(),
+    seq: number.optional(),
+    record: z.looseObject({}).nullable(),
+    plans: z.array(z.looseObject({})).optional().describe("Whose limits the key has."),
+  })
   .meta({ id: "MissAnswer" });

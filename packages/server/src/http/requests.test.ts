@@ -267,6 +267,27 @@ describe("verify", () => {
     ]);
     expect(usage.buckets.reduce((sum: number, { accepted }: { accepted: number }) => sum + accepted, 0)).toBe(3);
   });
+
+  test("the use says by source whether the networks of the key and its consumer allow it", async () => {
+    const used = await keyover.ok("POST", "/v1/keys", newKey());
+    for (const network of ["203.0.113.9", "198.51.100.7", "192.0.2.1", undefined])
+      await verdict({ key: used.secret, client: "bot", ...(network === undefined ? {} : { network }) });
+    const allowed = async () => {
+      const { sources } = await keyover.ok("GET", `/v1/keys/${used.id}/usage`);
+      return Object.fromEntries(
+        sources.map(({ source, networksAllow }: Answer["body"]) => [source.network, networksAllow]),
+      );
+    };
+    const all = { "203.0.113.0/24": "all", "198.51.100.0/24": "all", "192.0.2.0/24": "all", unknown: "all" };
+    expect(await allowed()).toEqual(all);
+    await keyover.ok("PATCH", `/v1/keys/${used.id}`, { networks: ["203.0.113.0/24", "198.51.100.7"] });
+    const some = { "203.0.113.0/24": "all", "198.51.100.0/24": "some", "192.0.2.0/24": "none", unknown: "none" };
+    expect(await allowed()).toEqual(some);
+    await keyover.ok("PATCH", `/v1/consumers/${used.consumer}`, { networks: ["203.0.113.9", "198.51.100.0/24"] });
+    await keyover.clock.advance(1_000);
+    await keyover.tick();
+    expect(await allowed()).toEqual({ ...some, "203.0.113.0/24": "some" });
+  });
 });
 
 describe("a text that not every database can hold", () => {

@@ -287,6 +287,12 @@ export const usage = z
         source,
         lastSeen: time,
         longestGapMs: z.int(),
+        networksAllow: z
+          .enum(["all", "some", "none"])
+          .nullable()
+          .describe(
+            "How much of the source's network the lists of the key and its consumer let through, enforced or not. Null: the source stands for several.",
+          ),
         versions: z.array(z.object({ version: z.int(), first: time, last: time, accepted: z.int(), refused: z.int() })),
       }),
     ),

@@ -128,16 +128,18 @@ test("who follows the feed and who takes a snapshot hold the same plans, whateve
   const verifier = await keyover.verifier(api);
   const hub = createHub(keyover.store, keyover.clock.process(), () => {});
   const chunks: string[] = [];
-  const sink = { write: (chunk: string) => chunks.push(chunk), drained: async () => {}, end: () => {}, cut: () => {} };
+  const write = (chunk: string | Uint8Array) => chunks.push(Buffer.from(chunk).toString());
+  const sink = { write, drained: async () => {}, end: () => {}, cut: () => {} };
   hub.subscribe(api.id, 0, { tokenId: "tok", environments: ["test"] }, sink);
   await keyover.clock.advance(0);
   /** What a follower of the whole feed holds, from the store and as another process would hear it. */
   const followed = async () => {
     await hub.pull([api.id]);
     await keyover.clock.advance(0);
-    const entries = chunks
-      .filter((chunk) => chunk.includes("event: entry"))
-      .map((chunk) => JSON.parse(chunk.split("data: ")[1] ?? ""));
+    const events = chunks.join("").split("\n\n");
+    const entries = events
+      .filter((event) => event.includes("event: entry"))
+      .map((event) => JSON.parse(event.split("data: ")[1] ?? ""));
     const follower = { applied: 0, records: new Map(), plans: new Map() };
     for (const entry of entries) verifier.apply.call(follower as never, entry);
     return follower;

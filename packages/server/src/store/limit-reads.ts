@@ -1,13 +1,11 @@
 /** Plans as verifiers have them, who has them, and what is used of their limits. */
 import type { LimitUse, PlanRecord } from "@keyover/core";
-import { type Kysely, sql } from "kysely";
+import { type Kysely, type RawBuilder, sql } from "kysely";
 import { rowsOf } from "./statements.ts";
 import type { Store } from "./store.ts";
 import type { Database } from "./tables.ts";
 
 type LimitReads = Pick<Store, "planRecords" | "keysOfPlan" | "plansOfConsumers" | "limitUses">;
-
-const ASKED_TOGETHER = 500;
 
 export function limitReads(db: Kysely<Database>): LimitReads {
   return {
@@ -25,20 +23,24 @@ export function limitReads(db: Kysely<Database>): LimitReads {
       const { rows } = await sql<{ n: number }>`select count(*) as n from (${some}) part`.execute(db);
       return Number(rows[0]?.n ?? 0);
     },
-    async plansOfConsumers(apiId, asked, environments) {
-      const found = new Set<string>();
+    async plansOfConsumers(apiId, consumerIds, plans, environments) {
+      if (consumerIds.length === 0 || plans.length === 0) return [];
+      const own = sql`"key".api_id = ${apiId} and "key".consumer_id = wanted.consumer`;
+      const one = (more: RawBuilder<unknown>) => sql`
+        (plan <> '' and exists (select 1 from "key" where ${own} and "key".plan_id = wanted_plan.plan${more}))
+        or (plan = '' and exists (select 1 from "key" where ${own} and "key".plan_id is null${more}))`;
       const there = environments.length === 0 ? sql`` : sql` and "key".environment in (${sql.join(environments)})`;
-      const own = sql`"key".api_id = ${apiId} and "key".consumer_id = wanted.consumer${there}`;
-      for (let at = 0; at < asked.length; at += ASKED_TOGETHER) {
-        const pairs = asked.slice(at, at + ASKED_TOGETHER).map(({ consumerId, plan }) => [consumerId, plan ?? ""]);
-        const { rows } = await sql<{ consumer: string; plan: string }>`
-          with wanted (consumer, plan) as (values ${rowsOf(pairs)})
-          select consumer, plan from wanted
-          where (plan <> '' and exists (select 1 from "key" where ${own} and "key".plan_id = wanted.plan))
-            or (plan = '' and exists (select 1 from "key" where ${own} and "key".plan_id is null))`.execute(db);
-        for (const { consumer, plan } of rows) found.add(`${consumer} ${plan}`);
-      }
-      return asked.map(({ consumerId, plan }) => found.has(`${consumerId} ${plan ?? ""}`));
+      // All at once: a statement for each part of them would be hundreds.
+      const { rows } = await sql<{ consumer: string; plan: string; there: number }>`
+        with wanted (consumer) as (values ${rowsOf(consumerIds.map((id) => [id]))}),
+          wanted_plan (plan) as (values ${rowsOf(plans.map((plan) => [plan ?? ""]))})
+        select consumer, plan, case when ${environments.length === 0 ? sql`1 = 1` : one(there)} then 1 else 0 end as there
+        from wanted cross join wanted_plan where ${one(sql``)}`.execute(db);
+      return rows.map(({ consumer, plan, there }) => ({
+        consumerId: consumer,
+        plan: plan === "" ? null : plan,
+        isThere: Number(there) === 1,
+      }));
     },
     async limitUses(apiId, limits) {
       if (limits.length === 0) return [];

@@ -73,11 +73,14 @@ export function* chargeSteps(
 
 function charged(
   use: LimitUse | undefined,
-  { limit, units, from, period, keeps }: LimitCharge,
+  { limit, units, from, period, keeps, rate, standing }: LimitCharge,
   { boot, report, ended }: { boot: string; report: LimitReport; ended: ReadonlySet<string> },
 ): LimitUse {
   const { now, verifiers, reportEveryMs } = report;
-  if (limit.kind === "rate") return settleRate(use, limit, units, from, now + debtMax(limit, verifiers, reportEveryMs));
+  if (limit.kind === "rate") {
+    const most = now + debtMax(limit, verifiers, reportEveryMs);
+    return settleRate(use, limit, units, from, most, { size: rate, standing, now });
+  }
   return settleQuota(use, limit, { boot, units, period, keeps, now, verifiers, ended });
 }
 
@@ -88,8 +91,11 @@ export function* spendSteps(dialect: Dialect, { apiId, limits, cost, now }: Limi
     limits.map((each) => ({ apiId, ...each })),
   );
   const rows = limits.map(({ subject, limit }) => table.get(idOf(apiId, subject, limit.name)) as Row);
-  for (const [i, row] of rows.entries()) row.use = resizedUse(row.use, (limits[i] as { limit: Limit }).limit, now);
-  const outcomes = rows.map(({ use }, i) => spendLimit(use, (limits[i] as { limit: Limit }).limit, cost, now));
+  const outcomes = rows.map((row, i) => {
+    const { limit, standing } = limits[i] as LimitAsk["limits"][number];
+    row.use = resizedUse(row.use, limit, now, standing);
+    return spendLimit(row.use, limit, cost, now, standing);
+  });
   const full = outcomes.flatMap((outcome, at) => ("waitMs" in outcome ? [{ at, waitMs: outcome.waitMs }] : []));
   for (const [i, row] of rows.entries()) {
     const outcome = outcomes[i];

@@ -22,6 +22,8 @@ const aPlan = (id: string, name: string) => {
   return { id, apiId: "api_a", name, limits: [rate], ...at };
 };
 
+const byConsumer = (a: { consumerId: string }, b: { consumerId: string }) => (a.consumerId < b.consumerId ? -1 : 1);
+
 export function limitsSuite(current: () => Store): void {
   const uses = (subject = "key_a") =>
     current().limitUses("api_a", [
@@ -108,7 +110,7 @@ export function limitsSuite(current: () => Store): void {
       const answers = await Promise.all(Array.from({ length: 8 }, () => current().spend(ask)));
       expect(answers.filter(({ full }) => full.length === 0)).toHaveLength(5);
       const [rates, quotas] = await uses();
-      expect(rates).toEqual({ kind: "rate", tat: AT + 500, unit: 100 });
+      expect(rates).toEqual({ kind: "rate", tat: AT + 500, unit: 100, burst: 10 });
       expect(quotas).toMatchObject({ settled: 5 });
       expect(answers.flatMap(({ full }) => full.map(({ at }) => at))).toEqual([1, 1, 1]);
     });
@@ -145,21 +147,18 @@ export function limitsSuite(current: () => Store): void {
         aKey({ id: "key_4", plan: "pln_b", apiId: "api_b" }),
       ];
       await mustCommit(current(), aBatch(keys.map((key) => put("key", key))));
-      const asked = [
-        { consumerId: "con_a", plan: "pln_a" },
-        { consumerId: "con_a", plan: null },
-        { consumerId: "con_b", plan: null },
-        { consumerId: "con_a", plan: "pln_b" },
-      ];
-      expect(await current().plansOfConsumers("api_a", asked, [])).toEqual([true, false, true, false]);
       const { environment } = aKey({});
-      expect(await current().plansOfConsumers("api_a", asked, ["else", environment])).toEqual([
-        true,
-        false,
-        true,
-        false,
-      ]);
-      expect(await current().plansOfConsumers("api_a", asked, ["else"])).toEqual([false, false, false, false]);
+      const who = (environments: string[]) =>
+        current().plansOfConsumers("api_a", ["con_a", "con_b", "con_c"], ["pln_a", null, "pln_b"], environments);
+      const those = (isThere: boolean) => [
+        { consumerId: "con_a", plan: "pln_a", isThere },
+        { consumerId: "con_b", plan: null, isThere },
+      ];
+      expect((await who([])).sort(byConsumer)).toEqual(those(true));
+      expect((await who(["else", environment])).sort(byConsumer)).toEqual(those(true));
+      expect((await who(["else"])).sort(byConsumer)).toEqual(those(false));
+      expect(await current().plansOfConsumers("api_a", [], [null], [])).toEqual([]);
+      expect(await current().plansOfConsumers("api_a", ["con_a"], [], [])).toEqual([]);
       expect(await current().keysOfPlan("api_a", "pln_a", 9)).toBe(1);
       expect(await current().keysOfPlan("api_a", "pln_b", 9)).toBe(0);
     });

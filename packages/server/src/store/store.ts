@@ -14,7 +14,7 @@
  * Several authority processes may share one database. The log carries what they have to tell each other (`changes`), the bell
  * (`listen`, `ring`) only wakes; who does which part of the engine's work is decided by `share`, and proven in each commit by a `Fence`.
  */
-import type { FeedEntry, Key, KeyRecord, Limit, LimitUse, PlanRecord, SourceUse } from "@keyover/core";
+import type { FeedEntry, Key, KeyRecord, Limit, LimitUse, PlanRecord, RateSize, SourceUse } from "@keyover/core";
 import type { RefusedPage, RotationTally } from "./campaign-entities.ts";
 import type { Boot, Entities, EntityName, Sealed } from "./entities.ts";
 import type { Notice, NoticeDraft } from "./notice-entities.ts";
@@ -153,6 +153,10 @@ export interface LimitCharge {
   from: number;
   period: number;
   keeps?: number | undefined;
+  /** What a rate was used under, where that was said. */
+  rate?: RateSize | undefined;
+  /** Of a consumer's rate: sizes that are not former ones. */
+  standing?: readonly RateSize[] | undefined;
 }
 
 /** All that a report says of limits. */
@@ -185,7 +189,7 @@ export interface Recorded {
 /** One request that the authority decides on itself: charged to all of these limits, or to none. */
 export interface LimitAsk {
   apiId: string;
-  limits: readonly { subject: string; limit: Limit }[];
+  limits: readonly { subject: string; limit: Limit; standing?: readonly RateSize[] | undefined }[];
   cost: number;
   now: number;
 }
@@ -360,12 +364,16 @@ export interface Store {
   planRecords(apiId: string): Promise<PlanRecord[]>;
   /** How many keys that are not revoked have this plan as their own; `most` at most. */
   keysOfPlan(apiId: string, planId: string, most: number): Promise<number>;
-  /** For each of these, whether the consumer has a key with this plan (null: with none of its own) in an api. `environments`: in one of them; empty: all. */
+  /**
+   * Which of these plans (null: none of its own) keys of each of these consumers have in an api, and whether one of them is in these
+   * environments (empty: all). What is not answered nobody has.
+   */
   plansOfConsumers(
     apiId: string,
-    asked: readonly { consumerId: string; plan: string | null }[],
+    consumerIds: readonly string[],
+    plans: readonly (string | null)[],
     environments: readonly string[],
-  ): Promise<boolean[]>;
+  ): Promise<{ consumerId: string; plan: string | null; isThere: boolean }[]>;
 
   uses(keyId: string): Promise<SourceUse[]>;
   /** When each of these keys was last used, as far as reported; one that never was is missing. */

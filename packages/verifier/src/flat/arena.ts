@@ -10,7 +10,7 @@ const UNIT_BYTES = 4 * UNIT_WORDS;
 const EXACT_UNITS_MAX = 32;
 
 export class Arena {
-  readonly #segments = new Segments();
+  readonly segments: Segments = new Segments();
   #bytes: (Buffer | undefined)[] = [];
   #next = 0;
   /** Free blocks by size in units. */
@@ -46,7 +46,7 @@ export class Arena {
     // What is left of a segment, or one that is too small, stays empty: the next is twice as large.
     while (firstUnitOf(segment + 1) - this.#next < size) this.#next = firstUnitOf(++segment);
     const block = this.#next;
-    this.#segments.reach(block);
+    this.segments.reach(block);
     this.#next += size;
     return block;
   }
@@ -55,7 +55,7 @@ export class Arena {
     const segment = segmentOf(block);
     let bytes = this.#bytes[segment];
     if (bytes === undefined) {
-      bytes = Buffer.from((this.#segments.words[segment] as Int32Array<SharedArrayBuffer>).buffer);
+      bytes = Buffer.from((this.segments.words[segment] as Int32Array<SharedArrayBuffer>).buffer);
       this.#bytes[segment] = bytes;
     }
     return bytes;

@@ -32,6 +32,10 @@ export interface Slots {
 
 export class Buckets {
   table: Table = new Table(CAPACITY_MIN, 8);
+  /** Called with a larger table before it takes the place of this one. */
+  onTable: (table: Table) => void = () => undefined;
+  /** Called before and after buckets move: whoever searches meanwhile, in another thread, may pass over one. */
+  onShift: () => void = () => undefined;
   size = 0;
   readonly #slots: Slots;
   /** Beyond this share of buckets in use a larger table is begun; it is whole before this one has no room. */
@@ -61,7 +65,9 @@ export class Buckets {
 
   remove(slot: number, hash: number): void {
     this.size--;
+    this.onShift();
     this.table.remove(slot, hash, this.#slots);
+    this.onShift();
     if (slot < this.#cursor) this.#next?.remove(slot, hash, this.#slots);
   }
 
@@ -101,6 +107,7 @@ export class Buckets {
     for (let slot = this.#cursor; slot < to; slot++) if (slots.isIn(slot)) next.add(slot, slots.hashOf(slot));
     this.#cursor = to;
     if (to < slots.end()) return;
+    this.onTable(next);
     this.table = next;
     this.#next = undefined;
     this.#cursor = 0;
@@ -161,10 +168,10 @@ export class Table {
       const home = this.home(slots.hashOf((bucket & mask) - 1));
       // It may move back to the hole only if the hole does not lie before the bucket that it wants.
       if (this.#distance(home, next) < this.#distance(hole, next)) continue;
-      buckets[hole] = bucket;
+      Atomics.store(buckets, hole, bucket);
       hole = next;
     }
-    buckets[hole] = 0;
+    Atomics.store(buckets, hole, 0);
   }
 
   #bucketOf(slot: number, hash: number): number {

@@ -10,6 +10,7 @@
  * the answer was on its way.
  */
 import type { FeedEntry, KeyRecord } from "@keyover/core";
+import type { PlanBook } from "../limits/plan-book.ts";
 import type { Known } from "../replica.ts";
 import { ClockHand } from "./clock-hand.ts";
 import { FlatReplica } from "./flat-replica.ts";
@@ -26,8 +27,8 @@ export class CachedReplica extends FlatReplica {
   hits = 0;
   evictions = 0;
 
-  constructor(keysMax: number, onRelease: (slot: number) => void) {
-    super(onRelease);
+  constructor(keysMax: number, onRelease: (slot: number) => void, plans?: PlanBook) {
+    super(onRelease, plans);
     this.keysMax = keysMax;
   }
 

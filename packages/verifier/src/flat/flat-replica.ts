@@ -1,46 +1,24 @@
 /**
  * A replica (replica.ts) in a flat table: nothing of a key is on the heap.
- *
- * Two ways to a decision. The long one is core's `judgeCode` on the held version, made for the occasion. The short one is for a plain
- * line (line.ts): all that its decision depends on is in one word of it. The replica's tests hold the two equal.
  */
-import {
-  type Ask,
-  type FeedEntry,
-  type HeldVersion,
-  type KeyRecord,
-  type LimitState,
-  type Verdict,
-  verdictOf,
-} from "@keyover/core";
-import { type Plan, PlanBook } from "../limits/plan-book.ts";
-import type { Known, Replica } from "../replica.ts";
-import type { VersionName } from "../sightings.ts";
+import type { FeedEntry, KeyRecord } from "@keyover/core";
+import type { PlanBook } from "../limits/plan-book.ts";
+import type { Known, WritableReplica } from "../replica.ts";
+import { FlatDecisions } from "./flat-decisions.ts";
 import { FlatTable } from "./flat-table.ts";
-import { packHandle } from "./handle-words.ts";
-import { CONSUMER, environmentOf, HANDLE, isAcceptable, isNameHashed, isRare, META, NUMBER } from "./line.ts";
-import { plainVerdict } from "./plain-verdict.ts";
-import { placeOf, segmentOf } from "./segments.ts";
+import { environmentOf } from "./line.ts";
 
-/** What its bytes were parsed to, once for as long as it stays as it is: a key in rotation is asked for at each of its requests. */
-interface RareVersion {
-  held: HeldVersion;
-  ok: Verdict | undefined;
-}
-
-const RARE_MAX = 10_000;
-
-export class FlatReplica implements Replica {
+export class FlatReplica extends FlatDecisions implements WritableReplica {
   readonly isWhole: boolean = true;
-  readonly plans: PlanBook = new PlanBook();
   #seq = 0;
   #table: FlatTable;
   readonly #onRelease: (slot: number) => void;
-  /** Rare versions that were asked for last, by slot. */
-  #rare = new Map<number, RareVersion>();
+  /** Called with a table that takes the place of the one before. */
+  onTable: (table: FlatTable) => void = () => undefined;
 
   /** `onRelease`: before a slot is taken from its version. */
-  constructor(onRelease: (slot: number) => void = () => undefined) {
+  constructor(onRelease: (slot: number) => void = () => undefined, plans?: PlanBook) {
+    super(plans);
     this.#onRelease = onRelease;
     this.#table = this.#owned(new FlatTable());
   }
@@ -53,76 +31,13 @@ export class FlatReplica implements Replica {
     return this.#table.size;
   }
 
-  get table(): FlatTable {
+  override get table(): FlatTable {
     return this.#table;
   }
 
   seqOf(key: string): number | undefined {
     const head = this.#table.headOf(key);
     return head < 0 ? undefined : this.#table.seqOf(head);
-  }
-
-  find(digest: Int32Array): number {
-    return this.#table.find(digest);
-  }
-
-  held(slot: number): HeldVersion {
-    const table = this.#table;
-    return isRare(table.metaOf(slot)) ? this.#rareAt(slot).held : table.heldOf(slot);
-  }
-
-  nameOf(slot: number): VersionName {
-    const table = this.#table;
-    const words = table.wordsOf(slot);
-    const number = isRare(words[placeOf(slot) + META] as number) ? this.held(slot).version.number : undefined;
-    return { key: table.keyOf(slot), version: number ?? (words[placeOf(slot) + NUMBER] as number) >>> 16 };
-  }
-
-  isPlainlyOk(slot: number, { environment, scope, network }: Ask): boolean {
-    const table = this.#table;
-    const meta = (table.lines.words[segmentOf(slot)] as Int32Array)[placeOf(slot) + META] as number;
-    if (!isAcceptable(meta)) return false;
-    if (environment !== undefined && environment !== table.profiles.environments[environmentOf(meta)]) return false;
-    const profile = table.profileOf(meta);
-    const { allowsNetwork, allowsScope } = profile;
-    if (!allowsNetwork.any && network !== profile.allowed) {
-      if (network === undefined || !allowsNetwork.allows(network)) return false;
-      profile.allowed = network;
-    }
-    if (scope === undefined || scope === profile.scope) return true;
-    if (typeof scope !== "string") return scope.every((name) => allowsScope.allows(name));
-    if (!allowsScope.allows(scope)) return false;
-    profile.scope = scope;
-    return true;
-  }
-
-  okVerdict(slot: number, limits?: readonly LimitState[]): Verdict {
-    if (!isRare(this.#table.metaOf(slot))) return plainVerdict(this.#table, slot, limits);
-    const rare = this.#rareAt(slot);
-    rare.ok ??= Object.freeze(verdictOf(rare.held, "ok"));
-    return limits === undefined ? rare.ok : Object.freeze({ ...rare.ok, limits });
-  }
-
-  planAt(slot: number): Plan | undefined {
-    if (this.plans.isEmpty) return undefined;
-    const table = this.#table;
-    const meta = table.metaOf(slot);
-    const plan = this.plans.of(isRare(meta) ? this.#rareAt(slot).held.held.record.plan : table.profileOf(meta).plan);
-    return plan === undefined || plan.limits.length === 0 ? undefined : plan;
-  }
-
-  subjectAt(slot: number, ofConsumer: boolean, into: Int32Array): string | undefined {
-    const table = this.#table;
-    const [words, at] = [table.wordsOf(slot), placeOf(slot)];
-    const meta = words[at + META] as number;
-    if (ofConsumer && isRare(meta)) {
-      const { consumer } = this.#rareAt(slot).held.held.record;
-      return packHandle(consumer, "con", into) ? undefined : consumer;
-    }
-    if (ofConsumer) table.consumers.copy(words[at + CONSUMER] as number, into);
-    else if (isNameHashed(meta)) return table.keyOf(slot);
-    else for (let i = 0; i < 5; i++) into[i] = words[at + HANDLE + i] as number;
-    return undefined;
   }
 
   used(_slot: number): void {}
@@ -171,14 +86,14 @@ export class FlatReplica implements Replica {
 
   clear(): void {
     for (const head of this.#table.heads()) this.#table.drop(head);
-    this.#table = this.#owned(new FlatTable());
+    this.#begin(new FlatTable());
     this.plans.clear();
     this.#seq = 0;
   }
 
   adopt(table: FlatTable): void {
     if (this.size > 0) throw new Error("only an empty replica takes a table over");
-    this.#table = this.#owned(table);
+    this.#begin(table);
   }
 
   *records(): IterableIterator<KeyRecord> {
@@ -186,19 +101,15 @@ export class FlatReplica implements Replica {
     for (const head of table.heads()) yield table.recordOf(head);
   }
 
-  #rareAt(slot: number): RareVersion {
-    const known = this.#rare.get(slot);
-    if (known !== undefined) return known;
-    if (this.#rare.size >= RARE_MAX) this.#rare.clear();
-    const rare = { held: this.#table.heldOf(slot), ok: undefined };
-    this.#rare.set(slot, rare);
-    return rare;
+  #begin(table: FlatTable): void {
+    this.#table = this.#owned(table);
+    this.onTable(table);
   }
 
   #owned(table: FlatTable): FlatTable {
     table.onRelease = (slot) => {
       this.#onRelease(slot);
-      this.#rare.delete(slot);
+      this.forget(slot);
     };
     return table;
   }

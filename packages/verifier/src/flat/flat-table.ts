@@ -5,39 +5,26 @@
  *     handle ──byKey─────▶ head line        └──rare: block──▶ arena.ts, the record as text
  *
  * **A line is written once.** Whatever changes of a key, its lines are written anew in other slots, the buckets are turned to them, and
- * the old lines' meta becomes 0. So all that anybody must find out of a line is whether it was in use when it was looked at.
+ * the old lines lose the bit that says they are in use. Nothing else of them changes until their slots are used again.
  *
- * One thread writes and reads. What the writer already does so that others may read one day (ECMAScript memory model; it would hold on ARM as
- * on x86): all words of a line are written plainly and then meta by `Atomics.store`, so whoever reads that meta by `Atomics.load` sees the
- * words that belong to it; a bucket is turned in one word; a slot's meta is 0, by `Atomics.store`, before it is free. What is missing: a slot
- * that became free is used again at once, where it would have to wait until every reader has been between two look-ups since.
+ * One thread writes. Where others read (threads/shared-table.ts has the argument), three things are for them: a line's words are written plainly and
+ * then its meta by `Atomics.store`; a bucket is turned in one word, and buckets that move back are counted before and after; slots and blocks that
+ * became free go to `onFree`, which gives them back when no reader can be looking at them any more.
  */
-import {
-  digestText,
-  type HeldVersion,
-  holdKey,
-  type KeyRecord,
-  parseDigestText,
-  type VersionRecord,
-} from "@keyover/core";
-import { Arena } from "./arena.ts";
-import { Buckets, HOT_LOAD_MAX, WRITERS_LOAD_MAX } from "./buckets.ts";
-import { handleHash, handleText, packBeside, packHandle, SEQ_LIMIT, sameHandle, seqOfWords } from "./handle-words.ts";
+import { type KeyRecord, parseDigestText, type VersionRecord } from "@keyover/core";
+import { Buckets, HOT_LOAD_MAX, type Table, WRITERS_LOAD_MAX } from "./buckets.ts";
+import { handleHash, packBeside, packHandle, SEQ_LIMIT, sameHandle, seqOfWords } from "./handle-words.ts";
 import * as line from "./line.ts";
 import { plainVersion } from "./plain.ts";
-import { Consumers, type Profile, Profiles } from "./profiles.ts";
-import { placeOf, Segments, segmentOf, UNIT_WORDS } from "./segments.ts";
+import { placeOf, UNIT_WORDS } from "./segments.ts";
+import { TableView } from "./table-view.ts";
 
 /** In a rare head it says that the record itself must be asked: a number that came round to a low one would let an older record in. */
 const SEQ_TOP = SEQ_LIMIT - 1;
 
-const { BLOCK, CONSUMER, DIGEST_WORDS, FIRST, HANDLE, META, NEXT, NUMBER, SEQ } = line;
+const { BLOCK, CONSUMER, DIGEST_WORDS, FIRST, HANDLE, META, NEXT, SEQ } = line;
 
-export class FlatTable {
-  readonly lines: Segments = new Segments();
-  readonly arena: Arena = new Arena();
-  readonly consumers: Consumers = new Consumers();
-  readonly profiles: Profiles = new Profiles();
+export class FlatTable extends TableView {
   readonly byDigest: Buckets;
   readonly byKey: Buckets;
   /** Slots below were in use once. */
@@ -55,8 +42,11 @@ export class FlatTable {
 
   /** Called before a slot is taken from its version. */
   onRelease: (slot: number) => void = () => undefined;
+  /** Where others read: called with what became free, which `reuse` brings back. Undefined: it is used again at once. */
+  onFree: ((freed: Freed) => void) | undefined;
 
   constructor() {
+    super();
     const slots = (isIn: (meta: number) => boolean, hashOf: (words: Int32Array, at: number) => number) => ({
       hashOf: (slot: number) => hashOf(this.wordsOf(slot), placeOf(slot)),
       isIn: (slot: number) => isIn(this.metaOf(slot)),
@@ -72,36 +62,13 @@ export class FlatTable {
     );
   }
 
+  override get digests(): Table {
+    return this.byDigest.table;
+  }
+
   /** Keys. */
   get size(): number {
     return this.byKey.size;
-  }
-
-  wordsOf(slot: number): Int32Array {
-    return this.lines.words[segmentOf(slot)] as Int32Array;
-  }
-
-  metaOf(slot: number): number {
-    return this.wordsOf(slot)[placeOf(slot) + META] as number;
-  }
-
-  /** The slot of a digest (eight words), or -1. */
-  find(digest: Int32Array): number {
-    const { table } = this.byDigest;
-    const { buckets, capacity, slotBits } = table;
-    const segments = this.lines.words;
-    const hash = digest[0] as number;
-    const tag = hash << slotBits;
-    const mask = (1 << slotBits) - 1;
-    for (let bucket = table.home(hash); ; ) {
-      const held = buckets[bucket] as number;
-      if (held === 0) return -1;
-      if ((held ^ tag) >>> slotBits === 0) {
-        const slot = (held & mask) - 1;
-        if (isDigestAt(segments[segmentOf(slot)] as Int32Array, placeOf(slot), digest)) return slot;
-      }
-      if (++bucket === capacity) bucket = 0;
-    }
   }
 
   /** The slot that stands for the key, or -1. */
@@ -113,51 +80,7 @@ export class FlatTable {
   seqOf(head: number): number {
     const [words, at] = [this.wordsOf(head), placeOf(head)];
     const seq = seqOfWords(words[at + SEQ] as number, words, at + HANDLE);
-    return seq === SEQ_TOP && line.isRare(words[at + META] as number) ? this.#rareRecord(head).seq : seq;
-  }
-
-  keyOf(slot: number): string {
-    const [words, at] = [this.wordsOf(slot), placeOf(slot)];
-    const meta = words[at + META] as number;
-    return line.isNameHashed(meta) ? this.#rareRecord(slot).key : handleText("key", words, at + HANDLE);
-  }
-
-  /** The record of the key that the slot, its head or one of its versions, belongs to. A new object each time. */
-  recordOf(slot: number): KeyRecord {
-    const [words, at] = [this.wordsOf(slot), placeOf(slot)];
-    return line.isRare(words[at + META] as number) ? this.#rareRecord(slot) : this.plainRecord(words, at);
-  }
-
-  /** The record that a plain line, here or elsewhere, says. */
-  plainRecord(words: Int32Array, at: number): KeyRecord {
-    const meta = words[at + META] as number;
-    const { scopes, networks, plan } = this.profileOf(meta);
-    const number = (words[at + NUMBER] as number) >>> 16;
-    const sha256 = digestText(words.subarray(at, at + DIGEST_WORDS));
-    return {
-      seq: seqOfWords(words[at + SEQ] as number, words, at + HANDLE),
-      key: handleText("key", words, at + HANDLE),
-      consumer: this.consumers.name(words[at + CONSUMER] as number),
-      environment: this.profiles.environments[line.environmentOf(meta)] as string,
-      status: line.statusOf(meta),
-      scopes: [...scopes],
-      networks: [...networks],
-      current: number,
-      ...(plan === undefined ? {} : { plan }),
-      versions: [{ number, state: line.stateOf(meta), sha256, compromised: line.isCompromised(meta) }],
-    };
-  }
-
-  profileOf(meta: number): Profile {
-    return this.profiles.list[line.profileOf(meta)] as Profile;
-  }
-
-  /** The version of a slot that `find` answered, ready to be judged. A new object each time. */
-  heldOf(slot: number): HeldVersion {
-    const held = holdKey(this.recordOf(slot));
-    const [words, at] = [this.wordsOf(slot), placeOf(slot)];
-    const place = line.isRare(words[at + META] as number) ? (words[at + NUMBER] as number) >>> 16 : 0;
-    return held.versions[place] as HeldVersion;
+    return seq === SEQ_TOP && line.isRare(words[at + META] as number) ? this.rareRecord(head).seq : seq;
   }
 
   /** Puts the record in the place of what is held of its key. `head`: of that, or -1. */
@@ -246,6 +169,12 @@ export class FlatTable {
     for (let next = first; next !== 0; next = this.wordsOf(next - 1)[placeOf(next - 1) + NEXT] as number)
       slots.push(next - 1);
     return slots;
+  }
+
+  /** What `onFree` was called with: nobody looks at it any more. */
+  reuse(freed: Freed): void {
+    if ("slot" in freed) this.#free.push(freed.slot);
+    else this.arena.free(freed.block);
   }
 
   /** Forgets the key. */
@@ -373,7 +302,9 @@ export class FlatTable {
     const slots = this.slotsOf(head);
     for (const slot of slots) this.#leaveDigest(slot);
     for (const slot of slots) this.#give(slot);
-    if (block >= 0) this.arena.free(block);
+    if (block < 0) return;
+    if (this.onFree === undefined) this.arena.free(block);
+    else this.onFree({ block });
   }
 
   /** Takes one version from a rare key. */
@@ -410,9 +341,11 @@ export class FlatTable {
   }
 
   #give(slot: number): void {
-    if (line.hasDigest(this.metaOf(slot))) this.onRelease(slot);
-    Atomics.store(this.wordsOf(slot), placeOf(slot) + META, 0);
-    this.#free.push(slot);
+    const meta = this.metaOf(slot);
+    if (line.hasDigest(meta)) this.onRelease(slot);
+    Atomics.store(this.wordsOf(slot), placeOf(slot) + META, line.notInUse(meta));
+    if (this.onFree === undefined) this.#free.push(slot);
+    else this.onFree({ slot });
   }
 
   /** By environment. */
@@ -425,7 +358,7 @@ export class FlatTable {
     const hashed = !packKey(key, this.#wanted);
     const [words, at] = [this.wordsOf(slot), placeOf(slot)];
     if (line.isNameHashed(words[at + META] as number) !== hashed) return false;
-    return sameHandle(words, at + HANDLE, this.#wanted, 0) && (!hashed || this.#rareRecord(slot).key === key);
+    return sameHandle(words, at + HANDLE, this.#wanted, 0) && (!hashed || this.rareRecord(slot).key === key);
   }
 
   /** Of a rare line; -1 for any other. */
@@ -434,11 +367,9 @@ export class FlatTable {
     const [words, at] = [this.wordsOf(slot), placeOf(slot)];
     return line.isRare(words[at + META] as number) ? (words[at + BLOCK] as number) : -1;
   }
-
-  #rareRecord(slot: number): KeyRecord {
-    return JSON.parse(this.arena.text(this.wordsOf(slot)[placeOf(slot) + BLOCK] as number)) as KeyRecord;
-  }
 }
+
+export type Freed = { slot: number } | { block: number };
 
 /** A walk over all slots, and those behind the cursor that keys moved to before they were seen. */
 interface Walk {
@@ -456,18 +387,4 @@ function packKey(key: string, words: Int32Array): boolean {
     words[1] = Math.imul((words[1] as number) + code, 0x9e37_79b1) ^ i;
   }
   return false;
-}
-
-/** Written out: a loop took half as long again. */
-function isDigestAt(words: Int32Array, at: number, digest: Int32Array): boolean {
-  return (
-    words[at] === digest[0] &&
-    words[at + 1] === digest[1] &&
-    words[at + 2] === digest[2] &&
-    words[at + 3] === digest[3] &&
-    words[at + 4] === digest[4] &&
-    words[at + 5] === digest[5] &&
-    words[at + 6] === digest[6] &&
-    words[at + 7] === digest[7]
-  );
 }

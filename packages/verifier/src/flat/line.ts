@@ -8,9 +8,9 @@
  * (arena.ts), with one head line for the key and one for each version, whose word 9 is the block. A head has no digest: its word 0
  * leads to the first version's line, whose word 10 leads to the next (slot + 1; 0: none). The number of such a version is its place in the record.
  *
- * meta, the one word that decides; 0 is a line that is not in use:
+ * meta, the one word that decides; the other bits of a line that is no longer in use stay, until its slot is used again:
  *
- *     bit 0     1 in use              5      compromised         15–31  profile
+ *     bit 0     in use                5      compromised         15–31  profile
  *         1–2   state (or kind)       6      rare
  *         3–4   status (or of a rare line: 3 its name is hashed, 4 its environment has no number)
  *         7–14  environment
@@ -69,6 +69,14 @@ export function plainMeta(
   return flags | (stateBits << 1) | (statusBits << 3) | (environment << 7) | (profile << 15);
 }
 
+export function isInUse(meta: number): boolean {
+  return (meta & USED) !== 0;
+}
+
+export function notInUse(meta: number): number {
+  return meta & ~USED;
+}
+
 export function isRare(meta: number): boolean {
   return (meta & RARE) !== 0;
 }
@@ -80,12 +88,12 @@ export function isPlain(meta: number): boolean {
 
 /** A version's line: what a digest may lead to. */
 export function hasDigest(meta: number): boolean {
-  return meta !== 0 && (meta & (RARE | KIND)) !== RARE;
+  return (meta & USED) !== 0 && (meta & (RARE | KIND)) !== RARE;
 }
 
 /** The line that stands for its key. */
 export function isHead(meta: number): boolean {
-  return meta !== 0 && (meta & (RARE | KIND)) !== (RARE | KIND_VERSION);
+  return (meta & USED) !== 0 && (meta & (RARE | KIND)) !== (RARE | KIND_VERSION);
 }
 
 /** In use, plain, of an active key, in a state that is accepted. */

@@ -3,11 +3,11 @@
  * consumer as texts, is made when it is asked for: from words copied here, because the line may be another's by then.
  */
 import type { LimitState, RotationRecord, Verdict, VerdictCode } from "@keyover/core";
-import type { FlatTable } from "./flat-table.ts";
 import { handleText } from "./handle-words.ts";
 import { CONSUMER, environmentOf, HANDLE, META, NUMBER } from "./line.ts";
 import type { Consumers } from "./profiles.ts";
 import { placeOf, segmentOf } from "./segments.ts";
+import type { TableView } from "./table-view.ts";
 
 const words = new Int32Array(5);
 
@@ -30,7 +30,7 @@ class PlainVerdict implements Verdict {
   readonly #w3: number;
   readonly #w4: number;
 
-  constructor(table: FlatTable, line: Int32Array, at: number, limits: readonly LimitState[] | undefined) {
+  constructor(table: TableView, line: Int32Array, at: number, limits: readonly LimitState[] | undefined) {
     const meta = line[at + META] as number;
     this.valid = true;
     this.code = "ok";
@@ -67,6 +67,6 @@ class PlainVerdict implements Verdict {
   }
 }
 
-export function plainVerdict(table: FlatTable, slot: number, limits?: readonly LimitState[]): Verdict {
+export function plainVerdict(table: TableView, slot: number, limits?: readonly LimitState[]): Verdict {
   return new PlainVerdict(table, table.lines.words[segmentOf(slot)] as Int32Array, placeOf(slot), limits);
 }

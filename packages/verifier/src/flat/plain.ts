@@ -16,6 +16,8 @@ export function plainVersion(record: KeyRecord): VersionRecord | undefined {
 
 /** A newer authority may send members that this verifier has never heard of: they are kept as well. */
 function hasOnly(value: object, members: ReadonlySet<string>): boolean {
-  for (const [member, each] of Object.entries(value)) if (each !== undefined && !members.has(member)) return false;
+  // Not `Object.entries`: its arrays were half the cost of applying an entry.
+  for (const member in value)
+    if (!members.has(member) && (value as Record<string, unknown>)[member] !== undefined) return false;
   return true;
 }

@@ -24,12 +24,16 @@ export interface Profile {
 export class Profiles {
   readonly environments: string[] = [];
   readonly list: Profile[] = [];
+  /** Called with what is new, before a line can refer to it. */
+  onEnvironment: (name: string) => void = () => undefined;
+  onProfile: (profile: Profile) => void = () => undefined;
   #ids = new Map<string, number>();
 
   /** The environment's number, or -1 if there are too many. */
   environment(name: string): number {
     const known = this.environments.indexOf(name);
     if (known >= 0 || this.environments.length >= ENVIRONMENTS_MAX) return known;
+    this.onEnvironment(name);
     return this.environments.push(name) - 1;
   }
 
@@ -39,7 +43,9 @@ export class Profiles {
     const known = this.#ids.get(name);
     if (known !== undefined) return known;
     if (this.list.length >= PROFILES_MAX) return -1;
-    const id = this.list.push(profileOf(scopes, networks, plan)) - 1;
+    const profile = profileOf(scopes, networks, plan);
+    this.onProfile(profile);
+    const id = this.list.push(profile) - 1;
     this.#ids.set(name, id);
     return id;
   }
@@ -63,7 +69,7 @@ const UNITS_AT_ONCE = 8_192;
 
 /** Handles of consumers, three in a unit. */
 export class Consumers {
-  readonly #segments = new Segments();
+  readonly segments: Segments = new Segments();
   count = 0;
   #appended = 0;
   readonly #words = new Int32Array(WORDS);
@@ -89,7 +95,7 @@ export class Consumers {
     if (known >= 0) return known;
     this.#index.prepare(1);
     const id = this.count;
-    this.#segments.reach(Math.floor(id / PER_UNIT));
+    this.segments.reach(Math.floor(id / PER_UNIT));
     this.#wordsOf(id).set(words, this.#placeOf(id));
     this.count++;
     this.#index.add(id, hash);
@@ -112,7 +118,7 @@ export class Consumers {
     for (let unit = 0; unit < end; ) {
       const segment = segmentOf(unit);
       const to = Math.min(end, firstUnitOf(segment + 1), unit + UNITS_AT_ONCE);
-      const { buffer } = this.#segments.words[segment] as Int32Array;
+      const { buffer } = this.segments.words[segment] as Int32Array;
       yield Buffer.from(buffer, 4 * placeOf(unit), 4 * UNIT_WORDS * (to - unit));
       unit = to;
     }
@@ -121,8 +127,8 @@ export class Consumers {
   /** Puts such a part after those before it. `adopt` tells what of them counts. */
   append(part: Buffer): void {
     for (let at = 0; at < part.length; at += 4 * UNIT_WORDS, this.#appended++) {
-      this.#segments.reach(this.#appended);
-      const { buffer } = this.#segments.words[segmentOf(this.#appended)] as Int32Array;
+      this.segments.reach(this.#appended);
+      const { buffer } = this.segments.words[segmentOf(this.#appended)] as Int32Array;
       Buffer.from(buffer).set(part.subarray(at, at + 4 * UNIT_WORDS), 4 * placeOf(this.#appended));
     }
   }
@@ -143,7 +149,7 @@ export class Consumers {
   }
 
   #wordsOf(id: number): Int32Array {
-    return this.#segments.words[segmentOf(Math.floor(id / PER_UNIT))] as Int32Array;
+    return this.segments.words[segmentOf(Math.floor(id / PER_UNIT))] as Int32Array;
   }
 
   #placeOf(id: number): number {

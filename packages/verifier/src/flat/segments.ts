@@ -16,6 +16,8 @@ const UNITS_MAX = 2 ** 27 - FIRST;
 export class Segments {
   /** By number; one that was passed over is empty. */
   readonly words: Int32Array<SharedArrayBuffer>[] = [];
+  /** Called with a segment before anything is written there. */
+  onGrow: (index: number, words: Int32Array<SharedArrayBuffer>) => void = () => undefined;
 
   /** Makes sure that the unit is there. */
   reach(unit: number): void {
@@ -23,7 +25,14 @@ export class Segments {
     const index = segmentOf(unit);
     while (this.words.length <= index) this.words.push(NONE);
     if (this.words[index] !== NONE) return;
-    this.words[index] = new Int32Array(new SharedArrayBuffer((FIRST << index) * UNIT_BYTES));
+    this.put(index, new Int32Array(new SharedArrayBuffer((FIRST << index) * UNIT_BYTES)));
+    this.onGrow(index, this.words[index] as Int32Array<SharedArrayBuffer>);
+  }
+
+  /** A segment, of this thread or another. */
+  put(index: number, words: Int32Array<SharedArrayBuffer>): void {
+    while (this.words.length <= index) this.words.push(NONE);
+    this.words[index] = words;
   }
 }
 

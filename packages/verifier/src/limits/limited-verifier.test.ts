@@ -134,7 +134,8 @@ describe("a key with limits", () => {
     const seen = authority.counted.flatMap(({ sightings }) => sightings).filter(({ key }) => key === "key_9");
     expect(seen).toMatchObject([{ accepted: 5, refused: 0 }]);
     const spent = authority.counted.flatMap((report) => report.spent ?? []);
-    expect(spent).toEqual([{ subject: "key_9", limit: "burst", units: 1, refused: 4 }]);
+    const size = { unitMs: 1_000, burst: 1 };
+    expect(spent).toEqual([{ subject: "key_9", limit: "burst", units: 1, refused: 4, rate: size }]);
   });
 
   test("shares a limit of its consumer with the other keys of that consumer, and no other", async () => {
@@ -295,6 +296,52 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
   }
 }
 const isFresh = (verifier: Verifier) => verifier.status()[0]?.lease.standing === "fresh";
+
+describe("a key that is asked of the authority", () => {
+  /** The authority has both, and the feed is behind. */
+  const ahead = (double: AuthorityDouble, key: string, units: number) => {
+    const text = newText();
+    const seq = double.seq + 10;
+    double.limits.plans.splice(0, 1, { seq: seq - 1, ...plan([rate(units, units)]) });
+    double.records.set(key, { seq, ...keyRecord(key, [version(text)], { plan: "pln_1" }) });
+    return text;
+  };
+
+  test("brings its plan along, before the feed does; also the default of its api", async () => {
+    const { authority, verifier, events } = await stage({});
+    const text = ahead(authority, "key_9", 3);
+    const first = await verifier.verify(text, {});
+    expect(first).toMatchObject({ valid: true, key: "key_9", limits: [{ remaining: 2 }] });
+    expect(allowed(verifier, text)).toBe(2);
+    const other = newText();
+    authority.limits.plans.push({ seq: 90, plan: "pln_2", name: "free", limits: [rate(7, 7)], default: true });
+    authority.records.set("key_8", { seq: 91, ...keyRecord("key_8", [version(other)]) });
+    expect(await verifier.verify(other, {})).toMatchObject({ limits: [{ remaining: 6 }] });
+    expect(events.filter(({ event }) => event === "limits.plan_missing")).toEqual([]);
+  });
+
+  test("by an answer that was long on its way changes nothing that is newer", async () => {
+    const { authority, clock, verifier } = await stage({}, (double) => double.writePlan(plan([rate(9, 9)])));
+    const text = newText();
+    authority.records.set("key_9", { seq: 90, ...keyRecord("key_9", [version(text)], { plan: "pln_1" }) });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    authority.beforeMissAnswer = () => promise;
+    const answer = verifier.verify(text, {});
+    await clock.pass(10);
+    authority.writePlan(plan([rate(4, 4)]));
+    await clock.pass(10);
+    resolve();
+    expect(await answer).toMatchObject({ limits: [{ remaining: 3 }] });
+  });
+
+  test("of an older authority has no limits until the feed brings them, as before", async () => {
+    const { authority, verifier } = await stage({});
+    authority.older = true;
+    const text = ahead(authority, "key_9", 3);
+    expect(await verifier.verify(text, {})).toMatchObject({ valid: true });
+    expect(allowed(verifier, text, 9)).toBe(9);
+  });
+});
 
 describe("several boots", () => {
   const folders: string[] = [];

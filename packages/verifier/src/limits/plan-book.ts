@@ -14,44 +14,82 @@ import {
   type PlanRecord,
   periodOf,
   type QuotaLimit,
+  type RateLimit,
+  type RateSize,
+  sizeOf,
   unitMs,
 } from "@keyover/core";
+import { markOf } from "./limit-cells.ts";
 
 /** A limit with what the hot path would otherwise work out on each request. */
-export interface ReadyLimit {
-  readonly limit: Limit;
-  /** By kind and name. */
-  readonly id: number;
+export type ReadyLimit = ReadyRate | ReadyQuota;
+
+export interface ReadyRate {
+  readonly isRate: true;
+  readonly limit: RateLimit;
   readonly ofConsumer: boolean;
-  /** Of a rate: what a unit takes, in milliseconds. */
+  /** What stands beside the subject's handle in its cell. */
+  readonly mark: number;
+  /** What a unit takes, in milliseconds. */
   readonly unit: number;
   readonly burst: number;
-  /** Of a quota: the period that was looked up last. */
+}
+
+export interface ReadyQuota {
+  readonly isRate: false;
+  readonly limit: QuotaLimit;
+  readonly ofConsumer: boolean;
+  readonly mark: number;
+  /** The period that was looked up last. */
   period: Period | undefined;
 }
 
 export interface Plan {
   readonly record: PlanRecord;
   readonly limits: readonly ReadyLimit[];
+  /** It has limits of the key, of the consumer. */
+  readonly ofKey: boolean;
+  readonly ofConsumer: boolean;
 }
+
+/** What a number stands for: a kind and a name; of a consumer's rate the size as well. */
+interface Named {
+  kind: Limit["kind"];
+  name: string;
+  size: RateSize | undefined;
+}
+
+/** So many former sizes of a consumer's rate are looked for. */
+const FORMER_MAX = 4;
 
 export class PlanBook {
   /** Where the verifier's operator reads of what is wrong with a plan. */
   log: Log = () => undefined;
+  /** Called when a plan came, or went. */
+  onChange: () => void = () => undefined;
   #plans = new Map<string, Plan>();
   #default: Plan | undefined;
   #ids = new Map<string, number>();
-  #names: { kind: Limit["kind"]; name: string }[] = [];
+  #names: Named[] = [];
+  /** By name: sizes of consumers' rates that no plan has any more, the last ones. */
+  #former = new Map<string, number[]>();
   #said = new Set<string>();
+  /** The last snapshot's number: what it lacked is not brought back by an answer from before. */
+  #settledAt = -1;
 
   /** True while no key can have a limit: then nothing is asked of a slot. */
   isEmpty = true;
 
-  /** False if the same or a newer one is held. */
+  /** False if the same or a newer one is held, or was gone by the last snapshot. */
   put(record: PlanRecord): boolean {
+    if (!this.#plans.has(record.plan) && record.seq <= this.#settledAt) return false;
+    return this.#put(record);
+  }
+
+  #put(record: PlanRecord): boolean {
     const held = this.#plans.get(record.plan);
     if (held !== undefined && held.record.seq >= record.seq) return false;
-    this.#plans.set(record.plan, { record, limits: this.#ready(record) });
+    this.#plans.set(record.plan, this.#ready(record));
     this.#look();
     return true;
   }
@@ -60,12 +98,15 @@ export class PlanBook {
   settle(seq: number, present: readonly PlanRecord[]): void {
     const names = new Set(present.map(({ plan }) => plan));
     for (const [name, { record }] of this.#plans) if (record.seq <= seq && !names.has(name)) this.#plans.delete(name);
-    for (const record of present) this.put(record);
+    for (const record of present) this.#put(record);
+    // Without a number: all that another thread holds.
+    if (Number.isFinite(seq)) this.#settledAt = seq;
     this.#look();
   }
 
   clear(): void {
     this.#plans.clear();
+    this.#settledAt = -1;
     this.#look();
   }
 
@@ -85,22 +126,35 @@ export class PlanBook {
     return plan;
   }
 
-  /** The number of a limit's name among those of its kind. Never given to another. */
-  idOf(kind: Limit["kind"], name: string): number {
-    const text = `${kind} ${name}`;
-    const known = this.#ids.get(text);
-    if (known !== undefined) return known;
-    const id = this.#names.push({ kind, name }) - 1;
-    this.#ids.set(text, id);
-    return id;
+  /**
+   * The numbers that a limit may have, of a consumer's rate for each size of that name, unless it is said which. None is ever given to
+   * another.
+   */
+  idsOf(kind: Limit["kind"], name: string, ofConsumer: boolean, size: RateSize | undefined): number[] {
+    if (kind === "quota" || !ofConsumer) return [this.#idOf({ kind, name, size: undefined })];
+    if (size !== undefined) return [this.#idOf({ kind, name, size })];
+    return this.#names.flatMap((each, id) => (each.name === name && each.size !== undefined ? [id] : []));
+  }
+
+  formerIds(name: string): readonly number[] {
+    return this.#former.get(name) ?? NONE;
   }
 
   nameOf(id: number): string {
-    return (this.#names[id] as { name: string }).name;
+    return (this.#names[id] as Named).name;
   }
 
   isQuota(id: number): boolean {
     return this.#names[id]?.kind === "quota";
+  }
+
+  #idOf({ kind, name, size }: Named): number {
+    const text = size === undefined ? `${kind} ${name}` : `${kind} ${name} ${size.unitMs} ${size.burst}`;
+    const known = this.#ids.get(text);
+    if (known !== undefined) return known;
+    const id = this.#names.push({ kind, name, size }) - 1;
+    this.#ids.set(text, id);
+    return id;
   }
 
   #look(): void {
@@ -111,23 +165,40 @@ export class PlanBook {
       if (plan.record.default !== true) continue;
       if (this.#default === undefined || plan.record.seq > this.#default.record.seq) this.#default = plan;
     }
+    this.#former.clear();
+    const present = new Set(plans.flatMap(({ limits }) => limits.map(({ mark }) => mark)));
+    for (const [id, { name, size }] of this.#names.entries()) {
+      if (size === undefined || present.has(markOf(id, true))) continue;
+      this.#former.set(name, [...(this.#former.get(name) ?? []), id].slice(-FORMER_MAX));
+    }
+    this.onChange();
   }
 
-  #ready({ plan, limits }: PlanRecord): ReadyLimit[] {
-    return limits.flatMap((limit, i) => {
+  #ready(record: PlanRecord): Plan {
+    const { plan, limits: given } = record;
+    const limits = given.flatMap((limit, i) => {
       const known = isOneOf(limit.kind, ["rate", "quota"]) && isOneOf(limit.per, ["key", "consumer"]);
-      const isExtra = i >= limitBounds.limits || limits.findIndex(({ name }) => name === limit.name) < i;
+      const isExtra = i >= limitBounds.limits || given.findIndex(({ name }) => name === limit.name) < i;
       const problem = isExtra ? "one too many" : known ? limitsProblem([limit]) : "of an unknown kind";
-      if (problem !== undefined) {
-        this.#say("limits.not_understood", `${plan} ${limit.name}`, { problem });
-        return [];
-      }
-      const rate = limit.kind === "rate" ? { unit: unitMs(limit), burst: limit.burst } : { unit: 0, burst: 0 };
-      const id = this.idOf(limit.kind, limit.name);
-      return [
-        { limit: Object.freeze({ ...limit }), id, ofConsumer: limit.per === "consumer", ...rate, period: undefined },
-      ];
+      if (problem === undefined) return [this.#readyLimit(Object.freeze({ ...limit }))];
+      this.#say("limits.not_understood", `${plan} ${limit.name}`, { problem });
+      return [];
     });
+    return {
+      record,
+      limits,
+      ofKey: limits.some(({ ofConsumer }) => !ofConsumer),
+      ofConsumer: limits.some(({ ofConsumer }) => ofConsumer),
+    };
+  }
+
+  #readyLimit(limit: Limit): ReadyLimit {
+    const { kind, name } = limit;
+    const ofConsumer = limit.per === "consumer";
+    const size = kind === "rate" && ofConsumer ? sizeOf(limit) : undefined;
+    const mark = markOf(this.#idOf({ kind, name, size }), ofConsumer);
+    if (kind === "quota") return { isRate: false, limit, ofConsumer, mark, period: undefined };
+    return { isRate: true, limit, ofConsumer, mark, unit: unitMs(limit), burst: limit.burst };
   }
 
   #say(event: string, plan: string, fields: Record<string, unknown>): void {
@@ -138,6 +209,8 @@ export class PlanBook {
   }
 }
 
+const NONE: readonly number[] = [];
+
 /** A newer authority may send what these types do not know. */
 function isOneOf(value: string, known: readonly string[]): boolean {
   return known.includes(value);
@@ -147,8 +220,8 @@ function isOneOf(value: string, known: readonly string[]): boolean {
 const CLOCK_SLACK_MS = 5_000;
 
 /** The period of a quota at `now` (the authority's time). It goes back only if the clock went back by more than corrections do. */
-export function periodAt(ready: ReadyLimit, limit: QuotaLimit, now: number): Period {
-  const { period } = ready;
+export function periodAt(ready: ReadyQuota, now: number): Period {
+  const { limit, period } = ready;
   if (period !== undefined && now < period.to && now >= period.from - CLOCK_SLACK_MS) return period;
   ready.period = periodOf(limit, now);
   return ready.period;

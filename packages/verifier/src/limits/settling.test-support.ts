@@ -28,7 +28,8 @@ export class Settling {
       if (limit === undefined) continue;
       if (limit.kind === "rate") {
         const most = now + debtMax(limit, this.verifiers, this.reportEveryMs);
-        this.uses.set(name, settleRate(use, limit, each.units, each.since ?? from, most));
+        const since = each.since ?? from;
+        this.uses.set(name, settleRate(use, limit, each.units, since, most, { size: each.rate, now }));
       } else {
         const { units, keeps, period = 0 } = each;
         const report = { boot, units, period, keeps, now, verifiers: this.verifiers, ended: this.ended };

@@ -16,25 +16,6 @@ export interface Answer {
   body: string;
 }
 
-export function yes(verdict: Verdict, wanted: Wanted, status: 200 | 204): Answer {
-  const headers = [
-    "Keyover-Key",
-    verdict.key as string,
-    "Keyover-Consumer",
-    verdict.consumer as string,
-    "Keyover-Version",
-    String(verdict.version),
-    "Keyover-Environment",
-    verdict.environment as string,
-    "Keyover-Scopes",
-    (verdict.scopes ?? []).join(" "),
-  ];
-  if (status === 200) headers.push("Content-Length", "0");
-  if (verdict.stale === true) headers.push("Keyover-Stale", "true");
-  for (const [name, value] of wanted.door.headers(verdict)) headers.push(name, value);
-  return { status, headers, body: "" };
-}
-
 /** The same status, headers and body that the adapters answer with; or the body in a header. */
 export function no(verdict: Verdict, wanted: Wanted): Answer {
   return refusal(wanted.door.refuse(verdict), verdicts[verdict.code].public, wanted.problemInHeader);

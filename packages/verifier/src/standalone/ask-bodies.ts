@@ -51,6 +51,8 @@ export async function readJson(request: IncomingMessage, bytesMax: number): Prom
 
 /** Undefined, at once, if it is longer; what is beyond the bound is not kept. Rejects if the caller goes away. */
 export function readBody(request: IncomingMessage, bytesMax: number): Promise<string | undefined> {
+  // Nothing announced a body, and of none nothing would be heard.
+  if (request.readableEnded) return Promise.resolve("");
   const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -53,6 +53,7 @@ const broken: [string, Partial<Verifier>][] = [
 const unsendable: [string, Partial<Verifier>][] = [
   ["a header that HTTP can't carry, at once", { verifyNow: () => ({ ...good, consumer: "con\n1" }) }],
   ["the same, later", { verifyNow: later, verify: async () => ({ ...good, consumer: "con\n1" }) }],
+  ["limits that are none", { verifyNow: () => ({ ...good, limits: [null] as never }) }],
   ["a verdict that is none", { verifyNow: () => ({ valid: false, code: "nonsense" as "ok" }) }],
   ["the same, later", { verifyNow: later, verify: async () => ({ valid: false, code: "nonsense" as "ok" }) }],
 ];
@@ -90,6 +91,14 @@ describe.each([...broken, ...unsendable])("%s", (_what, how) => {
       expect(defects?.value).toBe(2);
     },
   );
+});
+
+test("headers that can't be made, over gRPC", async () => {
+  const { grpc, standalone } = await serve({ verifyNow: () => ({ ...good, limits: [null] as never }) });
+  const envoy = new EnvoyDouble(grpc);
+  expect(await envoy.outcome(key)).toMatchObject({ rpc: 14, refused: { status: 503 } });
+  envoy.close();
+  expect(standalone.samples().find(({ labels }) => labels.reason === "defect")?.value).toBe(1);
 });
 
 describe.each(broken)("%s", (_what, how) => {

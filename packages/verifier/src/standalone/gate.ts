@@ -5,10 +5,11 @@
 import type { Log, Verdict } from "@keyover/core";
 import { STALE } from "../api-replica.ts";
 import type { Verifier } from "../verifier.ts";
-import { type Answer, no, noForItsForm, problem, yes } from "./answers.ts";
+import { type Answer, no, noForItsForm, problem } from "./answers.ts";
 import { type RawRequest, type ReadingRules, readPresented } from "./presented.ts";
 import type { Endpoint, Tallies } from "./tallies.ts";
 import type { Misconfigured, Wanted, WantedBook } from "./wanted.ts";
+import { Yes } from "./yes.ts";
 
 export interface Question {
   endpoint: Endpoint;
@@ -68,10 +69,6 @@ export class Gate {
       this.#tallies.decided(endpoint, "malformed");
       return noForItsForm(presented.problem, wanted);
     }
-    const settle = (verdict: Verdict) => {
-      this.#tallies.decided(endpoint, verdict.code);
-      return verdict.valid ? yes(verdict, wanted, yesStatus) : no(verdict, wanted);
-    };
     const ask = {
       scope: wanted.scope,
       environment: wanted.environment,
@@ -82,6 +79,15 @@ export class Gate {
     };
     const text = presented.text ?? "";
     const verdict = this.#verifier.verifyNow(text, ask);
-    return verdict !== undefined ? settle(verdict) : this.#verifier.verify(text, ask).then(settle);
+    if (verdict !== undefined) return this.#settle(endpoint, verdict, wanted, yesStatus);
+    return this.#verifier.verify(text, ask).then((late) => this.#settle(endpoint, late, wanted, yesStatus));
+  }
+
+  #settle(endpoint: Endpoint, verdict: Verdict, wanted: Wanted, yesStatus: 200 | 204): Answer {
+    this.#tallies.decided(endpoint, verdict.code);
+    if (!verdict.valid) return no(verdict, wanted);
+    const answer = new Yes(verdict, wanted, yesStatus);
+    // Over HTTP they are mostly not needed as a list. Otherwise what goes wrong in making it is to be found here.
+    return endpoint === "grpc" ? { status: yesStatus, headers: answer.headers, body: "" } : answer;
   }
 }

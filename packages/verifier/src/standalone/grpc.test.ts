@@ -289,6 +289,37 @@ function send(port: number, headers: Record<string, string>, body: Buffer): Prom
   });
 }
 
+test.each([
+  ["no question", "application/grpc", Buffer.alloc(0)],
+  ["a question", "application/grpc", Buffer.from("0000000000", "hex")],
+  ["no gRPC", "text/plain", Buffer.alloc(0)],
+])("%s that is taken back in the same breath ends nothing else", async (_what, type, message) => {
+  const { port, envoy, standalone } = await serve();
+  const socket = connect(port, "127.0.0.1");
+  const frame = (type: number, flags: number, stream: number, payload: Buffer) => {
+    const head = Buffer.from([0, 0, payload.length, type, flags, 0, 0, 0, 0]);
+    head.writeUInt32BE(stream, 5);
+    return Buffer.concat([head, payload]);
+  };
+  const field = (index: number[], value: string) =>
+    Buffer.concat([Buffer.from([...index, value.length]), Buffer.from(value)]);
+  // POST http; path, authority and content-type by the numbers of RFC 7541, Appendix A.
+  const names = [field([4], "/envoy.service.auth.v3.Authorization/Check"), field([1], "x")];
+  const fields = Buffer.concat([Buffer.from("8386", "hex"), ...names, field([0x0f, 0x10], type)]);
+  const asked = new Promise((resolve) => standalone.grpcServer?.once("stream", resolve));
+  const calls = Array.from({ length: 50 }, (_, i) => [
+    frame(1, 4, 2 * i + 1, fields),
+    frame(0, 0, 2 * i + 1, message),
+    // RST_STREAM, NO_ERROR: of such a stream Node still tells the end.
+    frame(3, 0, 2 * i + 1, Buffer.alloc(4)),
+  ]).flat();
+  const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+  socket.write(Buffer.concat([preface, frame(4, 0, 0, Buffer.alloc(0)), ...calls]));
+  await asked;
+  expect((await envoy.outcome(bearer(texts.good))).rpc).toBe(0);
+  socket.destroy();
+});
+
 test("drain: what is on its way is answered, and the gateway is sent elsewhere", async () => {
   const drained = open();
   await drained.ready;

@@ -5,9 +5,14 @@
  *     serving ──notify()──▶ a GOAWAY that names no last stream: the gateway opens another connection; what is on its way is answered
  *             ──close()───▶ a GOAWAY with the last stream: what is under way is answered, the connection ends
  *
+ * That is how all connections end when the server drains, and each when it has become as old as it may: a gateway keeps few connections for
+ * long, and of several processes behind one port some would else have more to do than others for as long as they run.
+ *
  * Node can send only the second of the two, which cuts off what is on its way (RFC 9113 §6.8). So the first is written by hand, between
- * two of Node's frames.
+ * two of Node's frames: past Node, straight to the file descriptor, and only where nothing waits to be written. Node's HTTP/2 takes the end of
+ * every write on its connection for that of one of its own, and a write that can't be finished at once would end the whole process.
  */
+import { writeSync } from "node:fs";
 import {
   createServer,
   type Http2Server,
@@ -16,7 +21,9 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Socket } from "node:net";
+import { jittered, type World } from "@keyover/core";
 import type { Answer } from "./answers.ts";
+import { type Connection, Connections, LOOK_MS } from "./connections.ts";
 import { type CheckRequest, lookAlikes, readCheckRequest, writeCheckResponse } from "./ext-authz.ts";
 import { Fields, MessageWriter, WireError } from "./protobuf.ts";
 
@@ -26,8 +33,15 @@ export interface GrpcCalls {
   isReady(): boolean;
   /** Of a call that was not decided on. */
   unread(reason: "malformed_request" | "timed_out" | "too_many_connections"): void;
-  /** Monotonic, in milliseconds. */
-  elapsed(): number;
+}
+
+export interface GrpcOptions {
+  /** The headers that may carry the key, in lower case. */
+  credentials: readonly string[];
+  connectionsMax: number;
+  /** About so long a connection lasts. Undefined: as long as the gateway keeps it. */
+  ageMsMax: number | undefined;
+  world: World;
 }
 
 const CHECK = "/envoy.service.auth.v3.Authorization/Check";
@@ -41,6 +55,10 @@ const NOT_SERVING = 2;
 const MESSAGE_BYTES_MAX = 1 << 20;
 const STREAMS_MAX = 1_000;
 const REQUEST_MS_MAX = 30_000;
+/** From its opening to its first call. A gateway that opens one has something to ask. */
+const SILENT_MS_MAX = 75_000;
+/** Of its age: connections that were opened together do not all end together. */
+const AGE_JITTER = 0.2;
 const GRPC = "application/grpc";
 /** Length and flag before each message. */
 const PREFIX_BYTES = 5;
@@ -59,31 +77,41 @@ class CallError extends Error {
 /** Length 8, type GOAWAY, no flags, of the connection; last stream 2^31 - 1, NO_ERROR. */
 const GOAWAY_NOTICE = Buffer.from("000008070000000000" + "7fffffff" + "00000000", "hex");
 
+/** Node hands out a session's socket behind a proxy that lets other properties through: by this one the socket is known again. */
+const STATE = Symbol("state");
+type KnownSocket = Socket & { [STATE]?: SessionState };
+
+interface SessionState {
+  readonly session: ServerHttp2Session;
+  /** Monotonic milliseconds. */
+  readonly endsAt: number;
+  asked: boolean;
+  toldAt: number | undefined;
+}
+
 export class GrpcDoor {
   readonly server: Http2Server;
   readonly #calls: GrpcCalls;
-  readonly #credentials: readonly string[];
-  readonly #sockets = new Set<Socket>();
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #options: GrpcOptions;
+  readonly #sockets: Connections;
+  readonly #sessions = new Map<ServerHttp2Session, SessionState>();
 
-  /** `credentials`: the headers that may carry the key, in lower case. */
-  constructor(calls: GrpcCalls, credentials: readonly string[], connectionsMax: number) {
+  constructor(calls: GrpcCalls, options: GrpcOptions) {
+    const { clock, log } = options.world;
     this.#calls = calls;
-    this.#credentials = credentials;
+    this.#options = options;
     this.server = createServer({ settings: { maxConcurrentStreams: STREAMS_MAX, enablePush: false } });
-    this.server.maxConnections = connectionsMax;
-    this.server.on("drop", () => calls.unread("too_many_connections"));
+    this.#sockets = new Connections(this.server, {
+      clock,
+      log,
+      max: options.connectionsMax,
+      dropped: () => calls.unread("too_many_connections"),
+      look: (connection, at) => this.#look(connection, at),
+    });
     this.server.on("sessionError", () => calls.unread("malformed_request"));
-    this.server.on("session", (session) => {
-      this.#sessions.add(session);
-      session.once("close", () => this.#sessions.delete(session));
-    });
+    this.server.on("session", (session) => this.#opened(session));
     this.server.on("stream", (stream, headers) => this.#serve(stream, headers));
-    this.server.on("connection", (socket: Socket) => {
-      socket.setKeepAlive(true, 60_000).setNoDelay(true);
-      this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
+    this.server.on("connection", (socket: Socket) => socket.setKeepAlive(true, 60_000).setNoDelay(true));
   }
 
   get connections(): number {
@@ -91,19 +119,45 @@ export class GrpcDoor {
   }
 
   notify(): void {
-    for (const socket of this.#sockets) if (socket.bytesWritten > 0) socket.write(GOAWAY_NOTICE);
+    for (const socket of this.#sockets.all()) notify(socket);
   }
 
   /** Streams that are under way go on. */
   close(): void {
-    for (const session of this.#sessions) session.close();
+    for (const session of this.#sessions.keys()) session.close();
   }
 
   destroy(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.all()) socket.destroy();
+  }
+
+  #opened(session: ServerHttp2Session): void {
+    const { ageMsMax, world } = this.#options;
+    const lastsMs = ageMsMax === undefined ? Number.POSITIVE_INFINITY : jittered(ageMsMax, AGE_JITTER, world.random);
+    const endsAt = world.clock.elapsed() + lastsMs;
+    const state: SessionState = { session, endsAt, asked: false, toldAt: undefined };
+    this.#sessions.set(session, state);
+    (session.socket as KnownSocket)[STATE] = state;
+    session.once("close", () => this.#sessions.delete(session));
+  }
+
+  #look({ socket, since }: Connection, at: number): void {
+    const state = (socket as KnownSocket)[STATE];
+    if (state?.asked !== true) {
+      if (at - since <= SILENT_MS_MAX) return;
+      this.#calls.unread("timed_out");
+      socket.destroy();
+    } else if (state.toldAt !== undefined) {
+      if (at - state.toldAt >= LOOK_MS && !state.session.closed) state.session.close();
+    } else if (at > state.endsAt) {
+      state.toldAt = at;
+      notify(socket);
+    }
   }
 
   #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const state = stream.session && this.#sessions.get(stream.session as ServerHttp2Session);
+    if (state !== undefined) state.asked = true;
     // Its resets, and its end before the answer.
     stream.on("error", () => undefined);
     if (headers[":method"] !== "POST" || !/^application\/grpc($|[+;])/.test(headers["content-type"] ?? "")) {
@@ -117,11 +171,11 @@ export class GrpcDoor {
     };
     // From one piece to the next; a stream that drips is found when it does.
     stream.setTimeout(REQUEST_MS_MAX, tooLate);
-    const began = this.#calls.elapsed();
+    const began = this.#options.world.clock.elapsed();
     const chunks: Buffer[] = [];
     let bytes = 0;
     const fail = (error: unknown) => {
-      if (stream.destroyed || stream.headersSent) return;
+      if (!canAnswer(stream)) return;
       this.#calls.unread("malformed_request");
       const { code, message } =
         error instanceof CallError ? error : { code: codes.internal, message: "the message can't be read" };
@@ -131,7 +185,7 @@ export class GrpcDoor {
       );
     };
     stream.on("data", (chunk: Buffer) => {
-      if (this.#calls.elapsed() - began > REQUEST_MS_MAX) return tooLate();
+      if (this.#options.world.clock.elapsed() - began > REQUEST_MS_MAX) return tooLate();
       bytes += chunk.length;
       if (bytes <= MESSAGE_BYTES_MAX + PREFIX_BYTES) chunks.push(chunk);
       else fail(new CallError("resourceExhausted", `a message has at most ${MESSAGE_BYTES_MAX} bytes`));
@@ -152,7 +206,7 @@ export class GrpcDoor {
     if (path === HEALTH) return this.#health(message);
     if (path !== CHECK) throw new CallError("unimplemented", "there are Authorization/Check and Health/Check");
     const request = readCheckRequest(message);
-    const remove = [...this.#credentials, ...lookAlikes(request.rawHeaders)];
+    const remove = [...this.#options.credentials, ...lookAlikes(request.rawHeaders)];
     const framed = (answer: Answer) => frame(writeCheckResponse(answer, remove, PREFIX_BYTES));
     const answer = this.#calls.check(request);
     return answer instanceof Promise ? answer.then(framed) : framed(answer);
@@ -164,6 +218,23 @@ export class GrpcDoor {
     while (request.next()) if (request.number === 1) service = request.text();
     if (!SERVICES.includes(service)) throw new CallError("notFound", "there is no such service");
     return frame(new MessageWriter(PREFIX_BYTES).number(1, this.#calls.isReady() ? SERVING : NOT_SERVING).bytes());
+  }
+}
+
+/** False if it was reset meanwhile: the gateway's caller has gone, or its patience. Node throws at an answer then, before it destroys the stream. */
+function canAnswer(stream: ServerHttp2Stream): boolean {
+  return !stream.closed && !stream.destroyed && !stream.headersSent;
+}
+
+/** One that can't be told now, because its gateway does not read, is ended later by `close`. */
+function notify(socket: Socket): void {
+  const handle = (socket as { _handle?: { fd?: number; writeQueueSize?: number } | null })._handle;
+  if (socket.bytesWritten === 0 || handle?.writeQueueSize !== 0 || handle.fd === undefined || handle.fd < 0) return;
+  try {
+    // Half a frame would make nonsense of all that follows.
+    if (writeSync(handle.fd, GOAWAY_NOTICE) < GOAWAY_NOTICE.length) socket.destroy();
+  } catch {
+    // EAGAIN: the kernel has no room. EPIPE: it is gone.
   }
 }
 
@@ -183,8 +254,7 @@ function frame(bytes: Buffer): Buffer {
 }
 
 function send(stream: ServerHttp2Stream, framed: Buffer): void {
-  // Reset meanwhile: the gateway's caller has gone, or its patience.
-  if (stream.destroyed || stream.headersSent) return;
+  if (!canAnswer(stream)) return;
   stream.respond({ ":status": 200, "content-type": GRPC }, { waitForTrailers: true });
   stream.once("wantTrailers", () => stream.sendTrailers({ "grpc-status": "0" }));
   stream.end(framed);

@@ -18,6 +18,7 @@ const texts = {
   revoked: newText(),
   suspended: newText(),
   expired: newText(),
+  limited: newText(),
 };
 const since = Date.now() - 60_000;
 const endsAt = Date.now() + 3_600_000;
@@ -40,6 +41,9 @@ beforeAll(async () => {
   authority.write(keyRecord("key_gone", [version(texts.revoked)], { status: "revoked" }));
   authority.write(keyRecord("key_rest", [version(texts.suspended)], { status: "suspended" }));
   authority.write(keyRecord("key_over", [version(texts.expired)], { expiresAt: since }));
+  const few = { kind: "rate" as const, name: "few", per: "key" as const, units: 1, windowMs: 86_400_000, burst: 4 };
+  authority.writePlan({ plan: "pln_1", name: "free", limits: [few] });
+  authority.write(keyRecord("key_few", [version(texts.limited)], { consumer: "con_1", plan: "pln_1" }));
   verifier = openVerifier(authority);
   await verifier.ready;
 });
@@ -138,6 +142,50 @@ describe("what is told", () => {
     const { post } = await serve({}, spent);
     expect((await post({ token: texts.good })).body).toMatchObject({ active: true, client_id: "con_1" });
     expect(costs).toEqual([0]);
+  });
+});
+
+describe("where each question is a request", () => {
+  test("it is charged, and tells what is left; a key without room is not active, and it is told for how long", async () => {
+    const { post } = await serve({ introspectionCharges: true });
+    const few = (remaining: number) => [{ name: "few", remaining, reset: expect.any(Number) }];
+    const first = (await post({ token: texts.limited })).body;
+    expect(first).toMatchObject({ active: true, "keyover:limits": few(3) });
+    expect("keyover:code" in first).toBe(false);
+    expect((await post({ token: texts.limited, cost: "3" })).body).toMatchObject({
+      active: true,
+      "keyover:limits": few(0),
+    });
+    expect((await post({ token: texts.limited, cost: "0" })).body).toMatchObject({
+      active: true,
+      "keyover:limits": few(0),
+    });
+    const { status, body } = await post({ token: texts.limited });
+    expect([status, body]).toEqual([
+      200,
+      {
+        active: false,
+        "keyover:code": "rate_limited",
+        "keyover:retry_after": expect.any(Number),
+        "keyover:limits": few(0),
+      },
+    ]);
+    expect(body["keyover:retry_after"]).toBeGreaterThan(86_000);
+    // Elsewhere it is a good key still, and what is told of it says nothing of limits.
+    const { post: ask } = await serve();
+    const plain = (await ask({ token: texts.limited, cost: "5" })).body;
+    expect([plain.active, "keyover:limits" in plain]).toEqual([true, false]);
+  });
+
+  test("of a key that is not accepted nothing is told, and what is no cost is refused", async () => {
+    const { post } = await serve({ introspectionCharges: true });
+    expect((await post({ token: texts.revoked })).text).toBe('{"active":false}');
+    for (const cost of ["-1", "1.5", "x", "1000001"]) {
+      const { status, body } = await post({ token: texts.good, cost });
+      expect([status, body.error]).toEqual([400, "invalid_request"]);
+      expect(body.error_description).toContain("cost");
+    }
+    expect("keyover:limits" in (await post({ token: texts.good })).body).toBe(false);
   });
 });
 

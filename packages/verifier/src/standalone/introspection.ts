@@ -4,11 +4,22 @@
  * - An answer tells of an accepted key alone. Of all others it is `{ "active": false }` to the byte, so that nothing is learned by trying. Where
  *   nothing can be decided it is 503: a false "no" would be kept by whoever caches it.
  * - `exp` is the key's own end. That of an overlap is a deadline that moves, and stands in `keyover:rotation`.
- * - Nothing is charged to the key's limits: it is asked about a key, not for a request of it. It counts as a use, because it is the sign of one.
+ * - It counts as a use of the key, because it is the sign of one. Nothing is charged to the key's limits, because it is asked about a key, not for a
+ *   request of it: unless this server is told that it is (`charges`). A gateway that asks here for each request makes no other call, and
+ *   would never hear of a limit. What it understands of an answer is `active`, so a key without room is not.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { clientCredential, isForm, type OauthErrorCode, oauthError, readForm, type Verdict } from "@keyover/core";
+import {
+  clientCredential,
+  costProblem,
+  isForm,
+  type LimitState,
+  type OauthErrorCode,
+  oauthError,
+  readForm,
+  type Verdict,
+} from "@keyover/core";
 import type { PresentedAsk } from "../api-replica.ts";
 import type { Verifier } from "../verifier.ts";
 import { type Answer, json } from "./answers.ts";
@@ -28,14 +39,16 @@ export class Introspection {
   readonly #verifier: Verifier;
   readonly #tallies: Tallies;
   readonly #callers: "anybody" | readonly Buffer[];
+  readonly #charges: boolean;
 
-  constructor(verifier: Verifier, tallies: Tallies, callers: IntrospectionCallers) {
+  constructor(verifier: Verifier, tallies: Tallies, callers: IntrospectionCallers, charges = false) {
     if (callers !== "anybody") {
       if (callers.length === 0 || callers.some((token) => token.length < INTROSPECTION_TOKEN_LENGTH_MIN))
         throw new TypeError(`a token for introspection has at least ${INTROSPECTION_TOKEN_LENGTH_MIN} characters`);
     }
     this.#verifier = verifier;
     this.#tallies = tallies;
+    this.#charges = charges;
     this.#callers = callers === "anybody" ? callers : callers.map(sha256);
   }
 
@@ -50,7 +63,10 @@ export class Introspection {
     if (typeof form === "string") return this.#refuse(400, "invalid_request", form);
     const token = form.get("token");
     if (token === undefined) return this.#refuse(400, "invalid_request", "The parameter token is needed.");
-    const ask: PresentedAsk = { cost: 0 };
+    const cost = this.#charges ? Number(form.get("cost") ?? 1) : 0;
+    const wrongCost = costProblem(cost);
+    if (wrongCost !== undefined) return this.#refuse(400, "invalid_request", `cost: ${wrongCost}.`);
+    const ask: PresentedAsk = { cost };
     for (const name of CONTEXT) {
       const value = form.get(name);
       if (value === undefined) continue;
@@ -69,7 +85,8 @@ export class Introspection {
       answer.headers.push("Retry-After", "1");
       return answer;
     }
-    if (!isActive(verdict)) return json(200, { active: false });
+    if (isLimited(verdict) && this.#charges) return json(200, { active: false, ...limitMembers(verdict) });
+    if (!verdict.valid && !isLimited(verdict)) return json(200, { active: false });
     const { key, version, consumer, environment, scopes = [], rotation, expiresAt, stale } = verdict;
     const prefix = token.slice(0, token.indexOf("_"));
     return json(200, {
@@ -85,6 +102,7 @@ export class Introspection {
       "keyover:environment": environment,
       "keyover:rotation": rotation,
       "keyover:stale": stale,
+      ...(this.#charges ? limitMembers(verdict) : {}),
     });
   }
 
@@ -114,8 +132,21 @@ export class Introspection {
 }
 
 /** One that has used its limits up is a good key still. */
-function isActive({ valid, code }: Verdict): boolean {
-  return valid || code === "rate_limited" || code === "quota_exceeded";
+function isLimited({ code }: Verdict): boolean {
+  return code === "rate_limited" || code === "quota_exceeded";
+}
+
+/** For who can answer its caller with 429, or tell it what is left. Times in seconds, as OAuth's are. */
+function limitMembers({ code, limits, retryAfterMs }: Verdict) {
+  return {
+    "keyover:code": code === "ok" ? undefined : code,
+    "keyover:retry_after": retryAfterMs === undefined ? undefined : Math.ceil(retryAfterMs / 1_000),
+    "keyover:limits": limits?.map(({ limit, remaining, resetMs }: LimitState) => ({
+      name: limit.name,
+      remaining,
+      reset: Math.ceil(resetMs / 1_000),
+    })),
+  };
 }
 
 function sha256(text: string): Buffer {

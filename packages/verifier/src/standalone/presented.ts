@@ -120,7 +120,11 @@ export function readPresented(request: RawRequest, rules: ReadingRules, path: st
 }
 
 function is(name: string, wanted: string): boolean {
-  return name === wanted || (name.length === wanted.length && name.toLowerCase() === wanted);
+  if (name === wanted) return true;
+  // Most names of the same length begin otherwise, and are passed over without another string. In ASCII 32 is what sets a letter's case.
+  return (
+    name.length === wanted.length && (name.charCodeAt(0) | 32) === wanted.charCodeAt(0) && name.toLowerCase() === wanted
+  );
 }
 
 /** RFC 6750 §2.1, the scheme in any case (RFC 9110 §11.1). */

@@ -26,6 +26,7 @@ import { TRUSTED_HOPS_MAX } from "../forwarded.ts";
 import type { Verifier } from "../verifier.ts";
 import { type Answer, bareUnavailable, json, plain, problem, rawProblem } from "./answers.ts";
 import { Asks } from "./asks.ts";
+import { Connections } from "./connections.ts";
 import type { CheckRequest } from "./ext-authz.ts";
 import { Gate } from "./gate.ts";
 import { GrpcDoor } from "./grpc.ts";
@@ -33,6 +34,7 @@ import { Introspection, type IntrospectionCallers } from "./introspection.ts";
 import type { ReadingRules } from "./presented.ts";
 import { metricsText, type Sample, Tallies, type Unread } from "./tallies.ts";
 import { type Misconfigured, type Wanted, WantedBook } from "./wanted.ts";
+import { Yes } from "./yes.ts";
 
 export { TRUSTED_HOPS_MAX } from "../forwarded.ts";
 export { INTROSPECTION_TOKEN_LENGTH_MIN, type IntrospectionCallers } from "./introspection.ts";
@@ -48,8 +50,12 @@ export interface StandaloneOptions {
   keyParameter?: string | undefined;
   /** Who may ask at `/introspect`. Default: nobody, there is none. */
   introspection?: IntrospectionCallers | undefined;
+  /** Each question there is a request of the key, and costs of its limits. */
+  introspectionCharges?: boolean | undefined;
   /** Answer Envoy over gRPC too. */
   grpc?: boolean | undefined;
+  /** About so long a connection of gRPC lasts; then the gateway is sent elsewhere, to another of several processes. Default: as long as it likes. */
+  grpcAgeMsMax?: number | undefined;
   /** For `/metrics` of several processes behind one port: all their samples. Default: this one's. */
   gather?: ((own: Sample[]) => Promise<Sample[]>) | undefined;
   world: World;
@@ -68,8 +74,12 @@ export interface Standalone {
 /** All headers of a request together. A gateway's own bound is mostly lower. */
 const HEADER_BYTES_MAX = 65_536;
 const CONNECTIONS_MAX = 10_000;
-/** Longer than gateways keep an idle connection (nginx: 60 s): the side that sends requests must be the one that closes. */
-const IDLE_MS_MAX = 75_000;
+/**
+ * Longer than gateways keep an idle connection (nginx 60 s, Traefik 90 s, Caddy 120 s; Envoy's hour must be set lower): the side that sends
+ * requests must be the one that closes.
+ */
+const IDLE_MS_MAX = 150_000;
+const KEEP_ALIVE = `timeout=${IDLE_MS_MAX / 1_000}`;
 const LINGER_MS = 1_000;
 const DRAIN_LOOK_MS = 20;
 
@@ -89,12 +99,14 @@ class StandaloneServer implements Standalone {
   readonly #gate: Gate;
   readonly #asks: Asks;
   readonly #introspection: Introspection | undefined;
-  readonly #connections = new Set<Socket>();
+  readonly #connections: Connections;
+  #endOf = Number.NaN;
+  #endText = "";
   #settled = false;
   #draining: Promise<void> | undefined;
 
   constructor(verifier: Verifier, options: StandaloneOptions) {
-    const { trustedHops = 0, keyHeader, keyParameter, introspection } = options;
+    const { trustedHops = 0, keyHeader, keyParameter, introspection, introspectionCharges } = options;
     if (!Number.isInteger(trustedHops) || trustedHops < 0 || trustedHops > TRUSTED_HOPS_MAX)
       throw new TypeError(`trustedHops is a whole number from 0 to ${TRUSTED_HOPS_MAX}`);
     if (keyHeader !== undefined && !/^[A-Za-z0-9-]{1,100}$/.test(keyHeader))
@@ -107,8 +119,10 @@ class StandaloneServer implements Standalone {
     this.#gate = new Gate(verifier, this.#book, this.#tallies, options.world.log);
     this.#asks = new Asks(verifier, this.#tallies, (error) => this.#gate.defect(error));
     this.#introspection =
-      introspection === undefined ? undefined : new Introspection(verifier, this.#tallies, introspection);
-    if (options.grpc === true) this.#grpc = this.#openGrpc();
+      introspection === undefined
+        ? undefined
+        : new Introspection(verifier, this.#tallies, introspection, introspectionCharges);
+    if (options.grpc === true) this.#grpc = this.#openGrpc(options.grpcAgeMsMax);
     verifier.ready.then(
       () => {
         this.#settled = true;
@@ -118,21 +132,28 @@ class StandaloneServer implements Standalone {
     this.server = createServer(
       {
         maxHeaderSize: HEADER_BYTES_MAX,
-        keepAliveTimeout: IDLE_MS_MAX,
+        // Idle ones are found by `Connections`.
+        keepAliveTimeout: 0,
+        // From the moment that the connection is opened, or the first byte of a later request: of one that says nothing as well.
         headersTimeout: 10_000,
         requestTimeout: 30_000,
         connectionsCheckingInterval: 5_000,
+        // Of a request without a body none is waited for: `readBody` knows. Older Nodes pass over this.
+        optimizeEmptyRequests: true,
       },
       (request, response) => this.#serve(request, response),
     );
     // Of more than a thousand, older Nodes pass over the last without a word: those that a gateway puts after the caller's. The bytes are bound enough.
     this.server.maxHeadersCount = 0;
-    this.server.maxConnections = CONNECTIONS_MAX;
-    this.server.on("connection", (socket: Socket) => {
-      this.#connections.add(socket);
-      socket.once("close", () => this.#connections.delete(socket));
+    this.#connections = new Connections(this.server, {
+      clock: options.world.clock,
+      log: options.world.log,
+      max: CONNECTIONS_MAX,
+      dropped: () => this.#tallies.unread("too_many_connections"),
+      look({ socket, heardAt }, at) {
+        if (at - heardAt > IDLE_MS_MAX) socket.destroy();
+      },
     });
-    this.server.on("drop", () => this.#tallies.unread("too_many_connections"));
     this.server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => this.#unreadable(error, socket));
   }
 
@@ -149,15 +170,19 @@ class StandaloneServer implements Standalone {
     return this.#draining;
   }
 
-  #openGrpc(): GrpcDoor {
+  #openGrpc(ageMsMax: number | undefined): GrpcDoor {
     const calls = {
       check: (request: CheckRequest) => this.#checkForGrpc(request),
       isReady: () => this.#isReady(),
       unread: (reason: Unread) => this.#tallies.unread(reason),
-      elapsed: () => this.#world.clock.elapsed(),
     };
     const { keyHeader } = this.#rules;
-    return new GrpcDoor(calls, keyHeader === undefined ? ["authorization", "x-api-key"] : [keyHeader], CONNECTIONS_MAX);
+    return new GrpcDoor(calls, {
+      credentials: keyHeader === undefined ? ["authorization", "x-api-key"] : [keyHeader],
+      connectionsMax: CONNECTIONS_MAX,
+      ageMsMax,
+      world: this.#world,
+    });
   }
 
   #serve(request: IncomingMessage, response: ServerResponse): void {
@@ -243,13 +268,25 @@ class StandaloneServer implements Standalone {
   #send(response: ServerResponse, answer: Answer): void {
     if (this.#draining !== undefined) response.shouldKeepAlive = false;
     try {
-      write(response, answer);
+      const head = answer instanceof Yes && goesOn(response) ? answer.head(this.#end()) : undefined;
+      if (head === undefined || !writeHeadAsItIs(response, answer.status, head)) write(response, answer);
     } catch (error) {
       // A header that HTTP can't carry. Nothing is on the way yet, and the gateway must not wait for ever.
       this.#gate.defect(error);
       if (response.headersSent) response.destroy();
       else write(response, bareUnavailable());
     }
+  }
+
+  /** What Node would put behind the headers of an answer on a connection that goes on. The date is made once for each second. */
+  #end(): string {
+    const second = Math.floor(this.#world.clock.now() / 1_000);
+    if (second !== this.#endOf) {
+      this.#endOf = second;
+      const date = new Date(1_000 * second).toUTCString();
+      this.#endText = `Date: ${date}\r\nConnection: keep-alive\r\nKeep-Alive: ${KEEP_ALIVE}\r\n\r\n`;
+    }
+    return this.#endText;
   }
 
   #unreadable(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -295,7 +332,25 @@ class StandaloneServer implements Standalone {
   }
 }
 
+/** HTTP/1.1, and neither side wants the connection to end with this answer. */
+function goesOn({ shouldKeepAlive, req }: ServerResponse): boolean {
+  return shouldKeepAlive && req.httpVersionMinor === 1;
+}
+
+/**
+ * Everything but the making of the head stays Node's: the order of answers, what is written when, the end. That a head stands in `_header`
+ * is nothing that Node promises, so it is asked whether there is one now. False: not this Node, and nothing was written.
+ */
+function writeHeadAsItIs(response: ServerResponse, status: number, head: string): boolean {
+  response.statusCode = status;
+  (response as { _header?: string })._header = head;
+  if (!response.headersSent) return false;
+  response.end();
+  return true;
+}
+
 function write(response: ServerResponse, { status, headers, body }: Answer): void {
+  if (goesOn(response)) headers.push("Keep-Alive", KEEP_ALIVE);
   // Without it a body would go in chunks, which not every gateway's check reads.
   if (body !== "") headers.push("Content-Length", String(Buffer.byteLength(body)));
   response.writeHead(status, headers);

@@ -50,7 +50,7 @@ const families = {
 } as const;
 
 export class Tallies {
-  readonly #decisions = new Map<Endpoint, Map<VerdictCode, number>>();
+  readonly #decisions = new Map<Endpoint, Map<VerdictCode, { count: number }>>();
   readonly #unread = new Map<Unread, number>();
   readonly #inQuery = { refused: 0, allowed: 0 };
   #twoCredentials = 0;
@@ -61,7 +61,9 @@ export class Tallies {
       codes = new Map();
       this.#decisions.set(endpoint, codes);
     }
-    codes.set(code, (codes.get(code) ?? 0) + 1);
+    const counter = codes.get(code);
+    if (counter === undefined) codes.set(code, { count: 1 });
+    else counter.count++;
   }
 
   keyInQuery(outcome: "refused" | "allowed"): void {
@@ -81,7 +83,7 @@ export class Tallies {
     const add = (name: Sample["name"], labels: Sample["labels"], value: number) =>
       samples.push({ name, labels, value });
     for (const [endpoint, codes] of this.#decisions)
-      for (const [code, count] of codes) add("keyover_verifier_decisions_total", { endpoint, code }, count);
+      for (const [code, { count }] of codes) add("keyover_verifier_decisions_total", { endpoint, code }, count);
     for (const outcome of ["refused", "allowed"] as const)
       add("keyover_verifier_keys_in_query_total", { outcome }, this.#inQuery[outcome]);
     add("keyover_verifier_two_credentials_total", {}, this.#twoCredentials);

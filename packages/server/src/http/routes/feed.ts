@@ -24,7 +24,7 @@ const REMEMBERED_BYTES_MAX = 16 * 1024 * 1024;
 const SNAPSHOT_PAGE = 1_000;
 
 export function feedRoutes(app: App, rooms: Rooms): void {
-  const { world, store, desk, fleet, hub, inventory, restorations } = rooms;
+  const { world, store, desk, fleet, hub, inventory, limits, restorations } = rooms;
 
   /** The api, if this verifier may follow it now; answers the refusal itself otherwise. */
   const followed = async (
@@ -211,11 +211,13 @@ export function feedRoutes(app: App, rooms: Rooms): void {
       const shown =
         record !== undefined && (scope.environments.length === 0 || scope.environments.includes(record.environment));
       const restoration = (await restorations.of(scope.api.id))?.value;
+      const plans = shown ? await limits.plansNamed(scope.api.id, record.plan) : [];
       const missed: MissAnswer = {
         now: world.clock.now(),
         epoch: epochOf(scope.api.id, restoration),
         seq,
         record: shown ? raised(record, restoration) : null,
+        ...(plans.length === 0 ? {} : { plans: plans.map((plan) => raised(plan, restoration)) }),
       };
       return missed as never;
     },
@@ -340,7 +342,10 @@ function openStream(request: FastifyRequest, reply: FastifyReply, subscribe: (si
   raw.write(": follow\n\n");
   const unsubscribe = subscribe({
     write(chunk) {
+      // Now, and not at the end of the turn: what it takes to send to all is measured (feed/gathering.ts).
+      raw.socket?.cork();
       raw.write(chunk);
+      raw.socket?.uncork();
       return raw.writableLength;
     },
     drained: () => (raw.writableNeedDrain && !raw.destroyed ? drainOf(raw) : Promise.resolve()),

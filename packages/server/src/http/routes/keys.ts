@@ -1,5 +1,5 @@
 /** /v1/keys */
-import type { Key, KeyChange } from "@keyover/core";
+import { type Key, type KeyChange, shareAllowed } from "@keyover/core";
 import type { FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { CreatedKey } from "../../keys/keys.ts";
@@ -203,9 +203,18 @@ export function keyRoutes(app: App, rooms: Rooms): void {
       const uses = await evidence.uses(key.id);
       const sources = uses.map(({ versions, ...use }) => ({
         ...use,
+        networksAllow: networksAllow(key, use.source.network),
         versions: Object.entries(versions).map(([number, seen]) => ({ version: Number(number), ...seen })),
       }));
       return { key: key.id, sources, buckets: await usage.read(store, key.id) };
     },
   );
+}
+
+/** By both lists. Sources beyond those that a verifier tells apart are one, called `other`. */
+function networksAllow({ networks, consumerNetworks = [] }: Key, source: string): "all" | "some" | "none" | null {
+  if (source === "other") return null;
+  const shares = [shareAllowed(networks, source), shareAllowed(consumerNetworks, source)];
+  if (shares.includes("none")) return "none";
+  return shares.includes("some") ? "some" : "all";
 }

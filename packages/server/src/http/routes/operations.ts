@@ -74,7 +74,7 @@ export function operationRoutes(app: App, rooms: Rooms): void {
     const own = await limits.limitsOf({ id, apiId, consumerId, plan });
     if (own.length === 0) return verdict;
     const { uses, full } = await store.spend({ apiId, limits: own, cost, now });
-    const left = own.map(({ limit }, i) => limitStateOf(uses[i], limit, now));
+    const left = own.map(({ limit, standing }, i) => limitStateOf(uses[i], limit, now, standing));
     if (full.length === 0) return { ...verdict, limits: left };
     const exceeded = full.some(({ at }) => own[at]?.limit.kind === "quota");
     const code = exceeded ? ("quota_exceeded" as const) : ("rate_limited" as const);

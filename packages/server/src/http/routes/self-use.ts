@@ -34,9 +34,9 @@ export function selfUseRoutes(app: App, { world, store, limits }: Rooms): void {
         now,
         key: key.id,
         plan: plan?.name ?? null,
-        limits: own.map(({ limit }, i) => {
+        limits: own.map(({ limit, standing }, i) => {
           const use = uses[i];
-          const state = limitStateOf(use, limit, now);
+          const state = limitStateOf(use, limit, now, standing);
           const used =
             limit.kind === "quota" && use?.kind === "quota" && state.remaining < limit.units
               ? quotaTold(use, "").used
