@@ -22,7 +22,7 @@ export interface ThreadFigures {
   /** Decisions a second, by round. */
   oneThread: number[];
   allThreads: number[];
-  tableBytes: number;
+  fileBytes: number;
   threadBytes: number;
 }
 
@@ -40,8 +40,6 @@ async function lead(folder: string, count: number, threadCount: number): Promise
   const unlock = await disk.lock();
   await disk.save("market", head, keys.records());
   await unlock();
-  globalThis.gc?.();
-  const emptyBytes = process.memoryUsage().rss;
   const feed = new QuietFeed(keys);
   const world = { ...realWorld(), fetch: feed.fetch };
   const alive = setInterval(() => {}, 1_000);
@@ -56,7 +54,6 @@ async function lead(folder: string, count: number, threadCount: number): Promise
   await verifier.ready;
   globalThis.gc?.();
   await sleep(200);
-  const tableBytes = process.memoryUsage().rss - emptyBytes;
   const before = process.memoryUsage().rss;
   const threads: Worker[] = [];
   for (let i = 0; i < threadCount; i++) {
@@ -72,7 +69,7 @@ async function lead(folder: string, count: number, threadCount: number): Promise
   const calls = Math.min(CALLS, 50 * count);
   await Promise.all(threads.map((each) => pass(each, { prepare: calls })));
   const what = presented(keys, calls, keys.known);
-  const found: Omit<ThreadFigures, "tableBytes" | "threadBytes"> = {
+  const found: Omit<ThreadFigures, "fileBytes" | "threadBytes"> = {
     own: [],
     read: [],
     readUnderChanges: [],
@@ -97,7 +94,7 @@ async function lead(folder: string, count: number, threadCount: number): Promise
   clearInterval(alive);
   await Promise.all(threads.map((each) => each.terminate()));
   await verifier.close();
-  return { ...found, tableBytes, threadBytes };
+  return { ...found, fileBytes: disk.sizes("market").snapshot, threadBytes };
 }
 
 function told(worker: Worker): Promise<Passed> {

@@ -123,3 +123,24 @@ it("SIGTERM: what is under way is answered, the process ends with 0", async () =
   const { items } = await authority.admin.request("get", "/v1/apis/{api}/verifiers", { params: { api: "market" } });
   expect(new Set(items.map(({ state }) => state))).toEqual(new Set(["closed"]));
 });
+
+it.each([[["--threads", "2"]], [[]]])("a port in use is said and ends it: %j", async (more) => {
+  const { verifierToken } = await protectApi(authority, `taken${more.length}`, `tk${more.length}`);
+  const { port } = new URL(authority.url);
+  const given = ["--url", authority.url, "--api", `taken${more.length}`, "--environment", "live"];
+  const refused = run(KEYOVER, ["verifier", ...given, "--listen", `127.0.0.1:${port}`, ...more], {
+    env: { KEYOVER_TOKEN: verifierToken },
+  });
+  expect(await refused.end).toBe(4);
+  expect(refused.err()).toContain(port);
+});
+
+it("one port for both doors is refused", async () => {
+  const { verifierToken } = await protectApi(authority, "doors", "dr");
+  const port = await freePort();
+  const given = ["--url", authority.url, "--api", "doors", "--listen", `127.0.0.1:${port}`];
+  const refused = run(KEYOVER, ["verifier", ...given, "--grpc-listen", `127.0.0.1:${port}`, "--threads", "2"], {
+    env: { KEYOVER_TOKEN: verifierToken },
+  });
+  expect(await refused.end).toBe(4);
+});

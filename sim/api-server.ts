@@ -11,7 +11,7 @@ import { addressOf } from "./http-server.ts";
 import type { Model } from "./model.ts";
 import type { Network, Server } from "./network.ts";
 import { Machine, type Process } from "./process.ts";
-import { replicasOf } from "./replicas.ts";
+import { broughtTo, replicasOf } from "./replicas.ts";
 import type { WireAnswer, WireRequest } from "./wire.ts";
 
 export interface ApiServerParts {
@@ -51,6 +51,11 @@ export class ApiServer implements Server {
     this.#parts = parts;
     this.machine = new Machine(parts.name);
     this.platter = new Platter(parts.journalLineBytes);
+  }
+
+  /** It holds all keys. */
+  get isWhole(): boolean {
+    return this.#parts.cacheKeys === 0;
   }
 
   get up(): boolean {
@@ -144,9 +149,22 @@ export class ApiServer implements Server {
     Object.assign(heard, { boot, verifiers, at: this.#parts.model.time.at });
   }
 
+  /** Who says that it holds less than it was sent would not be asked for the rest once the database is lost (I17). */
+  #checkHolds(process: Process, api: string, holds: { seq: number } | undefined): void {
+    const { model, name } = this.#parts;
+    for (const { key, seq } of replicasOf(process).flatMap(broughtTo))
+      if (holds !== undefined && holds.seq < seq && model.keys.get(key)?.apiId === api)
+        model.fail("I17", key, `${name} says that it holds ${holds.seq} at most; a snapshot has brought it ${seq}`);
+  }
+
   /** Hears what the verifier says that it has applied, and checks that it has (I2, I13). */
   #listening(process: Process, fetch: typeof globalThis.fetch): typeof globalThis.fetch {
     const listening = (input: string, init?: RequestInit) => {
+      const said = /\/v1\/apis\/([^/]+)\/verifiers$/.exec(input);
+      if (said !== null && typeof init?.body === "string") {
+        const { holds } = JSON.parse(init.body) as { holds?: { seq: number } };
+        this.#checkHolds(process, said[1] as string, holds);
+      }
       const match = /\/v1\/apis\/([^/]+)\/(acks|reports)$/.exec(input);
       if (match !== null && typeof init?.body === "string") {
         const { applied } = JSON.parse(init.body) as { applied: number };

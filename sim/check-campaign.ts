@@ -301,12 +301,22 @@ function refusalsOf(model: Model, { rotations }: CampaignPast): { all: number; w
   for (const { keyId, from, retiredAt, phase } of rotations.values()) {
     if (retiredAt === null || (phase !== "retired" && phase !== "completed")) continue;
     const rows = (model.keys.get(keyId)?.reported ?? []).filter(({ version }) => version === from);
-    const known = new Set(
-      rows.filter(({ accepted, first }) => accepted > 0 && first < retiredAt).map(({ source }) => source),
-    );
+    const known = new Set<string>();
+    // A verifier that is cut off may accept it after another has refused it; then it is refused no more, as far as anybody knows.
+    const acceptedLast = new Map<string, number>();
+    for (const { source, accepted, first, last } of rows) {
+      if (accepted === 0) continue;
+      if (first < retiredAt) known.add(source);
+      acceptedLast.set(source, Math.max(acceptedLast.get(source) ?? 0, last));
+    }
     const counted = rows.some(
-      ({ accepted, refused, first, at, source }) =>
-        accepted === 0 && refused > 0 && first >= retiredAt && known.has(source) && at < model.time.at - COUNTED_MS,
+      ({ accepted, refused, first, last, at, source }) =>
+        accepted === 0 &&
+        refused > 0 &&
+        first >= retiredAt &&
+        known.has(source) &&
+        last > (acceptedLast.get(source) ?? 0) &&
+        at < model.time.at - COUNTED_MS,
     );
     sum.all += rows.reduce((all, { refused }) => all + refused, 0);
     const consumer = model.keys.get(keyId)?.key.consumerId ?? "";

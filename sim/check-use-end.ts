@@ -42,18 +42,17 @@ export async function useInGoodTimes(
   for (const of of plans.limits.values()) if (!over()) checkTogether(model, of, verifiers);
 }
 
-/** `burst + rate × t + (V - 1) × (burst + rate × 2 reports)`, in any time t. */
+/** `burst + rate × t + (V - 1) × (burst + rate × 2 reports)`, in any time t; the largest cost of one request, where that is more than the burst. */
 function checkTogether(model: Model, of: LimitPast, verifiers: number): void {
   const { goodSince } = model.plans;
   const limit = [...of.sizes.values()].at(-1);
   if (limit?.kind !== "rate" || of.sizes.size > 1) return;
   const perMs = 1 / unitMs(limit);
   const own = of.lets.filter(({ at }) => at >= goodSince);
-  const costMax = Math.max(0, ...own.map(({ units }) => units));
-  // What is owed for a request that costs more than the burst is forgiven sooner than it is paid.
-  if (costMax > limit.burst) return;
+  const atOnce = Math.max(limit.burst, ...own.map(({ units }) => units));
   const excess = excessOf(own, perMs);
-  const bound = limit.burst + (verifiers - 1) * (limit.burst + perMs * REPORTS_MS) + 0.01;
+  const bound = atOnce + (verifiers - 1) * (atOnce + perMs * REPORTS_MS) + 0.01;
+  if (atOnce > limit.burst) model.saw("limits: more than a burst at once");
   model.saw("limits: used together in good times");
   if (excess > 0.7 * bound) model.saw("limits: near to the bound");
   if (excess <= bound) return;

@@ -177,9 +177,7 @@ function checkRefused(
   const reasons = all
     .filter(({ state }) => state.limit.kind === kind)
     .map(({ state: { limit }, of }) =>
-      limit.kind === "rate"
-        ? rateProblem(model, asked, limit, of, heard)
-        : quotaProblem(model, asked, limit, of, heard),
+      limit.kind === "rate" ? rateProblem(model, asked, limit, of, heard) : quotaProblem(model, asked, limit, of),
     );
   if (reasons.some((problem) => problem === undefined)) return;
   model.fail("plan", past.id, `${process.name} said ${verdict.code}: ${reasons.join("; ") || "it has no such limit"}`);
@@ -222,7 +220,12 @@ function mostPaid(model: Model, of: LimitPast, at: number, unit: number): number
   return Math.max(0, tat - at);
 }
 
-function quotaProblem(model: Model, asked: Asked, limit: QuotaLimit, of: LimitPast, heard: Heard): string | undefined {
+/** Who is not asked since its key has a smaller plan goes on to keep a share of the larger one, while that stands. */
+function largerUnits(model: Model, of: LimitPast): number {
+  return of.sizes.size === 1 ? 0 : Math.max(0, ...model.plans.standing(of.api, of.name).map(({ units }) => units));
+}
+
+function quotaProblem(model: Model, asked: Asked, limit: QuotaLimit, of: LimitPast): string | undefined {
   const { at, cost, process, verdict } = asked;
   const used = ofPeriod(of, limit, at, true).reduce((sum, { units }) => sum + units, 0);
   if (used + cost > limit.units) return undefined;
@@ -232,12 +235,10 @@ function quotaProblem(model: Model, asked: Asked, limit: QuotaLimit, of: LimitPa
   const from = known === undefined || at - known.last > AGAIN_MS ? at : known.since;
   of.early.set(process, { since: from, last: at });
   const good = Math.max(from, model.plans.goodSince);
-  // Who holds grants of a larger size goes on to keep a share of that.
-  if (at - good < GIVEN_BACK_MS || of.sizes.size > 1) return undefined;
+  if (at - good < GIVEN_BACK_MS) return undefined;
   const recent = of.lets.filter((each) => each.process !== process && each.at > at - GIVEN_BACK_MS);
   const elsewhere = 8 * recent.reduce((sum, { units }) => sum + units, 0);
-  // A verifier is granted no more than an even share of what is left.
   const left = limit.units - used - elsewhere;
-  if (left - cost < SPARE * limit.units || left < 2 * heard.verifiers * cost) return undefined;
+  if (left - cost < SPARE * Math.max(limit.units, largerUnits(model, of))) return undefined;
   return `early for ${Math.round(at - from)} ms; ${used} of ${limit.units} of ${of.name} were used in all`;
 }

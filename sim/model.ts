@@ -56,7 +56,7 @@ export interface Use {
 }
 
 /** A row of a report, from its commit on. */
-export interface Reported extends Pick<UsageRow, "version" | "first" | "accepted" | "refused"> {
+export interface Reported extends Pick<UsageRow, "version" | "first" | "last" | "accepted" | "refused"> {
   at: number;
   source: string;
 }

@@ -195,8 +195,8 @@ export const mutants: Mutant[] = [
   {
     name: "unreachable-is-unknown",
     file: "verifier/src/api-replica.ts",
-    find: `if (outcome.code === "unavailable" || asked === ASKS_MAX) return STALE;`,
-    replace: `if (outcome.code === "unavailable" || asked === ASKS_MAX) return UNKNOWN;`,
+    find: `if (taken === "nothing" || asked === ASKS_MAX) return STALE;`,
+    replace: `if (taken === "nothing" || asked === ASKS_MAX) return UNKNOWN;`,
     why: "A key that could not be asked about is called a bad one",
   },
   {

@@ -104,6 +104,8 @@ export interface Options extends ControlOptions, CampaignOptions, PlanOptions {
   bellsLost: number;
   /** How often the database is lost, and an old copy takes its place. */
   restores: number;
+  /** The first time, when keys have just been sent to a verifier, some of them changed since the backup, and nothing else has been told of that. */
+  suddenRestore: boolean;
   /** Of one server after the other, and again from the first: how many keys it holds; 0: all of them. None: all hold all. */
   caches: number[];
 }
@@ -160,6 +162,8 @@ export function drawOptions(chance: Chance): Options {
     ...drawn,
     ...more,
     ...planned,
+    // So named that no seed of the past which found a fault of the product has become another one.
+    suddenRestore: drawn.restores > 0 && chance.fork("as it is sent").happens(0.2),
     ...(planned.midnight ? { offsetMs: -chance.fork("midnight").whole(10, 30) * SECOND } : {}),
     hunted: calm ? undefined : drawHunted(chance.fork("hunted"), drawn.channels.length > 0),
     rotateEveryMs: often ? drawn.rotateEveryMs : ALONE_EVERY_MS,

@@ -85,6 +85,12 @@ export class PlanModel {
     return states.flatMap(({ record }) => record.limits.filter((limit) => limit.name === name));
   }
 
+  /** Limits of that name that plans have now. */
+  standing(api: string, name: string): Limit[] {
+    const last = new Map((this.#states.get(api) ?? []).map(({ record }) => [record.plan, record]));
+    return [...last.values()].flatMap(({ limits }) => limits.filter((limit) => limit.name === name));
+  }
+
   /** What a report told, from its commit on. Answers the limits that it speaks of. */
   recorded({ boot, limits }: BootReport, at: number): LimitPast[] {
     return (limits?.charges ?? []).map(({ subject, limit, units, period }) => {

@@ -12,6 +12,8 @@ type Fail = (invariant: string, key: string | undefined, message: string) => voi
 const replicas = new Map<Process, Set<FlatReplica>>();
 /** Of each key the newest record that it was ever brought, held or not. */
 const newest = new WeakMap<FlatReplica, Map<string, KeyRecord>>();
+/** Of what a snapshot brought the newest record. */
+const settled = new WeakMap<FlatReplica, KeyRecord>();
 let fail: Fail = () => {};
 let revived: ReadonlySet<string> = new Set();
 
@@ -25,6 +27,12 @@ export function watchReplicas(told: Fail, keys: ReadonlySet<string>): void {
 
 export function replicasOf(process: Process): FlatReplica[] {
   return [...(replicas.get(process) ?? [])];
+}
+
+/** The newest record of its last snapshot, which may be newer than the snapshot's own number. */
+export function broughtTo(replica: FlatReplica): KeyRecord[] {
+  const record = settled.get(replica);
+  return record === undefined ? [] : [record];
 }
 
 /** The record that this process would decide by, if it has the version. */
@@ -94,10 +102,13 @@ function install(): void {
     },
     CachedReplica,
   );
-  around("settle", (replica, _given, call) => {
+  around("settle", (replica, [, present], call) => {
     const before = replica.seq;
     call();
     touch(replica);
+    for (const record of replica.records())
+      if ((present as Pick<Set<string>, "has">).has(record.key) && record.seq > (settled.get(replica)?.seq ?? 0))
+        settled.set(replica, record);
     if (replica.seq < before)
       fail("I5", undefined, `a snapshot took the replica from ${before} back to ${replica.seq}`);
   });

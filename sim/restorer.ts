@@ -4,6 +4,9 @@
  *     copies are taken ──▶ all authorities die ──▶ a copy takes the database's place, and is marked ──▶ they start, one after the other
  *                                                                                                              │
  *                  it may begin again from here ◀── carried out ◀── a choice ◀── looks, hastily or not ◀───────┘
+ *
+ * A sudden one (`suddenRestore`) waits for its moment: the copy is taken while an authority reads all keys for a verifier that starts, and all
+ * authorities die as soon as it has sent them, if keys were changed meanwhile. That verifier knows of those changes from there alone.
  */
 import type { ApiServer } from "./api-server.ts";
 import type { AuthorityNode } from "./authority-node.ts";
@@ -55,6 +58,9 @@ interface Difference {
 }
 
 const LOOK_EVERY_MS = 700;
+/** Verifiers that are started, one after the other, until keys change while one of them is sent all of them. */
+const SUDDEN_TRIES = 6;
+const SUDDEN_EVERY_MS = 2_500;
 
 export class Restorer {
   readonly counts = new Map<string, number>();
@@ -62,12 +68,17 @@ export class Restorer {
   readonly #copies: Copy[] = [];
   /** People at work on an api. */
   readonly #atWork = new Set<string>();
+  readonly #sudden: Chance;
+  /** The next time that an authority reads all keys is the moment. */
+  #waits = false;
+  #tries = SUDDEN_TRIES;
   #over = false;
   /** There is nobody any more who looks. */
   #gone = false;
 
   constructor(parts: RestorerParts) {
     this.#parts = parts;
+    this.#sudden = parts.chance.fork("sudden");
   }
 
   begin(): void {
@@ -77,7 +88,7 @@ export class Restorer {
     const first = chance.between(0.15, 0.75) * faultsMs;
     const again = chance.happens(0.5) ? chance.between(0, 3_000) : chance.between(3_000, 0.5 * faultsMs);
     for (let i = chance.whole(1, 3); i > 0; i--) this.#later(first * chance.between(0.1, 1), () => this.#copy());
-    this.#later(first, () => this.#restore());
+    this.#later(first, () => (options.suddenRestore ? this.#awaitSnapshot() : this.#restore()));
     if (options.restores > 1) {
       if (chance.happens(0.5)) this.#later(first + again * chance.unit(), () => this.#copy());
       this.#later(first + again, () => this.#restore());
@@ -105,11 +116,60 @@ export class Restorer {
   }
 
   #copy(): void {
-    const { database, model, note, chance, servers, watch } = this.#parts;
+    const { database, chance, servers } = this.#parts;
     if (database.closed) return;
-    note("the database is backed up");
-    this.#copies.push({ image: database.copy(), model: copyModel(model), said: watch.copy() });
+    this.#copies.push(this.#copyNow());
     for (const server of servers) if (chance.happens(0.15)) server.platter.backUp();
+  }
+
+  #copyNow(): Copy {
+    const { database, model, note, watch } = this.#parts;
+    note("the database is backed up");
+    return { image: database.copy(), model: copyModel(model), said: watch.copy() };
+  }
+
+  /** A verifier starts, and is sent all keys. */
+  #awaitSnapshot(): void {
+    const { servers } = this.#parts;
+    const whole = servers.filter(({ gone, isWhole }) => !gone && isWhole);
+    if (this.#tries === 0 || whole.length === 0) {
+      this.#waits = false;
+      this.#restore();
+      return;
+    }
+    this.#tries--;
+    const server = this.#sudden.pick(whole);
+    this.#waits = true;
+    server.process?.kill();
+    this.#later(this.#sudden.between(50, 500), () => server.start());
+    this.#later(SUDDEN_EVERY_MS, () => {
+      if (this.#waits) this.#awaitSnapshot();
+    });
+  }
+
+  /** An authority reads all keys, to send them: how long that takes it. */
+  readsKeys(): number {
+    const { time, database, model } = this.#parts;
+    if (!this.#waits) return 0;
+    const ms = this.#sudden.between(200, 1_500);
+    const head = () => [...model.feedHeads.values()].reduce((sum, seq) => sum + seq, 0);
+    // In an event of its own: in this one something may be half done.
+    time.after(0, () => {
+      if (!this.#waits || database.closed) return;
+      this.#waits = false;
+      const copy = this.#copyNow();
+      const before = head();
+      this.#later(ms + 1, () => {
+        if (database.closed) return;
+        if (head() === before) {
+          this.#awaitSnapshot();
+          return;
+        }
+        this.#count("restore right after keys were sent");
+        void this.#putBack(copy);
+      });
+    });
+    return ms;
   }
 
   #restore(): void {

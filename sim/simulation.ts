@@ -80,6 +80,8 @@ class Simulation {
   #faulty = false;
   #crashes = 0;
   #healedAt = 0;
+  /** How long it takes an authority to read all keys. */
+  #readsKeys = () => 0;
   /** Nothing goes on any more but what the last checks ask for. */
   #looking = false;
 
@@ -151,6 +153,7 @@ class Simulation {
     await this.#cast.setUp();
     const nemesis = this.#nemesis();
     const restorer = this.#restorer();
+    this.#readsKeys = () => restorer.readsKeys();
     const people = new People({ model, options, chance: this.#chance, cast: this.#cast });
     await time.runUntil(time.at + CALM_MS, over);
     this.#faulty = true;
@@ -259,6 +262,8 @@ class Simulation {
   #mishap(at: Process, effect: string): Mishap | undefined {
     const { crashAtEffect, stopAtEffect, hunted, slowEffects, slowEffectMs, staleness } = this.#options;
     if (!this.#faulty) return undefined;
+    const readMs = effect === "store.records" ? this.#readsKeys() : 0;
+    if (readMs > 0) return { beforeMs: readMs, afterMs: 0 };
     const { chance } = at;
     const young = this.#time.at - at.startedAt < 1_000 ? 5 : 1;
     const weight = REMEMBERED.test(effect) ? 10 : 1;

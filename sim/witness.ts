@@ -115,8 +115,8 @@ export class CommitWitness implements Witness {
     for (const report of counted)
       for (const limit of model.plans.recorded(report, model.time.at)) checkTold(model, limit);
     const taken = counted.flatMap((report) => report.rows);
-    for (const { keyId, version, sourceId, first, accepted, refused } of taken)
-      model.keys.get(keyId)?.reported.push({ at: model.time.at, source: sourceId, version, first, accepted, refused });
+    for (const { keyId, version, sourceId: source, first, last, accepted, refused } of taken)
+      model.keys.get(keyId)?.reported.push({ at: model.time.at, source, version, first, last, accepted, refused });
   }
 
   looked(process: Process): void {

@@ -13,17 +13,19 @@
  * - A rate can be overdrawn by what the others use within a report's time. It isn't forgiven: `tat` runs ahead, and all
  *   of them wait until it is paid, so in the long run the rate is exact. For V verifiers, over any time t:
  *       used ≤ burst + rate × t + (V - 1) × (burst + rate × 2 reports)
+ *   where a request that costs more than the burst stands for it.
  *   A verifier that gets no answers counts with its share of rate and burst, a V-th. What it used meanwhile is made good only as far as
  *   `debtMax`: nobody is locked out for an hour because the network was away for one.
  * - A quota is granted in parts. A verifier may use what it was granted (never more than there is, over all of them). Until the first answer of
  *   a period, a `credit`. With each report it gives back what it does not need soon (`keeps`), so that no unit lies where nobody asks for it.
  *   For B boots of verifiers in a period:
- *       used ≤ units + (B - 1) × credit
- *   A boot that is killed may have used what it was granted and not told it: what it told counts, and that much may be used again.
+ *       used ≤ units + (B - 1) × credit + untold
+ *   `untold`: what boots had let through and not told when they were over, or taken for it; at most what they were granted, or had as credit. What they
+ *   told counts, and that much may be used again. To keep it back would take from the quota what a boot that is killed mostly did not use.
  */
 import type { Limit, LimitState, Period, QuotaLimit } from "./limits.ts";
 import { periodOf } from "./limits.ts";
-import { type RateSize, type RateUse, rateUse, standingTat, unitMs } from "./rate-use.ts";
+import { largestOf, type RateSize, type RateUse, rateUse, standingTat, unitMs } from "./rate-use.ts";
 
 /** For clocks that count in fractions of a millisecond. */
 const ROUNDING = 1e-6;
@@ -62,11 +64,17 @@ export interface Spent {
   rate?: RateSize | undefined;
   /** Of a rate: used since then, where that is before the report's `from`: by an earlier boot of the process. Epoch milliseconds. */
   since?: number | undefined;
+  /** Of a rate: what one of these requests cost, the largest, where that is more than the burst. Absent from an older verifier. */
+  largest?: number | undefined;
   /**
    * Of a quota: until the answer comes it uses so many units more at most; what it was granted beyond them is given back. Absent from who has
    * not heard yet what it was granted, or could use more.
    */
   keeps?: number | undefined;
+  /** Of a quota: the smallest cost of a request that was refused because too little was granted. Absent from an older verifier. */
+  wants?: number | undefined;
+  /** Of a quota, in the place of `keeps`, where nothing was let through: an older authority takes that for a word that nothing is wanted. */
+  holds?: number | undefined;
 }
 
 /** What the authority knows of all verifiers' use of that limit, this report's included. */
@@ -119,6 +127,8 @@ export interface QuotaReport {
   now: number;
   /** As in `Spent`. */
   keeps?: number | undefined;
+  wants?: number | undefined;
+  holds?: number | undefined;
   /** Verifiers of the api that may answer, from 1. */
   verifiers: number;
   /** Boots that can answer no more (closed, replaced, past lease and static time): what they did not tell is free again. */
@@ -126,7 +136,8 @@ export interface QuotaReport {
 }
 
 export function settleQuota(use: LimitUse | undefined, limit: QuotaLimit, report: QuotaReport): QuotaUse {
-  const { boot, units, now, verifiers, ended, keeps = Number.POSITIVE_INFINITY } = report;
+  const { boot, units, now, verifiers, ended, wants, holds } = report;
+  const keeps = report.keeps ?? holds ?? Number.POSITIVE_INFINITY;
   // What a verifier says of a period that is over here is of no use to anybody.
   const { from, to } = periodOf(limit, now);
   const known = currentOf(use, { from, to });
@@ -144,9 +155,12 @@ export function settleQuota(use: LimitUse | undefined, limit: QuotaLimit, report
   const taken = others.reduce((sum, [, each]) => sum + Math.max(each.spent, each.granted), settled);
   const granted = Math.max(spent, Math.min(own.granted, spent + keeps));
   const free = Math.max(0, limit.units - taken - granted);
-  // Whoever used nothing, and gives back, wants nothing.
-  const isIdle = units === 0 && keeps !== Number.POSITIVE_INFINITY;
-  const wanted = isIdle ? 0 : spent + leaseOf(limit, units, verifiers, granted - spent + free);
+  const most = granted - spent + free;
+  // What is refused is granted past an even share, else it never would be. If there is not enough, it lies better where it may become enough.
+  const missing = wants !== undefined && wants <= most ? wants : 0;
+  // Whoever used nothing, and gives back, wants nothing more.
+  const isIdle = units === 0 && keeps !== Number.POSITIVE_INFINITY && missing === 0;
+  const wanted = isIdle ? 0 : spent + Math.max(missing, leaseOf(limit, units, verifiers, most));
   boots[boot] = { spent, granted: granted + Math.min(free, Math.max(0, wanted - granted)) };
   return { kind: "quota", period, settled, boots };
 }
@@ -165,7 +179,7 @@ export function spendLimit(
     const next = spendRate(tat, now, cost, unit, limit.burst);
     return next === undefined
       ? { waitMs: rateWaitMs(tat, now, cost, unit, limit.burst) }
-      : { use: rateUse(next, limit, others) };
+      : { use: rateUse(next, limit, others, largestOf(use, now, cost)) };
   }
   const current = periodOf(limit, now);
   const known = currentOf(use, current);

@@ -33,6 +33,8 @@ export interface RateUse {
   burst?: number | undefined;
   /** Of a consumer: of other sizes. */
   others?: SizedTat[] | undefined;
+  /** The largest cost of one request of what is owed, where that is more than the burst. */
+  largest?: number | undefined;
 }
 
 /** What one unit takes. */
@@ -95,7 +97,13 @@ export function resizedUse(
 ): LimitUse | undefined {
   if (limit.kind !== "rate" || use?.kind !== "rate") return use;
   const { tat, others } = standingTat(use, limit, now, standing);
-  return tat === undefined ? use : rateUse(tat, limit, others);
+  return tat === undefined ? use : rateUse(tat, limit, others, largestOf(use, now));
+}
+
+/** The largest cost of one request of what is owed by then, and of one more. */
+export function largestOf(use: LimitUse | undefined, at: number, cost = 0): number {
+  const isOwed = use?.kind === "rate" && [use, ...(use.others ?? [])].some(({ tat }) => tat > at);
+  return isOwed ? Math.max(cost, use.largest ?? 0) : cost;
 }
 
 /** For units of which it is known what they were used under. */
@@ -104,6 +112,8 @@ export interface UsedUnder {
   size?: RateSize | undefined;
   /** As in `standingTat`. */
   standing?: readonly RateSize[] | undefined;
+  /** As `largestOf` says, these units included. */
+  largest?: number | undefined;
   now: number;
 }
 
@@ -120,15 +130,15 @@ export function settleRate(
   units: number,
   from: number,
   most: number = Number.POSITIVE_INFINITY,
-  { size, standing, now }: UsedUnder = { now: from },
+  { size, standing, largest, now }: UsedUnder = { now: from },
 ): RateUse {
   const known = use?.kind === "rate" ? use : undefined;
   if (size !== undefined && !isSameSize(size, sizeOf(limit))) {
     const { tat, others } = standingTat(usedAs(known, size, units, from), limit, now, standing);
-    return rateUse(Math.min(most, tat ?? now), limit, others);
+    return rateUse(Math.min(most, tat ?? now), limit, others, largest);
   }
   const { tat, others } = known === undefined ? {} : standingTat(known, limit, from, standing);
-  return rateUse(Math.min(most, Math.max(tat ?? from, from) + units * unitMs(limit)), limit, others);
+  return rateUse(Math.min(most, Math.max(tat ?? from, from) + units * unitMs(limit)), limit, others, largest);
 }
 
 /** The row with units charged under a size that is not the limit's. */
@@ -146,12 +156,17 @@ function usedAs(use: RateUse | undefined, size: RateSize, units: number, from: n
 }
 
 /** A row as it is kept. */
-export function rateUse(tat: number, limit: RateLimit, others: RateUse["others"]): RateUse {
+export function rateUse(tat: number, limit: RateLimit, others: RateUse["others"], largest = 0): RateUse {
   const use: RateUse = { kind: "rate", tat, unit: unitMs(limit), burst: limit.burst };
-  return others === undefined ? use : { ...use, others };
+  if (others !== undefined) use.others = others;
+  if (largest > limit.burst) use.largest = largest;
+  return use;
 }
 
-/** How far ahead of now `tat` may be: what verifiers that all get answers can owe at most. Milliseconds. */
-export function debtMax(limit: RateLimit, verifiers: number, reportEveryMs: number): number {
-  return verifiers * (limit.burst * unitMs(limit) + 2 * reportEveryMs);
+/**
+ * How far ahead of now `tat` may be: what verifiers that all get answers can owe at most. Each may let one request through that costs more than
+ * the burst. Milliseconds.
+ */
+export function debtMax(limit: RateLimit, verifiers: number, reportEveryMs: number, largest = 0): number {
+  return verifiers * (Math.max(limit.burst, largest) * unitMs(limit) + 2 * reportEveryMs);
 }

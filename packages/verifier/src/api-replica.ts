@@ -167,6 +167,10 @@ export class ApiReplica {
     this.#settleReady = { resolve, reject };
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** As the verifier was told to call it. */
   get name(): string {
     return this.#options.api;
@@ -234,24 +238,24 @@ export class ApiReplica {
     digestKeyText(text, digest);
     for (let asked = 1; ; asked++) {
       const outcome = await this.#misses.ask(digest, ask.network);
-      const current = await this.#take(digest, outcome);
+      const taken = await this.#take(digest, outcome);
       // Decided afresh: the feed may have brought the key meanwhile, or the lease may have run out.
       const verdict = this.#heldNow(digest, ask);
       if (verdict !== undefined) return verdict;
-      if (current) return UNKNOWN;
-      if (outcome.code === "unavailable" || asked === ASKS_MAX) return STALE;
+      if (taken === "believed") return UNKNOWN;
+      if (taken === "nothing" || asked === ASKS_MAX) return STALE;
     }
   }
 
-  /** False if it says nothing: no answer, or one that the feed has overtaken. */
-  async #take(digest: Int32Array, outcome: MissOutcome): Promise<boolean> {
-    if (outcome.code === "unavailable") return false;
+  /** `nothing`: there is no answer, or nobody to take it. `overtaken`: by the feed, so it says nothing either. */
+  async #take(digest: Int32Array, outcome: MissOutcome): Promise<"believed" | "overtaken" | "nothing"> {
+    if (outcome.code === "unavailable") return "nothing";
     const { record, plans } = outcome.code === "record" ? outcome : { record: null, plans: [] };
-    if (!this.#replica.isCurrent(digest, record, outcome.asOf)) return false;
+    if (!this.#replica.isCurrent(digest, record, outcome.asOf)) return "overtaken";
     // Of a verifier that is cut off nobody knows whether the feed's numbers are still the same ones.
     const fresh = this.#lease.standing(this.#world.clock.elapsed()) === "fresh";
-    if (record !== null) await this.#following.bring({ record, plans, fresh });
-    return true;
+    if (record === null) return "believed";
+    return (await this.#following.bring({ record, plans, fresh })) ? "believed" : "nothing";
   }
 
   status(): ApiStatus {

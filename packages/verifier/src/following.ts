@@ -45,7 +45,8 @@ export interface Following {
   /** Fills the replica with what there is without the authority. Before all else. */
   open(): Promise<Opened | undefined>;
   run(): void;
-  bring(brought: Brought): void | Promise<void>;
+  /** False: nobody took it, in time. */
+  bring(brought: Brought): boolean | Promise<boolean>;
   /** The lease was renewed. */
   granted(): void;
   bootOver(boot: string, code: string): void;
@@ -128,7 +129,7 @@ export class OwnFollowing implements Following {
     const keeper = new ReplicaKeeper({ ...parts, disk, api, instance: this.#instance, replica });
     this.#keeper = keeper;
     const restored = state !== undefined && keeper.restore(state);
-    const sharing = new Sharing({ ...parts, replica, keeper });
+    const sharing = new Sharing({ ...parts, replica, keeper, lag: () => this.lag });
     this.#sharing = sharing;
     this.#follower = new Follower({
       ...parts,
@@ -157,11 +158,12 @@ export class OwnFollowing implements Following {
     void this.#follower?.run();
   }
 
-  bring({ record, plans, fresh }: Brought): void {
+  bring({ record, plans, fresh }: Brought): boolean {
     // Before the key that has one. The feed may bring it later, and then an older word of it changes nothing.
     for (const plan of plans) this.replica.plans.put(plan);
     this.replica.put(record);
     if (fresh) this.#keeper?.holdsToo(record);
+    return true;
   }
 
   granted(): void {

@@ -117,8 +117,14 @@ export function createVerifier(options: VerifierOptions): SharingVerifier {
   });
 }
 
+/** In this thread; in others their ports are gone. */
+const attached = new WeakSet<VerifierHandle>();
+
 /** In a worker thread: a verifier that reads the keys of the one whose `share` gave this handle. */
 export function attachVerifier(handle: VerifierHandle, { world }: AttachOptions = {}): Verifier {
+  if (attached.has(handle))
+    throw new TypeError("attachVerifier: this handle was used; each verifier needs a `share` of its own");
+  attached.add(handle);
   return new ReplicaVerifier({ world: world ?? realWorld(), isReal: world === undefined, disk: undefined, ...handle });
 }
 
@@ -179,6 +185,8 @@ class ReplicaVerifier implements SharingVerifier {
     const { options, docsUrl } = this.#parts;
     if (options.cacheKeys !== undefined) throw new TypeError("share: a cache can't be read by other threads");
     await this.#starting;
+    if (this.#closing !== undefined || this.#apis.some((each) => each.closed))
+      throw new Error("share: the verifier is closed");
     const apis = this.#apis.map((each) => ({ api: each.name, ends: each.share() }));
     const transferList = apis.flatMap(({ ends: { table } }) => [table.newsPort, table.talkPort]);
     return { handle: { options, docsUrl, apis }, transferList };

@@ -4978,7 +4978,9 @@ export interface operations {
                         version: number;
                     }[];
                     spent?: {
+                        holds?: number;
                         keeps?: number;
+                        largest?: number;
                         limit: string;
                         period?: number;
                         rate?: {
@@ -4989,6 +4991,7 @@ export interface operations {
                         since?: number;
                         subject: string;
                         units: number;
+                        wants?: number;
                     }[];
                     to: number;
                 };

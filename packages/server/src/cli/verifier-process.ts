@@ -111,10 +111,14 @@ export async function runVerifier(settings: VerifierSettings, io: Io, world: Wor
   const { verifier, ready } = verifierOf(settings, world);
   const standalone = standaloneOf(verifier, settings, world);
   // It listens before it is ready and says so: what looks after processes must not take a slow authority for a dead verifier.
-  const address = await listenAll(standalone, settings);
-  world.log("info", "verifier.listening", { address });
-  const announced = ready.then(() => say(io, readySentence(address)));
-  const outcome = await Promise.race([stopped, announced.then(() => stopped)]).catch((error: Error) => error);
+  const begin = async () => {
+    const address = await listenAll(standalone, settings);
+    world.log("info", "verifier.listening", { address });
+    await ready;
+    say(io, readySentence(address));
+    return stopped;
+  };
+  const outcome = await Promise.race([stopped, begin()]).catch((error: Error) => error);
   await drainWithin(standalone, settings.drainMs, world);
   if (outcome instanceof Error) throw outcome;
 }

@@ -6,7 +6,7 @@
  *
  * SIGTERM: all drain and end. A thread that ends unasked is started again, after a pause that doubles.
  */
-import { hostname } from "node:os";
+import { createServer, type Server } from "node:net";
 import { Worker } from "node:worker_threads";
 import type { World } from "@keyover/core";
 import type { SharingVerifier, VerifierHandle } from "@keyover/verifier";
@@ -16,6 +16,7 @@ import { Gatherings } from "./gatherings.ts";
 import { type Io, say } from "./io.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { readySentence, type VerifierSettings, verifierOf } from "./verifier-process.ts";
+import { listenOn } from "./verifier-socket.ts";
 
 export interface ThreadsSettings extends VerifierSettings {
   threads: number;
@@ -45,14 +46,16 @@ interface Member {
   /** Where it listens; undefined if it ended before. */
   listening: Promise<Extract<FromThread, { listening: unknown }>["listening"] | undefined>;
   ended: Promise<number>;
-  asked: boolean;
 }
 
 export async function runThreads(settings: ThreadsSettings, io: Io, world: World): Promise<void> {
   const stopped = stopSignal(world, "verifier.draining");
-  const named = { ...settings, instance: settings.instance ?? hostname() };
-  const { verifier, ready } = verifierOf(named, world);
-  const threads = new Threads(named, verifier, world);
+  // Otherwise it would end the process, in the midst of requests.
+  process.on("SIGHUP", () =>
+    world.log("warn", "verifier.change_over_not_begun", { reason: "threads can't be changed over" }),
+  );
+  const { verifier, ready } = verifierOf(settings, world);
+  const threads = new Threads(settings, verifier, world);
   const begin = async () => {
     await ready;
     say(io, readySentence(await threads.start()));
@@ -71,6 +74,7 @@ class Threads {
   readonly #world: World;
   readonly #members = new Map<number, Member>();
   readonly #gatherings: Gatherings;
+  #started = false;
   #stopping = false;
 
   constructor(settings: ThreadsSettings, verifier: SharingVerifier, world: World) {
@@ -82,6 +86,7 @@ class Threads {
 
   /** The address, once all listen. */
   async start(): Promise<string> {
+    await this.#findPortsFree();
     const { threads, listen, grpcListen } = this.#settings;
     // The first one finds out which port it is, where any would do.
     const first = await this.#begun(1);
@@ -89,7 +94,23 @@ class Threads {
       place === undefined || port === undefined ? place : { ...place, port };
     this.#settings = { ...this.#settings, listen: at(listen, first.port), grpcListen: at(grpcListen, first.grpcPort) };
     await Promise.all(Array.from({ length: threads - 1 }, (_, i) => this.#begun(i + 2)));
+    this.#started = true;
     return first.address;
+  }
+
+  /** The threads would share them with whatever process of this user has the option set too, this one's other server included. */
+  async #findPortsFree(): Promise<void> {
+    const { listen, grpcListen } = this.#settings;
+    const probes: Server[] = [];
+    try {
+      for (const place of [listen, grpcListen]) {
+        if (place?.port === undefined || place.port === 0) continue;
+        probes.push(createServer());
+        await listenOn(probes.at(-1) as Server, place);
+      }
+    } finally {
+      await Promise.all(probes.map((probe) => new Promise((closed) => probe.close(closed))));
+    }
   }
 
   async stop(): Promise<void> {
@@ -113,11 +134,12 @@ class Threads {
 
   async #launch(number: number, pauseMs: number): Promise<Member> {
     const { handle, transferList } = await this.#verifier.share();
+    if (this.#stopping) throw new RefusedError("it is stopping");
     const data: ThreadData = { handle, settings: this.#settings };
     const worker = new Worker(PROGRAM, { workerData: data, transferList, name: `keyover ${number}` });
     const isListening = Promise.withResolvers<Awaited<Member["listening"]>>();
     const hasEnded = Promise.withResolvers<number>();
-    const member: Member = { worker, listening: isListening.promise, ended: hasEnded.promise, asked: false };
+    const member: Member = { worker, listening: isListening.promise, ended: hasEnded.promise };
     this.#members.set(number, member);
     let [pause, listens] = [pauseMs, false];
     worker.on("message", (message: FromThread) => {
@@ -135,13 +157,22 @@ class Threads {
       isListening.resolve(undefined);
       hasEnded.resolve(code);
       // One that never listened was wrong from the start, unless others do.
-      if (this.#stopping || (!listens && this.#members.size === 0)) return;
+      if (this.#stopping || (!listens && !this.#started)) return;
       this.#world.log("error", "verifier.thread_ended", { thread: number, code, againInMs: pause });
-      this.#world.clock.after(pause, () => {
-        if (!this.#stopping) void this.#launch(number, Math.min(PAUSE_MS_MAX, 2 * pause));
-      });
+      this.#later(number, pause);
     });
     return member;
+  }
+
+  #later(number: number, pauseMs: number): void {
+    this.#world.clock.after(pauseMs, () => {
+      if (this.#stopping) return;
+      const nextMs = Math.min(PAUSE_MS_MAX, 2 * pauseMs);
+      this.#launch(number, nextMs).catch((error: Error) => {
+        this.#world.log("error", "verifier.thread_failed", { thread: number, error: error.message });
+        this.#later(number, nextMs);
+      });
+    });
   }
 
   async #gather(asking: Worker, number: number): Promise<void> {

@@ -11,6 +11,7 @@
  * What it costs: each worker has all keys in memory and is a verifier of its own to the authority (a registration, a stream, reports).
  */
 import cluster, { type Worker } from "node:cluster";
+import { createHash } from "node:crypto";
 import { hostname } from "node:os";
 import type { World } from "@keyover/core";
 import type { Sample } from "@keyover/verifier/standalone";
@@ -27,6 +28,7 @@ import {
   type VerifierSettings,
   verifierOf,
 } from "./verifier-process.ts";
+import type { Listen } from "./verifier-socket.ts";
 
 export interface PoolSettings extends VerifierSettings {
   workers: number;
@@ -245,7 +247,7 @@ export async function workerOfPool(settings: VerifierSettings, world: World): Pr
     else asked.answered(message.gathered, message.samples);
   });
   const { slot, replaces, listenLate } = await started.promise;
-  const { instance = hostname(), data } = settings;
+  const { instance = nameAt(settings.listen), data } = settings;
   const named = {
     ...settings,
     instance: `${instance}-${slot}`,
@@ -269,6 +271,12 @@ export async function workerOfPool(settings: VerifierSettings, world: World): Pr
   // The way to the other process would keep this one alive. Shut, it would end it before its exit code is set.
   process.channel?.unref();
   if (outcome instanceof Error) throw outcome;
+}
+
+/** Of those who listen there: another program on this host would push these out, if it had the same name. */
+function nameAt({ path, port }: Listen): string {
+  const place = path === undefined ? String(port) : createHash("sha256").update(path).digest("hex").slice(0, 8);
+  return `${hostname()}-${place}`;
 }
 
 function toPool(message: FromWorker): void {

@@ -135,7 +135,7 @@ export function createLimitBook({ store, clock, log }: { store: Store; clock: Cl
       const charges = new Map<string, LimitCharge>();
       let foreign = 0;
       for (const each of spent) {
-        const { subject, units, period = 0, since = from, keeps, rate } = each;
+        const { subject, units, period = 0, since = from, keeps, wants, holds, rate, largest } = each;
         const limit = limitOf(each);
         if (limit === undefined) foreign++;
         else
@@ -146,7 +146,10 @@ export function createLimitBook({ store, clock, log }: { store: Store; clock: Cl
             from: Math.min(since, from),
             period,
             keeps,
+            wants,
+            holds,
             rate,
+            largest,
             standing: limit.per === "key" ? undefined : sizesOf(known, limit),
           });
       }

@@ -54,6 +54,38 @@ describe("a report", () => {
     expect(granted[0] + granted[1]).toBeLessThanOrEqual(quota.units);
   });
 
+  test("what one request cost beyond the burst is owed, also when others tell of theirs, or are refused", async () => {
+    const until = ({ now, limits }: Answer["body"]) => now + limits[0].owedMs;
+    await told(one.spend(key.id, "rate", 100, { largest: 100 }));
+    const both = await told(two.spend(key.id, "rate", 100, { largest: 100 }));
+    expect(both.limits[0].owedMs).toBeGreaterThan(17_000);
+    await keyover.clock.advance(SECOND);
+    expect(until(await told(one.spend(key.id, "rate", 0, { refused: 5 })))).toBe(until(both));
+    await keyover.ok("POST", "/v1/verify", { api: api.id, key: key.secret, cost: 0 });
+    await keyover.clock.advance(20 * SECOND);
+    await Promise.all([told(one), told(two)]);
+    await keyover.clock.advance(SECOND);
+    // Then it is paid, and who says no such thing can owe no more than a few bursts.
+    const paid = await told(one.spend(key.id, "rate", 400));
+    expect(paid.limits[0].owedMs).toBe(2 * (2_000 + 2_000));
+  });
+
+  test("what the authority let through itself beyond the burst is owed after a verifier's report too", async () => {
+    await keyover.ok("POST", "/v1/verify", { api: api.id, key: key.secret, cost: 200 });
+    const { limits } = await told(one.spend(key.id, "rate", 1));
+    expect(limits[0].owedMs).toBeGreaterThanOrEqual(20_000);
+  });
+
+  test("is granted what a request lacked, past an even share; and nothing more while there is not as much", async () => {
+    const at = { period: month() };
+    const granted = async (verifier: ScriptedVerifier) => (await told(verifier)).limits[0].quota.granted;
+    expect(await granted(one.spend(key.id, "quota", 0, { ...at, refused: 1, wants: 700 }))).toBe(700);
+    expect(await granted(two.spend(key.id, "quota", 0, { ...at, refused: 1, wants: 400 }))).toBeLessThanOrEqual(300);
+    expect(await granted(two.spend(key.id, "quota", 0, { ...at, refused: 1, wants: 400, holds: 7 }))).toBe(7);
+    expect(await granted(one.spend(key.id, "quota", 0, { ...at, keeps: 50 }))).toBe(50);
+    expect(await granted(two.spend(key.id, "quota", 0, { ...at, refused: 1, wants: 400, holds: 7 }))).toBe(400);
+  });
+
   test("that comes again is answered with what stands, and counts once", async () => {
     const spent = [{ subject: key.id, limit: "quota", units: 10, refused: 0, period: month() }];
     const report = {

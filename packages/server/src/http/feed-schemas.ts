@@ -1,6 +1,12 @@
 /** What verifiers send. Lenient: a member that a newer verifier adds is passed over, so the two can be upgraded in any order. */
 import type { Ack, KeyRecord, Miss, Registration, Report, Spent } from "@keyover/core";
-import { phases, REMEMBERED_PER_CALL_MAX, SIGHTINGS_PER_REPORT_MAX, SPENT_PER_REPORT_MAX } from "@keyover/core";
+import {
+  limitBounds,
+  phases,
+  REMEMBERED_PER_CALL_MAX,
+  SIGHTINGS_PER_REPORT_MAX,
+  SPENT_PER_REPORT_MAX,
+} from "@keyover/core";
 import { z } from "zod";
 
 const boot = z.string().regex(/^boo_[0-9A-Za-z]{22}$/, "a boot's handle: boo_ and 22 letters and digits");
@@ -33,6 +39,7 @@ const sighting = z.object({
   longestGapMs: z.number().min(0),
 });
 
+const cost = number.max(limitBounds.cost.max);
 const rateSize = z.object({ unitMs: z.number().positive().max(86_400_000), burst: z.int().min(1) });
 
 const spent = z.object({
@@ -43,7 +50,10 @@ const spent = z.object({
   period: moment.optional(),
   since: moment.optional(),
   keeps: number.optional(),
+  wants: cost.optional(),
+  holds: number.optional(),
   rate: rateSize.optional(),
+  largest: cost.optional(),
 }) satisfies z.ZodType<Spent>;
 
 export const report = z.object({

@@ -10,6 +10,7 @@ import {
   debtMax,
   type Limit,
   type LimitUse,
+  largestOf,
   limitUseEnds,
   type QuotaUse,
   resizedUse,
@@ -73,15 +74,16 @@ export function* chargeSteps(
 
 function charged(
   use: LimitUse | undefined,
-  { limit, units, from, period, keeps, rate, standing }: LimitCharge,
+  { limit, units, from, period, keeps, wants, holds, rate, standing, largest }: LimitCharge,
   { boot, report, ended }: { boot: string; report: LimitReport; ended: ReadonlySet<string> },
 ): LimitUse {
   const { now, verifiers, reportEveryMs } = report;
   if (limit.kind === "rate") {
-    const most = now + debtMax(limit, verifiers, reportEveryMs);
-    return settleRate(use, limit, units, from, most, { size: rate, standing, now });
+    const owing = largestOf(use, from, largest);
+    const most = now + debtMax(limit, verifiers, reportEveryMs, owing);
+    return settleRate(use, limit, units, from, most, { size: rate, standing, largest: owing, now });
   }
-  return settleQuota(use, limit, { boot, units, period, keeps, now, verifiers, ended });
+  return settleQuota(use, limit, { boot, units, period, keeps, wants, holds, now, verifiers, ended });
 }
 
 /** One request, decided in the transaction that charges it: of several at once each finds what those before it took. */

@@ -149,12 +149,15 @@ export interface LimitCharge {
   subject: string;
   limit: Limit;
   units: number;
-  /** As in `Spent`; a rate has `from`, a quota `period` and perhaps `keeps`. Epoch milliseconds, units. */
+  /** As in `Spent`; a rate has `from`, a quota `period` and perhaps the others. Epoch milliseconds, units. */
   from: number;
   period: number;
   keeps?: number | undefined;
+  wants?: number | undefined;
+  holds?: number | undefined;
   /** What a rate was used under, where that was said. */
   rate?: RateSize | undefined;
+  largest?: number | undefined;
   /** Of a consumer's rate: sizes that are not former ones. */
   standing?: readonly RateSize[] | undefined;
 }

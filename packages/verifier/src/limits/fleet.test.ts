@@ -23,9 +23,12 @@ const quotaOf = (units: number): QuotaLimit => ({
 });
 const fleetOf = (limit: Limit, verifiers: number) => new Fleet({ limits: [limit] }, verifiers);
 
-/** `used ≤ burst + rate × t + (V - 1) × (burst + rate × 2 reports)`, less what grows with t. */
-const rateBound = ({ units, burst }: RateLimit, verifiers: number, reports = 2) =>
-  burst + (verifiers - 1) * (burst + (units * reports * REPORT_MS) / 1_000);
+/** `used ≤ burst + rate × t + (V - 1) × (burst + rate × 2 reports)`, less what grows with t; or the largest cost for the burst. */
+const rateBound = ({ units, burst }: RateLimit, verifiers: number, reports = 2, cost = 1) =>
+  Math.max(burst, cost) + (verifiers - 1) * (Math.max(burst, cost) + (units * reports * REPORT_MS) / 1_000);
+
+/** Mostly as usual, else also more than most limits here hold. */
+const costs = fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 200 }));
 
 const atOnce = (node: Node | undefined, most = 100_000): number => {
   let taken = 0;
@@ -54,8 +57,8 @@ const stepsWith = (...what: Step["what"][]) =>
     { minLength: 1, maxLength: 250 },
   );
 
-/** Answers how many boots there were, and how long, added up, verifiers had no answers. */
-function play(fleet: Fleet, steps: readonly Step[]): { killed: number; awayMs: number } {
+/** Each third request costs `cost`. Answers how many boots there were, and how long, added up, verifiers had no answers. */
+function play(fleet: Fleet, steps: readonly Step[], cost = 1): { killed: number; awayMs: number } {
   let [killed, awayMs] = [0, 0];
   for (const { passMs, node, takes, what } of steps) {
     awayMs += passMs * fleet.nodes.filter(({ network }) => network !== "good").length;
@@ -66,7 +69,7 @@ function play(fleet: Fleet, steps: readonly Step[]): { killed: number; awayMs: n
       killed++;
     } else if (what === "register") each.register();
     else if (what !== "go on") each.network = what;
-    for (let i = 0; i < takes; i++) each.take();
+    for (let i = 0; i < takes; i++) each.take(i % 3 === 0 ? cost : 1);
   }
   return { killed, awayMs };
 }
@@ -99,11 +102,17 @@ describe("a rate", () => {
 
   test("on many: no more than is stated, over any time", () => {
     fc.assert(
-      fc.property(limits, fc.integer({ min: 2, max: 5 }), stepsWith("go on"), (limit, verifiers, steps) => {
-        const fleet = fleetOf(limit, verifiers);
-        play(fleet, steps);
-        expect(fleet.excess(limit.units / 1_000)).toBeLessThanOrEqual(rateBound(limit, verifiers));
-      }),
+      fc.property(
+        limits,
+        fc.integer({ min: 2, max: 5 }),
+        stepsWith("go on"),
+        costs,
+        (limit, verifiers, steps, cost) => {
+          const fleet = fleetOf(limit, verifiers);
+          play(fleet, steps, cost);
+          expect(fleet.excess(limit.units / 1_000)).toBeLessThanOrEqual(rateBound(limit, verifiers, 2, cost));
+        },
+      ),
       { numRuns: 200 },
     );
   });
@@ -129,14 +138,25 @@ describe("a rate", () => {
     expect(fleet.used()).toBeLessThanOrEqual(12_000 + rateBound(limit, 4));
   });
 
+  test("where a request costs more than the burst it is exact in the long run too, whoever asks for less meanwhile", () => {
+    const limit = rateOf(5, 1, { windowMs: 2_000 });
+    const fleet = fleetOf(limit, 4);
+    for (let at = 150; at <= 600_000; at += 150) {
+      fleet.passTo(at);
+      fleet.nodes[(at / 150) % 4]?.take((at / 150) % 7 === 0 ? 1 : 20);
+    }
+    expect(fleet.used()).toBeGreaterThan(0.97 * 1_500);
+    expect(fleet.used()).toBeLessThanOrEqual(1_500 + 20 + 3 * (20 + 2 * 2.5));
+  });
+
   test("under partitions, lost answers and restarts: a share more for each that is cut off, as another verifier for each start", () => {
     const faults = stepsWith("cut", "no answers", "good", "good", "kill", "register");
     fc.assert(
-      fc.property(limits, fc.integer({ min: 2, max: 5 }), faults, (limit, verifiers, steps) => {
+      fc.property(limits, fc.integer({ min: 2, max: 5 }), faults, costs, (limit, verifiers, steps, cost) => {
         const fleet = fleetOf(limit, verifiers);
-        const { killed, awayMs } = play(fleet, steps);
+        const { killed, awayMs } = play(fleet, steps, cost);
         // Until it knows that it is cut off a verifier goes on for 2.5 reports; and the others have not heard of its last.
-        const bound = rateBound(limit, verifiers + killed, 4) + (limit.units * awayMs) / 1_000 / verifiers;
+        const bound = rateBound(limit, verifiers + killed, 4, cost) + (limit.units * awayMs) / 1_000 / verifiers;
         expect(fleet.excess(limit.units / 1_000)).toBeLessThanOrEqual(bound);
       }),
       { numRuns: 200 },
@@ -252,17 +272,19 @@ describe("a quota", () => {
     expect(atOnce(fleet.nodes[0])).toBe(100);
   });
 
-  test("on many: no more than is stated, under partitions, lost answers and new boots", () => {
-    const faults = stepsWith("cut", "no answers", "good", "good", "register");
+  test("on many: no more than is stated, under partitions, lost answers, new boots and kills", () => {
+    const faults = stepsWith("cut", "no answers", "good", "good", "register", "kill");
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 3_000 }),
         fc.integer({ min: 2, max: 5 }),
         faults,
-        (units, verifiers, steps) => {
+        costs,
+        (units, verifiers, steps, cost) => {
           const fleet = fleetOf(quotaOf(units), verifiers);
-          play(fleet, steps);
-          expect(fleet.used()).toBeLessThanOrEqual(bound(units, verifiers, fleet.boots));
+          play(fleet, steps, cost);
+          const untold = fleet.nodes.reduce((sum, node) => sum + node.untold, 0);
+          expect(fleet.used()).toBeLessThanOrEqual(bound(units, verifiers, fleet.boots) + untold);
         },
       ),
       { numRuns: 300 },
@@ -337,6 +359,75 @@ describe("a quota", () => {
       for (let n = 0; n < 10; n++) node.take();
     }
     expect(fleet.used()).toBe(107);
+  });
+
+  test("a verifier that is cut off with much of it, and killed, lets through twice what it did not tell: no more", () => {
+    const fleet = fleetOf(quotaOf(1_000), 2);
+    const [cut, other] = fleet.nodes as [Node, Node];
+    for (let i = 0; i < 60; i++) cut.take();
+    fleet.passTo(1_500);
+    cut.network = "cut";
+    const untold = atOnce(cut);
+    expect(untold).toBeGreaterThan(bound(1_000, 2, 3) - 1_000);
+    cut.kill();
+    for (let i = 0; i < 60; i++) {
+      fleet.passTo(fleet.now + REPORT_MS);
+      atOnce(other);
+    }
+    expect(cut.untold).toBe(untold);
+    expect(fleet.used()).toBe(1_000 + untold);
+  });
+
+  test("a request that costs more than an even share of what is left is let through while there is as much", () => {
+    const fleet = fleetOf(quotaOf(60), 4);
+    for (let i = 0; i < 240; i++) {
+      fleet.passTo(500 * i);
+      fleet.nodes[i % 4]?.take(20);
+    }
+    expect(fleet.used()).toBe(60);
+  });
+
+  test("what is left in parts that are too little for anybody comes together", () => {
+    const fleet = fleetOf(quotaOf(60), 3);
+    for (const node of fleet.nodes) for (let i = 0; i < 5; i++) node.take();
+    fleet.passTo(2_000);
+    for (const node of fleet.nodes) expect(node.take(30).code).toBe("quota_exceeded");
+    for (let i = 0; i < 30; i++) {
+      fleet.passTo(2_500 + 500 * i);
+      fleet.nodes[i % 3]?.take(30);
+    }
+    expect(fleet.used()).toBe(45);
+  });
+
+  test("small requests are granted beside large ones that nobody has enough for", () => {
+    const fleet = fleetOf(quotaOf(60), 3);
+    for (const node of fleet.nodes) for (let i = 0; i < 4; i++) node.take();
+    fleet.passTo(2_000);
+    for (let i = 10; i < 400; i++) {
+      fleet.passTo(250 * i);
+      fleet.nodes[0]?.take(59);
+      fleet.nodes[0]?.take(1);
+    }
+    expect(fleet.used()).toBeGreaterThanOrEqual(54);
+  });
+
+  test.each([
+    ["that became smaller: nobody goes on to keep a share of what it was, asked or not", false],
+    ["of a smaller plan: whoever is asked keeps a share of that, though other keys have the larger", true],
+  ])("%s", (_, former) => {
+    const fleet = fleetOf(quotaOf(5_000), 4);
+    const [asked, ...others] = fleet.nodes as [Node, Node, Node, Node];
+    for (const node of others) node.take();
+    fleet.passTo(20_000);
+    fleet.replan([quotaOf(60)], { former });
+    for (const node of former ? others : []) node.take(0);
+    fleet.passTo(34_000);
+    for (let i = 0; i < 200; i++) {
+      fleet.passTo(fleet.now + 250);
+      asked.take();
+    }
+    expect(fleet.used()).toBeGreaterThanOrEqual(54);
+    expect(fleet.used()).toBeLessThanOrEqual(60);
   });
 
   test("moves with its user from one verifier to another, to the last unit", () => {

@@ -46,6 +46,11 @@ const DIGITS = 0xfff;
 /** No five digits of a handle are as much: the subject's name is no handle, and word 0 its number. */
 const ODD = LOW_30;
 
+/** A quota's units, as they stand in a word. */
+export function sizeWord(units: number): number {
+  return Math.min(units, 2 ** 31 - 1);
+}
+
 /** What stands beside the handle: which limit, and whose. */
 export function markOf(id: number, ofConsumer: boolean): number {
   if (id >= IDS_MAX) throw new RangeError("more names of limits than anybody has");

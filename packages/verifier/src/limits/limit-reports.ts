@@ -31,6 +31,7 @@ import {
   SIZE,
   STATE,
   Subject,
+  sizeWord,
   TAT,
   TOUCHED,
   UNIT,
@@ -65,6 +66,8 @@ export class LimitReports {
   /** Cells with something to report, oldest first. */
   #dirty: number[] = [];
   readonly #aside = new SetAside();
+  /** By cell, for the next report: of a rate the largest cost beyond its burst, of a quota the smallest that was refused for want of a grant. */
+  readonly #costs = new Map<number, number>();
   /** Cells of quotas by the report that they were in last, oldest first. */
   #warm = new Map<number, number>();
   #reports = 0;
@@ -96,10 +99,28 @@ export class LimitReports {
       if ((this.#cells.word(found[i] as number, STATE) & DIRTY) === 0) this.#starts(found[i] as number, at);
   }
 
+  /** A request of a rate that cost more than the burst. */
+  usedAtOnce(cell: number, cost: number): void {
+    this.#costs.set(cell, Math.max(this.#costs.get(cell) ?? 0, cost));
+  }
+
+  /** A request of a quota that was refused for want of a grant. The smallest counts: what is enough for it is soonest there. */
+  refusedFor(cell: number, cost: number): void {
+    this.#costs.set(cell, Math.min(this.#costs.get(cell) ?? cost, cost));
+  }
+
   #starts(cell: number, at: number): void {
     this.#cells.setWord(cell, STATE, this.#cells.word(cell, STATE) | DIRTY);
     this.#dirty.push(cell);
     if (!this.#isQuota(cell)) this.#cells.setWord(cell, TOUCHED, Math.floor(at / 1_000));
+  }
+
+  /** A quota has another size than when it was asked for last. What lies here is looked at again, if nobody uses it. */
+  resize(cell: number, units: number): void {
+    this.#cells.setWord(cell, SIZE, sizeWord(units));
+    if (this.#cells.word(cell, STATE) & DIRTY) return;
+    this.#warm.delete(cell);
+    this.#warm.set(cell, this.#reports);
   }
 
   /** A rate's cell is about to get another size: what was used under this one is told so. */
@@ -108,7 +129,8 @@ export class LimitReports {
     const [units, refused] = [cells.get(cell, UNSENT), cells.word(cell, REFUSED)];
     if (units === 0 && refused === 0) return;
     const since = cells.get(cell, SINCE);
-    const spent: Spent = { ...this.#nameOf(cell), units, refused, rate: this.#sizeOf(cell) };
+    const largest = this.#costOf(cell);
+    const spent: Spent = { ...this.#nameOf(cell), units, refused, rate: this.#sizeOf(cell), largest };
     this.#aside.add(since === Number.POSITIVE_INFINITY ? spent : { ...spent, since });
     cells.set(cell, UNSENT, 0);
     cells.setWord(cell, REFUSED, 0);
@@ -139,7 +161,7 @@ export class LimitReports {
   untold(spent: readonly Spent[], from: number): void {
     const cells = this.#cells;
     for (const each of spent) {
-      const { units, refused, period, since = from, rate } = each;
+      const { units, refused, period, since = from, rate, largest } = each;
       const [cell = -1] = this.#cellsOf(each, period === undefined);
       if (cell < 0 || (units === 0 && refused === 0)) continue;
       if (period !== undefined && cells.get(cell, PERIOD) !== period) continue;
@@ -150,6 +172,7 @@ export class LimitReports {
       if ((cells.word(cell, STATE) & DIRTY) === 0) this.#starts(cell, this.#elapsed());
       cells.set(cell, UNSENT, cells.get(cell, UNSENT) + units);
       cells.setWord(cell, REFUSED, cells.word(cell, REFUSED) + refused);
+      if (largest !== undefined) this.usedAtOnce(cell, largest);
       this.#usedSince(cell, since);
     }
   }
@@ -163,6 +186,7 @@ export class LimitReports {
   clear(): void {
     this.#dirty = [];
     this.#aside.clear();
+    this.#costs.clear();
     this.#warm.clear();
   }
 
@@ -188,19 +212,30 @@ export class LimitReports {
   #spentOf(cell: number, from: number): Spent {
     const cells = this.#cells;
     const [units, refused] = [cells.get(cell, UNSENT), cells.word(cell, REFUSED)];
+    const cost = this.#costOf(cell);
     let spent: Spent = { ...this.#nameOf(cell), units, refused };
     if (this.#isQuota(cell)) {
       spent.period = cells.get(cell, PERIOD);
+      if (cost !== undefined) spent.wants = cost;
       const wantsMore = units === 0 && refused > 0;
-      if (cells.word(cell, STATE) & ANSWERED && !wantsMore) spent.keeps = this.#keep(cell, units);
+      const isAnswered = (cells.word(cell, STATE) & ANSWERED) !== 0;
+      if (isAnswered && !wantsMore) spent.keeps = this.#keep(cell, units);
+      // What is too little for its requests is given back all the same: else each might hold a part, and nobody enough.
+      if (isAnswered && wantsMore && cost !== undefined) spent.holds = this.#keep(cell, units);
     } else {
-      spent = sinceBefore({ ...spent, rate: this.#sizeOf(cell) }, cells.get(cell, SINCE), from);
+      spent = sinceBefore({ ...spent, rate: this.#sizeOf(cell), largest: cost }, cells.get(cell, SINCE), from);
       cells.set(cell, SINCE, Number.POSITIVE_INFINITY);
     }
     cells.set(cell, UNSENT, 0);
     cells.setWord(cell, REFUSED, 0);
     cells.setWord(cell, STATE, cells.word(cell, STATE) & ~DIRTY);
     return spent;
+  }
+
+  #costOf(cell: number): number | undefined {
+    const cost = this.#costs.get(cell);
+    this.#costs.delete(cell);
+    return cost;
   }
 
   /** What is left for a later report was used before that begins. */
@@ -249,8 +284,15 @@ export class LimitReports {
         ? cells.get(cell, PERIOD) < over
         : cells.get(cell, TAT) <= at && second - cells.word(cell, TOUCHED) > IDLE_S;
       if (isOver) cells.drop(cell);
+      else if (this.#isQuota(cell)) this.#shrink(cell);
     }
     this.#cursor = end === cells.end ? 0 : end;
+  }
+
+  /** A cell that nobody asks for hears nothing of a plan that became smaller, and would keep a share of the former size. */
+  #shrink(cell: number): void {
+    const most = this.#plans.mostUnits(this.#cells.idOf(cell));
+    if (most !== undefined && this.#cells.word(cell, SIZE) > sizeWord(most)) this.resize(cell, most);
   }
 
   /** Those that are meant. An older authority does not say of what size a consumer's rate is: then each. */

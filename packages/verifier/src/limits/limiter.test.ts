@@ -41,12 +41,12 @@ class Bench {
   }
 
   /** How often a key with this plan is let through, at most `most` times. */
-  take(plan: string, most: number, key = "key_1"): number {
+  take(plan: string, most: number, key = "key_1", cost = 1): number {
     const subjects = { subjectAt: (_: number, ofConsumer: boolean) => (ofConsumer ? "con_1" : key) };
     const held = this.plans.of(plan);
     if (held === undefined) throw new Error(`no ${plan}`);
     let count = 0;
-    while (count < most && this.limiter.take(subjects, 0, held, 1, this.at).code === "ok") count++;
+    while (count < most && this.limiter.take(subjects, 0, held, cost, this.at).code === "ok") count++;
     return count;
   }
 
@@ -81,6 +81,51 @@ test("what was set aside and could not be told goes with the next report, under 
     { units: 7, rate: { unitMs: 10 }, since: EPOCH - 2_000 },
     { units: 1, rate: { unitMs: 200 } },
   ]);
+});
+
+test("what a request cost beyond the burst is told with it, set aside or said again, and not with later ones", () => {
+  const bench = new Bench();
+  const largest = () => bench.limiter.drain(EPOCH).map((spent) => spent.largest);
+  bench.plan("pln_1", rate(100, 10), { ...rate(100, 50), name: "second" });
+  bench.take("pln_1", 1, "key_1", 30);
+  const lost = bench.limiter.drain(EPOCH);
+  expect(lost.map((spent) => spent.largest)).toEqual([30, undefined]);
+  bench.at += 1_000;
+  bench.take("pln_1", 1, "key_1", 20);
+  bench.limiter.untold(lost, EPOCH);
+  expect(largest()).toEqual([30, undefined]);
+  bench.at += 1_000;
+  bench.take("pln_1", 1, "key_1", 5);
+  expect(largest()).toEqual([undefined, undefined]);
+  bench.at += 1_000;
+  bench.take("pln_1", 1, "key_1", 20);
+  bench.plan("pln_1", rate(1_000, 10));
+  bench.at += 1_000;
+  bench.take("pln_1", 1);
+  bench.limiter.untold(lost.slice(0, 1), EPOCH);
+  expect(largest()).toEqual([30, undefined, undefined]);
+});
+
+test("of requests that lack nothing but a grant the smallest is told, with what it keeps until the answer", () => {
+  const bench = new Bench();
+  const quota: Limit = { kind: "quota", name: "quota", per: "key", units: 300, period: "day", zone: "UTC" };
+  const [period, limit, subject] = [Date.UTC(2026, 10, 22), "quota", "key_1"];
+  bench.plan("pln_1", quota);
+  bench.limiter.heard({ now: EPOCH, verifiers: 3 }, bench.at);
+  const asks = (...costs: number[]) => costs.map((cost) => bench.take("pln_1", 1, "key_1", cost));
+  expect(asks(150, 120, 1)).toEqual([0, 0, 1]);
+  const [first] = bench.limiter.drain(EPOCH);
+  expect(first).toMatchObject({ units: 1, refused: 2, wants: 120 });
+  expect(first).not.toHaveProperty("keeps");
+  const told = { subject, limit, quota: { period, used: 1, own: 1, granted: 101 } };
+  bench.limiter.heard({ now: EPOCH, verifiers: 3, limits: [told] }, bench.at);
+  expect(asks(200, 120, 300)).toEqual([0, 0, 0]);
+  const [second] = bench.limiter.drain(EPOCH);
+  // A tenth of what is left is its share; without `keeps`, which to an older authority would mean that it wants nothing.
+  expect(second).toMatchObject({ units: 0, refused: 3, wants: 120, holds: 10 });
+  expect(second).not.toHaveProperty("keeps");
+  expect(asks(11, 10)).toEqual([0, 1]);
+  expect(bench.limiter.drain(EPOCH)).toMatchObject([{ units: 10, refused: 1, wants: 11, keeps: 0 }]);
 });
 
 test("a consumer's rate is resized with its plan: who used up a day's does not wait for a day", () => {

@@ -135,6 +135,7 @@ export class Limiter {
     }
     this.#hints[hint] = found[0] as number;
     if (units > 0) this.#reports.touch(found, limits.length, at);
+    if (units > 1) this.#noteLarge(limits, units);
     return { code: "ok", limits: states, retryAfterMs: undefined };
   }
 
@@ -155,10 +156,18 @@ export class Limiter {
     }
     const cell = found[refusing] as number;
     cells.setWord(cell, REFUSED, cells.word(cell, REFUSED) + 1);
+    const refuser = limits[refusing] as ReadyLimit;
+    if (!refuser.isRate && quotas.isUngranted(cell, refuser, cost)) this.#reports.refusedFor(cell, cost);
     found[0] = cell;
     this.#reports.touch(found, 1, times[AT] as number);
-    const code = limits[refusing]?.isRate ? "rate_limited" : "quota_exceeded";
+    const code = refuser.isRate ? "rate_limited" : "quota_exceeded";
     return { code, limits: states, retryAfterMs: longest };
+  }
+
+  /** Of what was let through: rates that owe more than a burst for it. */
+  #noteLarge(limits: readonly ReadyLimit[], units: number): void {
+    for (const [i, limit] of limits.entries())
+      if (limit.isRate && units > limit.burst) this.#reports.usedAtOnce(this.#asked.found[i] as number, units);
   }
 
   #read(subjects: Subjects, slot: number, ofConsumer: boolean, subject: Subject): void {

@@ -25,6 +25,18 @@ export class Fleet {
     for (let i = 0; i < verifiers; i++) this.nodes.push(new Node(this, i));
   }
 
+  /** The plan has become another, everywhere. `former`: other keys still have what it was. */
+  replan(limits: PlanRecord["limits"], { former = false } = {}): void {
+    const { plans } = this.settling;
+    const before = plans[0] as PlanRecord;
+    const now = { ...before, seq: plans.length + 1, limits };
+    plans.unshift(now);
+    for (const { plans } of this.nodes) {
+      plans.put(now);
+      if (former) plans.put({ ...before, plan: "pln_2" });
+    }
+  }
+
   used(from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY): number {
     return this.let.reduce((sum, { at, units }) => (at >= from && at < to ? sum + units : sum), 0);
   }
@@ -65,6 +77,9 @@ export class Node {
   #coveredTo = 0;
   #waiting: Report | undefined;
   #counted = new Set<string>();
+  /** Let through by this process, and not told so far; and by those before it, never. */
+  #unsaid = 0;
+  untold = 0;
 
   constructor(fleet: Fleet, index: number) {
     this.#fleet = fleet;
@@ -110,6 +125,8 @@ export class Node {
 
   kill(): void {
     this.#waiting = undefined;
+    this.untold += this.#unsaid;
+    this.#unsaid = 0;
     this.start();
   }
 
@@ -118,7 +135,10 @@ export class Node {
     const plan = this.plans.of("pln_1");
     if (plan === undefined) throw new Error("no plan");
     const outcome = this.#limiter.take(subjects, 0, plan, units, this.#elapsed());
-    if (outcome.code === "ok") this.#fleet.let.push({ at: this.#fleet.now, units, node: this });
+    if (outcome.code === "ok") {
+      this.#fleet.let.push({ at: this.#fleet.now, units, node: this });
+      this.#unsaid += units;
+    }
     return outcome;
   }
 
@@ -150,7 +170,10 @@ export class Node {
     const report = structuredClone(this.#waiting);
     if (this.network === "cut") return;
     const { settling } = this.#fleet;
-    if (!this.#counted.has(idOf(report))) settling.settle(report, now);
+    if (!this.#counted.has(idOf(report))) {
+      settling.settle(report, now);
+      this.#unsaid -= (report.spent ?? []).reduce((sum, each) => sum + each.units, 0);
+    }
     this.#counted.add(idOf(report));
     if (this.network === "no answers") return;
     this.#waiting = undefined;

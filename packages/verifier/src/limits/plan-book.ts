@@ -65,14 +65,16 @@ const FORMER_MAX = 4;
 export class PlanBook {
   /** Where the verifier's operator reads of what is wrong with a plan. */
   log: Log = () => undefined;
-  /** Called when a plan came, or went. */
-  onChange: () => void = () => undefined;
+  /** Called with a plan that came; without one when others may have come and gone. */
+  onChange: (record?: PlanRecord) => void = () => undefined;
   #plans = new Map<string, Plan>();
   #default: Plan | undefined;
   #ids = new Map<string, number>();
   #names: Named[] = [];
   /** By name: sizes of consumers' rates that no plan has any more, the last ones. */
   #former = new Map<string, number[]>();
+  /** Of each quota: in the plan that has most of it. */
+  #mostUnits = new Map<number, number>();
   #said = new Set<string>();
   /** The last snapshot's number: what it lacked is not brought back by an answer from before. */
   #settledAt = -1;
@@ -83,14 +85,16 @@ export class PlanBook {
   /** False if the same or a newer one is held, or was gone by the last snapshot. */
   put(record: PlanRecord): boolean {
     if (!this.#plans.has(record.plan) && record.seq <= this.#settledAt) return false;
-    return this.#put(record);
+    if (!this.#put(record)) return false;
+    this.#look();
+    this.onChange(record);
+    return true;
   }
 
   #put(record: PlanRecord): boolean {
     const held = this.#plans.get(record.plan);
     if (held !== undefined && held.record.seq >= record.seq) return false;
     this.#plans.set(record.plan, this.#ready(record));
-    this.#look();
     return true;
   }
 
@@ -102,12 +106,14 @@ export class PlanBook {
     // Without a number: all that another thread holds.
     if (Number.isFinite(seq)) this.#settledAt = seq;
     this.#look();
+    this.onChange();
   }
 
   clear(): void {
     this.#plans.clear();
     this.#settledAt = -1;
     this.#look();
+    this.onChange();
   }
 
   records(): PlanRecord[] {
@@ -148,6 +154,11 @@ export class PlanBook {
     return this.#names[id]?.kind === "quota";
   }
 
+  /** Of a quota, over all plans; undefined: none has it. */
+  mostUnits(id: number): number | undefined {
+    return this.#mostUnits.get(id);
+  }
+
   #idOf({ kind, name, size }: Named): number {
     const text = size === undefined ? `${kind} ${name}` : `${kind} ${name} ${size.unitMs} ${size.burst}`;
     const known = this.#ids.get(text);
@@ -165,13 +176,18 @@ export class PlanBook {
       if (plan.record.default !== true) continue;
       if (this.#default === undefined || plan.record.seq > this.#default.record.seq) this.#default = plan;
     }
+    this.#mostUnits.clear();
+    for (const { limit } of plans.flatMap(({ limits }) => limits)) {
+      if (limit.kind !== "quota") continue;
+      const id = this.#idOf({ kind: limit.kind, name: limit.name, size: undefined });
+      this.#mostUnits.set(id, Math.max(this.#mostUnits.get(id) ?? 0, limit.units));
+    }
     this.#former.clear();
     const present = new Set(plans.flatMap(({ limits }) => limits.map(({ mark }) => mark)));
     for (const [id, { name, size }] of this.#names.entries()) {
       if (size === undefined || present.has(markOf(id, true))) continue;
       this.#former.set(name, [...(this.#former.get(name) ?? []), id].slice(-FORMER_MAX));
     }
-    this.onChange();
   }
 
   #ready(record: PlanRecord): Plan {

@@ -2,11 +2,20 @@
 import { creditOf, type LimitState } from "@keyover/core";
 import { placeOf } from "../flat/segments.ts";
 import { type Asked, NOW } from "./asked.ts";
-import { BOOT_SHIFT, DIRTY, type LimitCells, PERIOD, ROOM, SIZE, STATE, UNSENT, USED } from "./limit-cells.ts";
+import {
+  BOOT_SHIFT,
+  DIRTY,
+  type LimitCells,
+  PERIOD,
+  ROOM,
+  SIZE,
+  STATE,
+  sizeWord,
+  UNSENT,
+  USED,
+} from "./limit-cells.ts";
 import type { LimitReports } from "./limit-reports.ts";
 import { periodAt, type ReadyQuota } from "./plan-book.ts";
-
-const SIZE_MAX = 2 ** 31 - 1;
 
 export class Quotas {
   readonly #asked: Asked;
@@ -30,6 +39,7 @@ export class Quotas {
     const isLater = from > began || began > to;
     if (isLater || cells.word(cell, STATE) >>> BOOT_SHIFT !== this.#reports.boot)
       this.#renew(cell, ready.limit.units, from, isLater);
+    else if (cells.word(cell, SIZE) !== sizeWord(ready.limit.units)) this.#reports.resize(cell, ready.limit.units);
     return cell;
   }
 
@@ -64,6 +74,11 @@ export class Quotas {
     return this.#cells.get(cell, ROOM) >= cost ? 0 : everyMs;
   }
 
+  /** It lacks nothing but a grant. */
+  isUngranted(cell: number, { limit }: ReadyQuota, cost: number): boolean {
+    return this.#cells.get(cell, ROOM) < cost && this.#cells.get(cell, USED) + cost <= limit.units;
+  }
+
   /** What is left for a request that is refused, and has to wait for this limit so long. */
   left(cell: number, ready: ReadyQuota, waitMs: number): LimitState {
     const { limit } = ready;
@@ -93,7 +108,7 @@ export class Quotas {
       cells.set(cell, UNSENT, 0);
     }
     cells.setWord(cell, STATE, (boot << BOOT_SHIFT) | (cells.word(cell, STATE) & DIRTY));
-    cells.setWord(cell, SIZE, Math.min(units, SIZE_MAX));
+    cells.setWord(cell, SIZE, sizeWord(units));
     cells.set(cell, ROOM, creditOf(units, verifiers) - cells.get(cell, UNSENT));
   }
 }

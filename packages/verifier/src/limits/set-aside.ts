@@ -6,7 +6,7 @@ export class SetAside {
   readonly #spent = new Map<string, Spent>();
 
   add(spent: Spent): void {
-    const { subject, limit, rate, since } = spent;
+    const { subject, limit, rate, since, largest } = spent;
     const name = `${subject} ${limit} ${rate?.unitMs} ${rate?.burst}`;
     const held = this.#spent.get(name);
     if (held === undefined) {
@@ -15,6 +15,7 @@ export class SetAside {
     }
     held.units += spent.units;
     held.refused += spent.refused;
+    if (largest !== undefined) held.largest = Math.max(held.largest ?? 0, largest);
     if (since !== undefined) held.since = Math.min(held.since ?? since, since);
   }
 

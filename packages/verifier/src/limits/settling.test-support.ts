@@ -2,6 +2,7 @@
 import {
   debtMax,
   type LimitUse,
+  largestOf,
   type PlanRecord,
   quotaTold,
   type Report,
@@ -27,12 +28,13 @@ export class Settling {
       const use = this.uses.get(name);
       if (limit === undefined) continue;
       if (limit.kind === "rate") {
-        const most = now + debtMax(limit, this.verifiers, this.reportEveryMs);
         const since = each.since ?? from;
-        this.uses.set(name, settleRate(use, limit, each.units, since, most, { size: each.rate, now }));
+        const largest = largestOf(use, since, each.largest);
+        const most = now + debtMax(limit, this.verifiers, this.reportEveryMs, largest);
+        this.uses.set(name, settleRate(use, limit, each.units, since, most, { size: each.rate, largest, now }));
       } else {
-        const { units, keeps, period = 0 } = each;
-        const report = { boot, units, period, keeps, now, verifiers: this.verifiers, ended: this.ended };
+        const { units, keeps, wants, holds, period = 0 } = each;
+        const report = { boot, units, period, keeps, wants, holds, now, verifiers: this.verifiers, ended: this.ended };
         this.uses.set(name, settleQuota(use, limit, report));
       }
     }

@@ -9,7 +9,7 @@ import type { Sighting, Verdict } from "@keyover/core";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ApiStatus } from "../api-replica.ts";
 import { AuthorityDouble, keyRecord, newText, version } from "../authority.test-double.ts";
-import { createVerifier, type SharingVerifier, type VerifierOptions } from "../verifier.ts";
+import { attachVerifier, createVerifier, type SharingVerifier, type VerifierOptions } from "../verifier.ts";
 import { realWorld } from "../world.ts";
 import type { Question } from "./attach.test-program.ts";
 
@@ -225,6 +225,57 @@ test("after a restore a thread follows its verifier into the new epoch", async (
   await expect.poll(() => bootsOf("lead/1").at(-1)?.applied).toBeGreaterThanOrEqual(seq);
   expect((await one.verifyNow(text))?.code).toBe("revoked");
 }, 60_000);
+
+test("what a thread saw is told under its own name, also if it ends while a report is slow", async () => {
+  const lead = await open();
+  const one = await readyThread(lead);
+  const pause = (ms: number) => new Promise((passed) => setTimeout(passed, ms));
+  authority.latencyMs = 3_000;
+  // A report of nothing is under way now, and what is seen goes with the next.
+  await pause(1_200);
+  for (let i = 0; i < 50; i++) await one.verifyNow(text);
+  const closing = one.ask({ do: "close" });
+  await pause(2_300);
+  // It waits no longer for the report. Its slots become other keys'.
+  authority.write(keyRecord(KEY, [version(text)], { consumer: CONSUMER, scopes: ["other"] }));
+  await pause(100);
+  authority.write(keyRecord("key_0000000000000000000002", [version(newText())], { consumer: CONSUMER }));
+  await closing;
+  authority.latencyMs = 0;
+  await expect.poll(() => bootsOf("lead/1")[0]?.closed, { timeout: 10_000 }).toBe(true);
+  expect(sighted().map(({ key, accepted }) => [key, accepted])).toEqual([[KEY, 50]]);
+}, 40_000);
+
+test("a key that is asked for when the verifier, or the thread itself, ends is answered all the same", async () => {
+  for (const ending of ["lead", "thread"]) {
+    const lead = await open({ instance: ending });
+    const one = await readyThread(lead);
+    const young = newText();
+    authority.silent = true;
+    authority.write(keyRecord(`key_${String(ending.length).padStart(22, "0")}`, [version(young)]));
+    let ended: Promise<unknown> = Promise.resolve();
+    authority.beforeMissAnswer = async () => {
+      ended = ending === "lead" ? lead.close() : one.ask({ do: "close" });
+      await ended;
+    };
+    expect((await one.verify(young)).code).toBe("stale_replica");
+    await ended;
+    authority.beforeMissAnswer = undefined;
+    authority.silent = false;
+  }
+}, 40_000);
+
+test("a verifier that is closed is not shared, and one handle is one verifier", async () => {
+  const lead = await open();
+  const { handle } = await lead.share();
+  const attached = attachVerifier(handle);
+  expect(() => attachVerifier(handle)).toThrow("each verifier needs a `share` of its own");
+  await attached.ready;
+  expect(attached.verifyNow(text, {})?.code).toBe("ok");
+  await attached.close();
+  await lead.close();
+  await expect(lead.share()).rejects.toThrow("the verifier is closed");
+});
 
 test("a cache can't be shared", async () => {
   const cache = await open({ cache: { keys: 10 } });

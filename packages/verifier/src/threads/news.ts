@@ -27,6 +27,8 @@ export type News =
   | { kind: "digests"; buckets: Words; slotBits: number }
   | { kind: "environment"; name: string }
   | { kind: "profile"; scopes: readonly string[]; networks: readonly string[]; plan: string | undefined }
+  | { kind: "plan"; plan: PlanRecord }
+  /** All of them. */
   | { kind: "plans"; plans: PlanRecord[] };
 
 /** All that is to be told of a table as it stands, its plans apart. */
@@ -55,7 +57,7 @@ export function watch(table: FlatTable, tell: (news: News) => void, onShift: () 
 }
 
 /** Into the reader's view. Answers the buckets, if they are others. */
-export function take(news: Exclude<News, { kind: "begin" | "plans" }>, view: TableView): Table | undefined {
+export function take(news: Exclude<News, { kind: "begin" | "plan" | "plans" }>, view: TableView): Table | undefined {
   if (news.kind === "segment") segmentsOf(view, news.of).put(news.index, news.words);
   else if (news.kind === "environment") view.profiles.environment(news.name);
   else if (news.kind === "profile") view.profiles.profile(news.scopes, news.networks, news.plan);

@@ -16,7 +16,11 @@ export interface SharingParts {
   clock: AuthorityClock;
   limiter: Limiter;
   keeper: Pick<ReplicaKeeper, "epoch" | "kept">;
+  lag: () => number;
 }
+
+/** The authority takes names of a hundred characters. */
+const NAME_MAX = 96;
 
 type Served = Pick<Welcome, "api" | "environments">;
 
@@ -47,7 +51,12 @@ export class Sharing {
       share.say({ kind: "taken", id: said.id }, reader);
     });
     return (
-      table && { table, instance: `${name}/${table.reader + 1}`, state: this.#state(), lease: this.#leaseOfFile() }
+      table && {
+        table,
+        instance: `${name.slice(0, NAME_MAX)}/${table.reader + 1}`,
+        state: this.#state(),
+        lease: this.#leaseOfFile(),
+      }
     );
   }
 
@@ -63,6 +72,7 @@ export class Sharing {
     if (api.id !== this.#served?.api.id) this.#level = false;
     this.#served = { api, environments };
     this.#restored = false;
+    this.moved(0);
   }
 
   /** The replica is whole by a snapshot. */
@@ -79,6 +89,7 @@ export class Sharing {
     this.#telling = true;
     void this.#tellAll().finally(() => {
       this.#telling = false;
+      if (this.#tellAgain) this.moved(0);
     });
   }
 
@@ -96,16 +107,20 @@ export class Sharing {
   }
 
   #state(): SharedState {
-    const { keeper, lease, replica, world } = this.#parts;
+    const { keeper, lag, lease, replica, world } = this.#parts;
     // Before the local clock, so that nothing is thought to be later than it was.
     const now = processTime();
+    const ahead = now - world.clock.elapsed();
+    const granted = this.#restored || lease.policy === undefined ? undefined : lease.policy;
     return {
       epoch: keeper.epoch,
       seq: replica.seq,
       kept: this.#kept,
       awaited: this.#awaited,
       keys: replica.size,
-      wholeAt: lease.wholeAt + (now - world.clock.elapsed()),
+      lag: lag(),
+      lease: granted && { ...granted, until: lease.until + ahead },
+      wholeAt: lease.wholeAt + ahead,
       level: this.#level,
       api: this.#served?.api,
       environments: this.#served?.environments ?? [],

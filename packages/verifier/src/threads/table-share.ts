@@ -60,7 +60,8 @@ export class TableShare {
     this.#replica = replica;
     this.#table = replica.table;
     replica.onTable = (table) => this.#began(table);
-    replica.plans.onChange = () => this.#tell({ kind: "plans", plans: replica.plans.records() });
+    replica.plans.onChange = (plan) =>
+      this.#tell(plan === undefined ? { kind: "plans", plans: replica.plans.records() } : { kind: "plan", plan });
     this.#watch();
   }
 
@@ -147,7 +148,9 @@ export class TableShare {
   #flush(): void {
     const at = this.#world.clock.elapsed();
     if (this.#freed.length > 0) {
-      const [freed, number] = [this.#freed, ++this.#number];
+      // It comes round as the words do that acknowledge it.
+      this.#number = (this.#number + 1) | 0;
+      const [freed, number] = [this.#freed, this.#number];
       this.#freed = [];
       this.#batches.push({ number, at, freed });
       this.say({ kind: "free", number, slots: freed.flatMap((each) => ("slot" in each ? [each.slot] : [])) });
@@ -157,7 +160,7 @@ export class TableShare {
     if (oldest === undefined) return;
     if (at - oldest.at > SLOW_MS && !this.#saidSlow) {
       this.#saidSlow = true;
-      const behind = [...this.#readers.keys()].filter((id) => this.#letGoOf(id) < oldest.number);
+      const behind = [...this.#readers.keys()].filter((id) => !this.#hasLetGo(id, oldest.number));
       this.#world.log("warn", "threads.reader_stands_still", { readers: behind, forMs: Math.round(at - oldest.at) });
     }
     this.#flushing = true;
@@ -168,14 +171,17 @@ export class TableShare {
   }
 
   #reclaim(): void {
-    const least = Math.min(this.#number, ...[...this.#readers.keys()].map((id) => this.#letGoOf(id)));
-    while ((this.#batches[0]?.number ?? Number.POSITIVE_INFINITY) <= least) {
-      for (const freed of (this.#batches.shift() as Batch).freed) this.#table.reuse(freed);
+    const readers = [...this.#readers.keys()];
+    for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
+      const { number, freed } = batch;
+      if (!readers.every((id) => this.#hasLetGo(id, number))) return;
+      for (const each of freed) this.#table.reuse(each);
+      this.#batches.shift();
       this.#saidSlow = false;
     }
   }
 
-  #letGoOf(id: number): number {
-    return Atomics.load(this.#control, ACKS + id);
+  #hasLetGo(id: number, number: number): boolean {
+    return ((Atomics.load(this.#control, ACKS + id) - number) | 0) >= 0;
   }
 }

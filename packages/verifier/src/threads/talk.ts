@@ -26,6 +26,10 @@ export interface SharedState {
   /** Somebody waits for the acknowledgement of this number. */
   awaited: number;
   keys: number;
+  /** Entries that the authority has and the table lacks, as far as is known. */
+  lag: number;
+  /** What the authority allows the writer, once it has said so. */
+  lease: (StalenessPolicy & { until: number }) | undefined;
   /** Nothing that the authority had committed by then is missing. */
   wholeAt: number;
   /** It has been level with the authority since the process began. */

@@ -11,7 +11,7 @@
  * What the writer says counts only while it follows the api and the epoch that this boot was registered for.
  */
 
-import { makeHandle, type Registration, type Welcome } from "@keyover/core";
+import { makeHandle, type Registration, sleep, type Welcome } from "@keyover/core";
 import { Acknowledger } from "../acknowledger.ts";
 import type { Answer, Refusal } from "../authority-calls.ts";
 import type { Brought, Following, FollowingParts, Opened } from "../following.ts";
@@ -41,6 +41,9 @@ export interface Releases {
   releaseAll(): void;
 }
 
+/** The writer stands still: the caller is told so, and not that its key is unknown. */
+const BRING_MS = 1_000;
+
 export class ThreadFollowing implements Following {
   readonly replica: ThreadReplica;
   readonly #ends: ApiEnds;
@@ -55,6 +58,8 @@ export class ThreadFollowing implements Following {
   #boot: string | undefined;
   /** What was whole before this boot was registered says nothing of what the authority waits for it with. */
   #wholeAfter = Number.POSITIVE_INFINITY;
+  /** Once, with any boot. */
+  #registered = false;
   #level = false;
   #closed = false;
 
@@ -82,7 +87,7 @@ export class ThreadFollowing implements Following {
   }
 
   get lag(): number {
-    return 0;
+    return this.#state.lag;
   }
 
   get acknowledged(): number {
@@ -112,8 +117,9 @@ export class ThreadFollowing implements Following {
     void this.#run();
   }
 
-  bring(brought: Brought): Promise<void> {
-    return this.replica.bring(brought);
+  bring(brought: Brought): Promise<boolean> {
+    const late = sleep(this.#parts.world.clock, BRING_MS).then(() => false);
+    return Promise.race([this.replica.bring(brought), late]);
   }
 
   granted(): void {}
@@ -167,6 +173,7 @@ export class ThreadFollowing implements Following {
     clock.heard(welcome.now, answer.sentAt, answer.receivedAt);
     lease.grant(welcome, answer.sentAt, answer.receivedAt);
     this.#welcome = welcome;
+    this.#registered = true;
     this.#wholeAfter = answer.receivedAt;
     this.#serve(boot);
     this.#phase = "following";
@@ -183,8 +190,11 @@ export class ThreadFollowing implements Following {
 
   #moved(state: SharedState): void {
     this.#state = state;
-    const { api, epoch, level, wholeAt, awaited } = state;
+    const { api, epoch, level, wholeAt, awaited, lease } = state;
     const welcome = this.#welcome;
+    // It lives by the writer's lease until it has one of its own; the authority may have shortened that.
+    if (this.#ends.lease !== undefined && !this.#registered && lease !== undefined)
+      this.#parts.lease.restore(lease, this.#localOf(lease.until));
     if (welcome === undefined || !level || api?.id !== welcome.api.id || epoch !== welcome.epoch) return;
     const whole = this.#localOf(wholeAt);
     if (whole < this.#wholeAfter) return;

@@ -38,7 +38,8 @@ export class ThreadReplica extends FlatDecisions implements Replica {
   #table: SharedTable = new SharedTable();
   #generation: number;
   #brought = 0;
-  readonly #taken = new Map<number, () => void>();
+  readonly #taken = new Map<number, (taken: boolean) => void>();
+  #ended = false;
 
   constructor(parts: ThreadReplicaParts) {
     super(parts.plans);
@@ -69,8 +70,9 @@ export class ThreadReplica extends FlatDecisions implements Replica {
     return true;
   }
 
-  /** Resolves when the writer has put it into the table. */
-  bring(brought: Brought): Promise<void> {
+  /** Resolves when the writer has put it into the table; false: there is none any more. */
+  bring(brought: Brought): Promise<boolean> {
+    if (this.#ended) return Promise.resolve(false);
     const id = ++this.#brought;
     const said: FromReader = { id, brought };
     return new Promise((resolve) => {
@@ -81,6 +83,7 @@ export class ThreadReplica extends FlatDecisions implements Replica {
 
   /** Its memory belongs to the writer. */
   close(): void {
+    this.#end();
     this.#newsPort.close();
     this.#talkPort.close();
   }
@@ -107,8 +110,9 @@ export class ThreadReplica extends FlatDecisions implements Replica {
   }
 
   #take(news: News): void {
+    if (news.kind === "plan") this.plans.put(news.plan);
     // As they stand: what is not among them is gone.
-    if (news.kind === "plans") this.plans.settle(Number.POSITIVE_INFINITY, news.plans);
+    else if (news.kind === "plans") this.plans.settle(Number.POSITIVE_INFINITY, news.plans);
     else if (news.kind === "begin") this.#begin();
     else this.#table.digests = take(news, this.#table) ?? this.#table.digests;
   }
@@ -130,7 +134,7 @@ export class ThreadReplica extends FlatDecisions implements Replica {
       }
       Atomics.store(this.#control, ACKS + this.#parts.ends.reader, said.number);
     } else if (said.kind === "taken") {
-      this.#taken.get(said.id)?.();
+      this.#taken.get(said.id)?.(true);
       this.#taken.delete(said.id);
     } else {
       this.seq = said.state.seq;
@@ -139,9 +143,17 @@ export class ThreadReplica extends FlatDecisions implements Replica {
     }
   }
 
-  #gone(): void {
-    for (const resolve of this.#taken.values()) resolve();
+  /** From now on the writer uses slots again without asking: what was counted needs its names now. */
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#parts.releaseAll();
+    for (const resolve of this.#taken.values()) resolve(false);
     this.#taken.clear();
+  }
+
+  #gone(): void {
+    this.#end();
     this.#parts.onGone();
   }
 }
