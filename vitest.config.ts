@@ -32,9 +32,17 @@ const SLOW_E2E = [
 ];
 
 // Generous: what hangs is found, what only waits for a busy machine goes on.
-const unit = { testTimeout: 30_000, hookTimeout: 60_000, globalSetup: POSTGRES, setupFiles: "e2e/canary-folders.ts" };
+const expect = { poll: { timeout: 15_000 } };
+const unit = {
+  expect,
+  testTimeout: 30_000,
+  hookTimeout: 60_000,
+  globalSetup: POSTGRES,
+  setupFiles: "e2e/canary-folders.ts",
+};
 // Real processes, ports and kills: slower, and not many at a time.
 const processes = {
+  expect,
   testTimeout: 120_000,
   hookTimeout: 60_000,
   maxWorkers: 3,
