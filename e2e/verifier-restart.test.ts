@@ -276,10 +276,11 @@ it("while the authority is away the old worker goes on, and a whole new start go
   await authority.start();
 });
 
-/** Ended, whether or not anybody has asked how. */
+/** Ended, whether or not anybody has asked how (state Z). */
 function isGone(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, "utf8") === "";
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return /^[ZX] /.test(stat.slice(stat.lastIndexOf(")") + 2));
   } catch {
     return true;
   }

@@ -53,26 +53,28 @@ export interface ProcessMark {
 }
 
 export function thisProcess(): ProcessMark {
-  return { pid: process.pid, birth: birthOf(process.pid) };
+  return { pid: process.pid, birth: statOf(process.pid).birth };
 }
 
-/** True if the process that left this mark still runs. */
+/** True if the process that left this mark still runs. One that has ended and that nobody has asked how (a zombie) does not. */
 export function isRunning(mark: ProcessMark): boolean {
   try {
     process.kill(mark.pid, 0);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
   }
-  const birth = birthOf(mark.pid);
+  const { state, birth } = statOf(mark.pid);
+  if (state === "Z" || state === "X") return false;
   return mark.birth === "" || birth === "" || mark.birth === birth;
 }
 
-/** Field 22 of /proc/<pid>/stat; the fields begin after the last `)`, because a program's name may hold anything. */
-function birthOf(pid: number): string {
+/** Fields 3 and 22 of /proc/<pid>/stat; the fields begin after the last `)`, because a program's name may hold anything. */
+function statOf(pid: number): { state: string; birth: string } {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return { state: fields[0] ?? "", birth: fields[19] ?? "" };
   } catch {
-    return "";
+    return { state: "", birth: "" };
   }
 }
