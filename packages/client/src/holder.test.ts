@@ -1,6 +1,7 @@
 import { inspect } from "node:util";
+import { makeKeyText } from "@keyover/core";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { API, dead, FILE, KEYS, refuse, type Scene, scene, settle } from "./client.test-world.ts";
+import { API, dead, FILE, KEYS, refuse, type Scene, scene, seeded, settle } from "./client.test-world.ts";
 import { createKeyHolder, type KeyChange, type KeyHolder, type KeyHolderOptions } from "./client.ts";
 
 const holders: KeyHolder[] = [];
@@ -396,6 +397,28 @@ describe("a file", () => {
     expect(await traffic(stage, holder, 10_000)).toEqual([]);
     expect(holder.secret()).toBe(stage.provider.secret(1));
     expect(stage.platter.text(FILE)).toBe(wrong);
+  });
+
+  test("what a person puts there in the midst of a changeover is not overwritten", async () => {
+    const stage = scene();
+    const disk = stage.platter.disk();
+    const byHand = makeKeyText("mkt", "live", seeded(5)); // another account's
+    const slow = {
+      ...disk,
+      create: async (path: string, text: string) => {
+        if (path.startsWith(`${FILE}.keyover`)) {
+          stage.platter.put(FILE, byHand);
+          await new Promise<void>((resolve) => stage.clock.after(3_000, resolve)); // so long that the process looks at the file
+        }
+        return disk.create(path, text);
+      },
+    };
+    const holder = await hold(stage, { disk: slow });
+    stage.provider.rotate();
+    void holder.check();
+    await stage.clock.advance(4_000);
+    expect(stage.platter.text(FILE)).toBe(byHand);
+    expect(holder.secret()).toBe(byHand);
   });
 
   test("missing or empty at the start is a clear error", async () => {

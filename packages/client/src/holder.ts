@@ -295,8 +295,7 @@ export class Holder {
 
   #reload(): Promise<void> {
     const work = async () => {
-      const found = await this.#source.changed();
-      if (await this.#steps?.adopt(found)) this.#tell({ type: "told", by: "source", urgent: false });
+      if (await this.#steps?.look()) this.#tell({ type: "told", by: "source", urgent: false });
     };
     this.#reloading ??= work()
       .catch((error: unknown) => this.#problem(reasonOf(error), "while reading the source again"))
@@ -334,7 +333,7 @@ export class Holder {
 
   async #glance(glance: () => Promise<Secret | undefined>): Promise<void> {
     try {
-      if (await this.#steps?.adopt(await glance())) this.#tell({ type: "told", by: "source", urgent: false });
+      if (await this.#steps?.look(glance)) this.#tell({ type: "told", by: "source", urgent: false });
     } catch (error) {
       this.#problem(reasonOf(error), "while looking at the source");
     }

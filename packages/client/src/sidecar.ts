@@ -73,9 +73,18 @@ export function findSecret(sidecar: Sidecar | undefined, secret: Secret): Sealed
   return sealedIn(sidecar).find((sealed) => sealed.secret.same(secret));
 }
 
-/** The secret of a version, if this very rotation brought it. A number alone could be an abandoned successor's. */
-export function findVersion(sidecar: Sidecar | undefined, rotation: string, version: number): Sealed | undefined {
-  return sidecar?.rotation === rotation ? sealedIn(sidecar).find((sealed) => sealed.version === version) : undefined;
+/**
+ * The secret of a version other than the one in use, if this very rotation brought it: a number alone could be an abandoned
+ * successor's. A sidecar that has the secret in use under that number is wrong, and no way to get there.
+ */
+export function findOther(
+  sidecar: Sidecar | undefined,
+  rotation: string,
+  version: number,
+  inUse: Secret,
+): Sealed | undefined {
+  if (sidecar?.rotation !== rotation) return undefined;
+  return sealedIn(sidecar).find((sealed) => sealed.version === version && !sealed.secret.same(inUse));
 }
 
 /** What a request falls back to when the secret of the file is refused. */

@@ -6,7 +6,7 @@ import type { Holding } from "./holding.ts";
 import type { Lock } from "./lock.ts";
 import type { Probe } from "./probe.ts";
 import { Secret } from "./secret.ts";
-import { findSecret, findVersion, type Sidecar, wayBack } from "./sidecar.ts";
+import { findOther, findSecret, type Sealed, type Sidecar, wayBack } from "./sidecar.ts";
 import type { SecretSource } from "./source.ts";
 
 export interface StepsDeps {
@@ -24,6 +24,11 @@ export interface StepsDeps {
 
 export type ChangeReason = "rotated" | "rolled-back" | "source" | "refused";
 
+const PUT_MEANWHILE = {
+  code: "source_changed",
+  detail: "another secret was put in place while a changeover was under way",
+};
+
 type Working = Exclude<State, { at: "resting" | "due" | "closed" }>;
 
 export class Steps {
@@ -32,6 +37,7 @@ export class Steps {
   /** The rotation whose secrets may be erased, because the authority said that it is over. */
   #over: string | undefined;
   #key: string | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: StepsDeps) {
     this.#deps = deps;
@@ -73,7 +79,22 @@ export class Steps {
   }
 
   /** Uses what somebody else put into the source. True if there was something. */
-  async adopt(found: Secret | undefined): Promise<boolean> {
+  look(find: () => Promise<Secret | undefined> = () => this.#deps.source.changed()): Promise<boolean> {
+    return this.#inTurn(async () => this.#adopt(await find()));
+  }
+
+  /**
+   * The source and what is in use change together, one thing after another. A look in the midst of another would find
+   * nothing new while the old secret is still in use, and one in the midst of a replacement would take it for somebody
+   * else's; either way the version in use was then saved under the number of the one before, and the way back was lost.
+   */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
+  async #adopt(found: Secret | undefined): Promise<boolean> {
     const { holding, source, changed } = this.#deps;
     if (found === undefined || found.same(holding.current.secret)) return false;
     const sidecar = await source.sidecar().catch(() => undefined);
@@ -87,7 +108,7 @@ export class Steps {
 
   async #ask(): Promise<ChangeoverEvent> {
     const { source, calls, holding } = this.#deps;
-    await this.adopt(await source.changed());
+    await this.look();
     const { secret } = holding.current;
     // Before asking: an answer says nothing of a rotation that another process took up while it travelled.
     const known = (await source.sidecar())?.rotation;
@@ -117,7 +138,7 @@ export class Steps {
     const over = sidecar !== undefined && sidecar.rotation === known && sidecar.rotation !== rotation?.id;
     this.#over = over ? sidecar.rotation : undefined;
     return {
-      target: rotation !== null && findVersion(sidecar, rotation.id, target) !== undefined,
+      target: rotation !== null && findOther(sidecar, rotation.id, target, secret) !== undefined,
       unconfirmed: !over && (sidecar?.pending?.secret.same(secret) ?? false),
       leftovers: untidy || (over && (sidecar.previous !== undefined || sidecar.pending !== undefined)),
     };
@@ -127,15 +148,15 @@ export class Steps {
     const { source, holding } = this.#deps;
     this.#lock = await source.lock();
     if (this.#lock === undefined) return { type: "busy" };
-    if (await this.adopt(await source.changed())) return { type: "adopted" };
+    if (await this.look()) return { type: "adopted" };
     const { secret, version } = holding.current;
     if (version !== move.from) return { type: "adopted" };
     const sidecar = await this.#sidecarOf(move.key);
     // Of this very rotation: a word that an earlier one is still owed must not be taken for this one's.
     if (sidecar?.rotation === move.rotation && sidecar.pending?.secret.same(secret)) return { type: "placed" };
-    const held = findVersion(sidecar, move.rotation, move.to);
-    // Another process placed it and finished while this one waited for the lock: saving it again would lose the way back.
-    if (held?.secret.same(secret)) return { type: "adopted" };
+    // It had only to be confirmed, and another process has done that while this one waited for the lock.
+    if (move.to === version) return { type: "adopted" };
+    const held = findOther(sidecar, move.rotation, move.to, secret);
     return held === undefined ? { type: "absent" } : { type: "held", successor: held.secret };
   }
 
@@ -153,13 +174,13 @@ export class Steps {
   }
 
   async #save(move: Move, successor: Secret): Promise<ChangeoverEvent> {
-    const { source, holding, log } = this.#deps;
-    const current = { secret: holding.current.secret, version: move.from };
+    const { source, log } = this.#deps;
+    const current = this.#stillOn(move);
+    if (current === undefined) return this.#failed(PUT_MEANWHILE);
     const pending = { secret: successor, version: move.to };
     if (source.warning !== undefined) log("warn", "key.not-saved", { rotation: move.rotation, reason: source.warning });
-    await this.#write(() =>
-      source.writeSidecar({ key: move.key, rotation: move.rotation, current, previous: undefined, pending }),
-    );
+    const sidecar = { key: move.key, rotation: move.rotation, current, previous: undefined, pending };
+    await this.#inTurn(() => this.#write(() => source.writeSidecar(sidecar)));
     return { type: "saved" };
   }
 
@@ -173,11 +194,20 @@ export class Steps {
 
   async #replace(move: Move, successor: Secret): Promise<ChangeoverEvent> {
     const { source, holding, probe, changed } = this.#deps;
-    await this.#write(() => source.write(successor));
-    const old = holding.current;
-    holding.swap({ secret: successor, version: move.to }, old, probe === undefined);
-    changed(move.back ? "rolled-back" : "rotated", move.rotation);
-    return { type: "replaced" };
+    return this.#inTurn(async () => {
+      const old = this.#stillOn(move);
+      if (old === undefined) return this.#failed(PUT_MEANWHILE);
+      await this.#write(() => source.write(successor));
+      holding.swap({ secret: successor, version: move.to }, old, probe === undefined);
+      changed(move.back ? "rolled-back" : "rotated", move.rotation);
+      return { type: "replaced" };
+    });
+  }
+
+  /** The version that is to be left, if it is still the one in use. */
+  #stillOn(move: Move): Sealed | undefined {
+    const { secret, version } = this.#deps.holding.current;
+    return version === move.from ? { secret, version } : undefined;
   }
 
   async #confirm(move: Move): Promise<ChangeoverEvent> {
@@ -221,7 +251,7 @@ export class Steps {
     const { source, holding } = this.#deps;
     this.#lock = await source.lock();
     if (this.#lock === undefined) return { type: "busy" };
-    if (await this.adopt(await source.changed())) return { type: "returned" };
+    if (await this.look()) return { type: "returned" };
     const sidecar = await source.sidecar();
     const pending = findSecret(sidecar, refused);
     const current = findSecret(sidecar, holding.current.secret);
