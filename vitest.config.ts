@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 // Workspace packages resolve to their sources, as they do under plain Node.
@@ -37,6 +38,8 @@ const unit = {
   expect,
   testTimeout: 30_000,
   hookTimeout: 60_000,
+  // All of them: vitest leaves one free, which on two cores is half.
+  maxWorkers: availableParallelism(),
   globalSetup: POSTGRES,
   setupFiles: "e2e/canary-folders.ts",
 };
