@@ -41,7 +41,7 @@ const unit = {
   // All of them: vitest leaves one free, which on two cores is half.
   maxWorkers: availableParallelism(),
   globalSetup: POSTGRES,
-  setupFiles: "e2e/canary-folders.ts",
+  setupFiles: ["scripts/property-seed.ts", "e2e/canary-folders.ts"],
 };
 // Real processes, ports and kills: slower, and not many at a time.
 const processes = {

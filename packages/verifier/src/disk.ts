@@ -76,7 +76,7 @@ export interface ReplicaDisk {
   sizes(api: string): { journal: number; snapshot: number };
 }
 
-const READ_BYTES = 4 * 1024 * 1024;
+const READ_BYTES = 1024 * 1024;
 
 export function fileDisk(dataDir: string, log: Log): ReplicaDisk {
   const folders = new Map<string, ApiFiles>();
@@ -264,26 +264,35 @@ async function readSnapshot(path: string, api: string): Promise<Snapshot | strin
   }
 }
 
-/** In pieces, so that other work goes on. Answers how many bytes there were. */
+/** In pieces, so that other work goes on: the next is read while one is taken. Answers how many bytes there were. */
 async function readParts(file: FileHandle, reader: TableReader): Promise<number> {
-  let buffer = Buffer.allocUnsafe(READ_BYTES);
-  let filled = 0;
+  // Each is read into the second half; what was left of the one before is put in front of it.
+  let [piece, other] = [Buffer.allocUnsafe(2 * READ_BYTES), Buffer.allocUnsafe(2 * READ_BYTES)];
+  let left: Buffer = Buffer.alloc(0);
   let size = 0;
+  let reading = file.read(piece, READ_BYTES, READ_BYTES);
   for (;;) {
-    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled);
+    const { bytesRead } = await reading;
     if (bytesRead === 0) break;
     size += bytesRead;
-    const bytes = buffer.subarray(0, filled + bytesRead);
+    const bytes = joined(left, piece, bytesRead);
+    reading = file.read(other, READ_BYTES, READ_BYTES);
+    reading.catch(() => {}); // whoever awaits it is told, if what follows does not throw before
     let at = 0;
     for (let taken = -1; taken !== 0 && at < bytes.length; at += taken) taken = reader.take(bytes, at);
-    filled = bytes.length - at;
-    // A part that is longer than the buffer.
-    const next = at === 0 && filled === buffer.length ? Buffer.allocUnsafe(2 * buffer.length) : buffer;
-    bytes.copy(next, 0, at);
-    buffer = next;
+    left = bytes.subarray(at);
+    [piece, other] = [other, piece];
   }
-  reader.finish(filled);
+  reader.finish(left.length);
   return size;
+}
+
+function joined(left: Buffer, piece: Buffer, read: number): Buffer {
+  const end = READ_BYTES + read;
+  // A part that is longer than a piece.
+  if (left.length > READ_BYTES) return Buffer.concat([left, piece.subarray(READ_BYTES, end)]);
+  left.copy(piece, READ_BYTES - left.length);
+  return piece.subarray(READ_BYTES - left.length, end);
 }
 
 function headOf(value: unknown): DiskHead | undefined {

@@ -182,7 +182,7 @@ test("the short way says ok only where the long way does, and does say so for a 
     }),
     { numRuns: 3_000 },
   );
-  expect(short).toBeGreaterThan(50);
+  expect(short).toBeGreaterThan(20);
 });
 
 test("a key in rotation is not parsed anew at each request: its verdict is made once, until the key changes", () => {

@@ -21,6 +21,8 @@ import { TableView } from "./table-view.ts";
 
 /** In a rare head it says that the record itself must be asked: a number that came round to a low one would let an older record in. */
 const SEQ_TOP = SEQ_LIMIT - 1;
+/** Lines whose buckets are looked at in advance: so few that all of them stay in the cache until their turn comes. */
+const FORESEEN = 512;
 
 const { BLOCK, CONSUMER, DIGEST_WORDS, FIRST, HANDLE, META, NEXT, SEQ } = line;
 
@@ -106,9 +108,9 @@ export class FlatTable extends TableView {
    */
   adopt(words: Int32Array): Int32Array[] {
     const late: Int32Array[] = [];
-    this.#foresee(words);
     this.#prepare(words.length / UNIT_WORDS);
     for (let at = 0; at < words.length; at += UNIT_WORDS) {
+      if (at % (UNIT_WORDS * FORESEEN) === 0) this.#foresee(words.subarray(at, at + UNIT_WORDS * FORESEEN));
       if (!line.isPlain(words[at + META] as number) || (words[at + CONSUMER] as number) < 0)
         throw new RangeError("a line is not a plain one");
       if (!this.#adoptLine(words, at)) late.push(words.slice(at, at + UNIT_WORDS));
@@ -134,24 +136,37 @@ export class FlatTable extends TableView {
     const digest = this.#digest;
     for (let i = 0; i < DIGEST_WORDS; i++) digest[i] = words[at + i] as number;
     const hash = handleHash(words, at + HANDLE);
-    const isSame = (slot: number) => {
-      const [other, place] = [this.wordsOf(slot), placeOf(slot)];
-      return sameHandle(other, place + HANDLE, words, at + HANDLE);
-    };
-    if (this.find(digest) >= 0 || this.byKey.table.find(hash, isSame) >= 0) return false;
+    if (this.find(digest) >= 0 || this.#lineOf(words, at, hash) >= 0) return false;
     const slot = this.#take();
     const [to, place] = [this.wordsOf(slot), placeOf(slot)];
     for (let i = 0; i < UNIT_WORDS; i++) to[place + i] = words[at + i] as number;
     this.byDigest.add(slot, digest[0] as number);
     this.byKey.add(slot, hash);
     this.#count(slot, 1);
-    this.newest = Math.max(this.newest, this.seqOf(slot));
+    this.newest = Math.max(this.newest, seqOfWords(words[at + SEQ] as number, words, at + HANDLE));
     const meta = words[at + META] as number;
     const top = this.#adopted;
     top.profile = Math.max(top.profile, line.profileOf(meta));
     top.environment = Math.max(top.environment, line.environmentOf(meta));
     top.consumer = Math.max(top.consumer, words[at + CONSUMER] as number);
     return true;
+  }
+
+  /** The head of the key that a line elsewhere is of, or -1. Not by `Table.find`: a function for each line is work for the garbage collector. */
+  #lineOf(words: Int32Array, at: number, hash: number): number {
+    const { buckets, capacity, slotBits } = this.byKey.table;
+    const mask = (1 << slotBits) - 1;
+    for (let bucket = this.byKey.table.home(hash); ; ) {
+      const held = buckets[bucket] as number;
+      if (held === 0) return -1;
+      const slot = (held & mask) - 1;
+      if (
+        (held ^ (hash << slotBits)) >>> slotBits === 0 &&
+        sameHandle(this.wordsOf(slot), placeOf(slot) + HANDLE, words, at + HANDLE)
+      )
+        return slot;
+      if (++bucket === capacity) bucket = 0;
+    }
   }
 
   /** True if all that the lines taken over refer to is here. */

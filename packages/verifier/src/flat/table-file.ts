@@ -103,6 +103,8 @@ export class TableReader {
   /** Records that came twice, or whose digest did. */
   #late: Int32Array[] = [];
   #records: KeyRecord[] = [];
+  /** One for all parts: fresh ones would be a gigabyte for the garbage collector. */
+  #lines = new Int32Array(UNIT_WORDS * LINES_PER_CHUNK);
 
   /** Reads the next part, at a place in `bytes`. Answers its length; 0 if it is not there whole. */
   take(bytes: Buffer, at: number): number {
@@ -167,9 +169,11 @@ export class TableReader {
   }
 
   #readLines(payload: Buffer): void {
+    if (payload.length % UNIT_BYTES !== 0) throw new RangeError("a line is cut off");
     // A copy, because the words of a chunk need not lie where words may.
-    const lines = new Int32Array(payload.buffer.slice(payload.byteOffset, payload.byteOffset + payload.length));
-    this.#late.push(...this.table.adopt(lines));
+    if (this.#lines.byteLength < payload.length) this.#lines = new Int32Array(payload.length / 4);
+    Buffer.from(this.#lines.buffer).set(payload);
+    this.#late.push(...this.table.adopt(this.#lines.subarray(0, payload.length / 4)));
   }
 
   #readRecords(payload: Buffer): void {
