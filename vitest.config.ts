@@ -34,21 +34,22 @@ const SLOW_E2E = [
 
 // Generous: what hangs is found, what only waits for a busy machine goes on.
 const expect = { poll: { timeout: 15_000 } };
+/** Few, because some start processes of their own. Left to itself vitest has one core do all where there are two. */
+const maxWorkers = Math.min(4, Math.max(2, availableParallelism() - 1));
 const unit = {
   expect,
   testTimeout: 30_000,
   hookTimeout: 60_000,
-  // All of them: vitest leaves one free, which on two cores is half.
-  maxWorkers: availableParallelism(),
+  maxWorkers,
   globalSetup: POSTGRES,
   setupFiles: ["scripts/property-seed.ts", "e2e/canary-folders.ts"],
 };
-// Real processes, ports and kills: slower, and not many at a time.
+// Real processes, ports and kills: slower.
 const processes = {
   expect,
   testTimeout: 120_000,
   hookTimeout: 60_000,
-  maxWorkers: 3,
+  maxWorkers,
   globalSetup: [POSTGRES, "e2e/canary.test-setup.ts"],
   setupFiles: "e2e/canary-watch.ts",
 };

@@ -1,7 +1,7 @@
 /**
  * What Keyover costs, measured, each time beside something that everybody can run:
  *
- *     npm run bench -- NAME [--json] [--quick]      NAME: verify, text, table, threads, http, gateway, changeover, revocation, revocation-busy, start, throughput,
+ *     npm run bench -- NAME [--json] [--quick]      NAME: verify, text, floor, table, threads, http, gateway, changeover, revocation, revocation-busy, start, throughput,
  *                                                 fan-out, fleet-rotation, million, evidence, campaign, noise, peers, all
  *
  * A row is the median of the rounds, with the smallest and the largest. The ratio is to the baseline of the same run, so that
@@ -17,6 +17,7 @@ import { changeover } from "./changeover.ts";
 import { evidence } from "./evidence.ts";
 import { fanOut } from "./fan-out.ts";
 import { fleetRotation } from "./fleet-rotation.ts";
+import { floor } from "./floor.ts";
 import { gateway } from "./gateway.ts";
 import { http } from "./http.ts";
 import { million } from "./million.ts";
@@ -35,6 +36,7 @@ import { verify } from "./verify.ts";
 const benches: Record<string, (quick: boolean) => Promise<Row[]>> = {
   verify,
   text,
+  floor,
   table: tableBench,
   threads,
   http,
