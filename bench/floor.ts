@@ -20,15 +20,16 @@ const BUCKET_LOAD = 0.8;
 
 export async function floor(quick: boolean): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const keys of quick ? [5_000] : [1_000_000, 10_000_000]) rows.push(...rowsOf(keys, quick ? 5_000 : CALLS));
+  for (const keys of quick ? [5_000] : [1_000_000, 10_000_000]) rows.push(...rowsOf(keys, quick ? 50_000 : CALLS));
   return rows;
 }
 
 function rowsOf(keys: number, calls: number): Row[] {
-  const texts = Array.from({ length: calls }, () => randomBytes(37).toString("base64url"));
-  const digests = Int32Array.from({ length: keys }, (_, i) => (i < calls ? firstWord(texts[i] as string) : mixed(i)));
+  const known = Math.min(calls, keys);
+  const texts = Array.from({ length: known }, () => randomBytes(37).toString("base64url"));
+  const digests = Int32Array.from({ length: keys }, (_, i) => (i < known ? firstWord(texts[i] as string) : mixed(i)));
   const [placed, indexed, windowed] = [new Placed(digests), new Indexed(digests), new Windowed(digests)];
-  const order = shuffled(Math.min(calls, keys));
+  const order = shuffled(calls).map((i) => i % known);
   // Each text lies in memory behind the last, as a header that has just been read does.
   const presented = Array.from(order, (i) => Buffer.from(texts[i] as string).toString("latin1"));
   const passes: Record<string, () => void> = {
@@ -98,7 +99,7 @@ class Placed {
 
   constructor(digests: Int32Array) {
     this.#lines = new Int32Array(WORDS * digests.length);
-    digests.forEach((digest, i) => put(this.#lines, WORDS * i, digest));
+    for (const [i, digest] of digests.entries()) put(this.#lines, WORDS * i, digest);
   }
 
   /** The place depends on the digest, as it would, without being found by it. */
@@ -119,12 +120,12 @@ class Indexed {
     this.#lines = new Int32Array(WORDS * digests.length);
     this.#buckets = new Int32Array(capacity);
     this.#bits = Math.ceil(Math.log2(digests.length + 2));
-    digests.forEach((digest, i) => {
+    for (const [i, digest] of digests.entries()) {
       put(this.#lines, WORDS * i, digest);
       let bucket = home(digest, capacity);
       while (this.#buckets[bucket] !== 0) bucket = (bucket + 1) % capacity;
       this.#buckets[bucket] = (digest << this.#bits) | (i + 1);
-    });
+    }
   }
 
   get bytes(): number {
