@@ -27,6 +27,15 @@ export interface Refusal {
   counted?: number;
 }
 
+/** An answer that is none, as if it had not come. */
+export const ILL_FORMED: Refusal = {
+  ok: false,
+  code: "unreachable",
+  status: 0,
+  detail: "the answer does not have the form of one",
+  elsewhere: false,
+};
+
 export interface Restored {
   epoch: string;
   after: number;

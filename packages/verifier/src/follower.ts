@@ -20,7 +20,7 @@
  */
 import { makeHandle, type Registration, sleep, type Welcome } from "@keyover/core";
 import { Acknowledger, type AcknowledgerParts } from "./acknowledger.ts";
-import { type Answer, type OpenStream, type Refusal, readText } from "./authority-calls.ts";
+import { type Answer, ILL_FORMED, type OpenStream, type Refusal, readText } from "./authority-calls.ts";
 import { FeedReader, type FeedReaderParts } from "./feed-reader.ts";
 import { FollowedHistory } from "./history.ts";
 import { RememberedUpload } from "./remembered.ts";
@@ -339,14 +339,6 @@ export class Follower {
     return this.#abort;
   }
 }
-
-const ILL_FORMED: Refusal = {
-  ok: false,
-  code: "unreachable",
-  status: 0,
-  detail: "the answer does not have the form of one",
-  elsewhere: false,
-};
 
 function forward(again: Step["again"]): Step {
   return { again, progress: true, elsewhere: false };

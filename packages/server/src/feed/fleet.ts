@@ -277,7 +277,9 @@ export function createFleet(deps: FleetDeps): Fleet {
     const scope = { apiId: api.id, environments };
     const verifiers = await counts.of(api.id);
     const charges = await deps.limits.charges(api.id, environments, report);
-    const counting = repeated ? charges.map((charge) => ({ ...charge, units: 0 })) : charges;
+    // What was given back then was given back: between two sendings it may have been granted anew, and be in use.
+    const known = { units: 0, keeps: undefined, holds: undefined };
+    const counting = repeated ? charges.map((charge) => ({ ...charge, ...known })) : charges;
     const limits =
       charges.length === 0
         ? undefined

@@ -13,7 +13,7 @@
 
 import { makeHandle, type Registration, sleep, type Welcome } from "@keyover/core";
 import { Acknowledger } from "../acknowledger.ts";
-import type { Answer, Refusal } from "../authority-calls.ts";
+import { type Answer, ILL_FORMED, type Refusal } from "../authority-calls.ts";
 import type { Brought, Following, FollowingParts, Opened } from "../following.ts";
 import type { PlanBook } from "../limits/plan-book.ts";
 import { asWelcome } from "../shapes.ts";
@@ -216,11 +216,3 @@ export class ThreadFollowing implements Following {
     this.#parts.onGone();
   }
 }
-
-const ILL_FORMED: Refusal = {
-  ok: false,
-  code: "unreachable",
-  status: 0,
-  detail: "the answer does not have the form of one",
-  elsewhere: false,
-};
