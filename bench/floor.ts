@@ -30,6 +30,7 @@ function rowsOf(keys: number, calls: number): Row[] {
   const digests = Int32Array.from({ length: keys }, (_, i) => (i < known ? firstWord(texts[i] as string) : mixed(i)));
   const [placed, indexed, windowed] = [new Placed(digests), new Indexed(digests), new Windowed(digests)];
   const order = shuffled(calls).map((i) => i % known);
+  const hidden = order.map((i) => i ^ (digests[i] as number));
   // Each text lies in memory behind the last, as a header that has just been read does.
   const presented = Array.from(order, (i) => Buffer.from(texts[i] as string).toString("latin1"));
   const passes: Record<string, () => void> = {
@@ -37,7 +38,7 @@ function rowsOf(keys: number, calls: number): Row[] {
       for (const text of presented) firstWord(text);
     },
     "one line": () => {
-      for (let i = 0; i < order.length; i++) placed.find(firstWord(presented[i] as string), order[i] as number);
+      for (let i = 0; i < order.length; i++) placed.find(firstWord(presented[i] as string), hidden[i] as number);
     },
     "bucket, line": () => {
       for (const text of presented) indexed.find(firstWord(text));
@@ -102,9 +103,9 @@ class Placed {
     for (const [i, digest] of digests.entries()) put(this.#lines, WORDS * i, digest);
   }
 
-  /** The place depends on the digest, as it would, without being found by it. */
-  find(digest: number, place: number): number {
-    const at = WORDS * (place + (digest & 0));
+  /** `hidden`: the line's number, by the digest alone to be had from it; nothing is read before the hash is there. */
+  find(digest: number, hidden: number): number {
+    const at = WORDS * (hidden ^ digest);
     if (!isLine(this.#lines, at, digest)) throw new Error("not there");
     return at;
   }
