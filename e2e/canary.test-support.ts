@@ -86,9 +86,12 @@ function noteAnswer(url: URL, status: number, text: string): void {
   }
 }
 
-/** By their form: a key's or a token's prefix, environment, 38 characters of chance and checksum; a channel's signing secret. */
+/**
+ * By their form: a key's or a token's prefix and environment (key-text.ts), 38 characters of chance and checksum; a channel's signing secret. A
+ * SHA-256 in base64url, as the audit log shows them, must not look like one: it has 43 characters, and a key 44 or more.
+ */
 export function secretsIn(text: string): string[] {
-  const keys = /(?<![0-9A-Za-z])[a-z0-9]{1,10}_[a-z0-9]{1,10}_[0-9A-Za-z]{38}(?![0-9A-Za-z])/g;
+  const keys = /(?<![0-9A-Za-z_-])[a-z][a-z0-9]{1,9}_[a-z][a-z0-9]{1,9}_[0-9A-Za-z]{38}(?![0-9A-Za-z_-])/g;
   return [...(text.match(keys) ?? []), ...(text.match(/(?<![0-9A-Za-z])whsec_[0-9A-Za-z+/]{20,}={0,2}/g) ?? [])];
 }
 
