@@ -33,10 +33,10 @@ export function spawnKeyover(args: readonly string[], env: Record<string, string
 }
 
 /** What a program prints, which may ask for the garbage to be collected. */
-export function outputOf(program: string, args: readonly string[]): Promise<string> {
+export function outputOf(program: string, args: readonly string[], env = process.env): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = ownChild(
-      spawn(process.execPath, ["--expose-gc", program, ...args], { stdio: ["ignore", "pipe", "inherit"] }),
+      spawn(process.execPath, ["--expose-gc", program, ...args], { stdio: ["ignore", "pipe", "inherit"], env }),
     );
     let said = "";
     child.stdout?.setEncoding("utf8").on("data", (text: string) => {

@@ -1,5 +1,5 @@
 /** The replica's table at a million and at ten million keys: decisions, memory, loading, stops. Each size in a process of its own. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,6 +7,8 @@ import { outputOf } from "./processes.ts";
 import { type Row, rowOf } from "./report.ts";
 import type { TableFigures } from "./table-process.ts";
 
+const PUBLISHED = fileURLToPath(new URL("./table-published.mjs", import.meta.url));
+const BUILT = fileURLToPath(new URL("../packages/verifier/dist/verifier.js", import.meta.url));
 const PROCESS = fileURLToPath(new URL("./table-process.ts", import.meta.url));
 /** As many texts as are presented in a round. */
 const KNOWN = 1_000_000;
@@ -29,11 +31,28 @@ export async function table(quick: boolean): Promise<Row[]> {
       await outputOf(PROCESS, ["write", ...args]);
       const figures = JSON.parse(await outputOf(PROCESS, ["measure", ...args])) as TableFigures;
       rows.push(...rowsOf(keys, uniform, figures));
+      if (existsSync(BUILT)) rows.push(await published(keys, figures, args[0] as string));
+      else process.stderr.write("the built package is left out: there is none, `npm run build` makes it\n");
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
   }
   return rows;
+}
+
+async function published(keys: number, { fileBytes }: TableFigures, folder: string): Promise<Row> {
+  // Without the condition by which packages are found as sources.
+  const rss = await outputOf(PUBLISHED, [BUILT, folder], { ...process.env, NODE_OPTIONS: "" });
+  return rowOf(
+    {
+      name: `${keys.toLocaleString("en")} keys: memory, built, a key`,
+      unit: "B",
+      rounds: [Number(rss) / keys],
+      baselineName: "its file on disk",
+      baselineRounds: [fileBytes / keys],
+    },
+    { valueMax: 82 },
+  );
 }
 
 function rowsOf(keys: number, uniformMax: number, figures: TableFigures): Row[] {
