@@ -12,6 +12,11 @@ if (problem !== undefined) {
 }
 // What this program writes holds secrets, or hashes of them: for its user alone.
 process.umask(0o077);
+// Whoever reads it may have enough (`| head`): the end is then the one that a shell knows of such programs, 128 and SIGPIPE.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(141);
+  throw error;
+});
 // The world's timers keep no process alive, so that a finished one can end; this one does until the command has.
 const alive = setInterval(() => {}, 2 ** 30);
 const { runCli } = await import("./cli/cli.ts");

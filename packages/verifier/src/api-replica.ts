@@ -134,6 +134,7 @@ export class ApiReplica {
       software,
       onAck: (answer) => this.#toldTime(answer),
       onWelcome: (welcome, boot) => this.#welcomed(welcome, boot),
+      onLateWelcome: (welcome, boot) => this.#reports(welcome, boot),
       onLevel: () => this.#settleReady.resolve(),
       onFailure: (refusal) => this.#failed(refusal),
       onGone: () => void this.close(),
@@ -285,9 +286,21 @@ export class ApiReplica {
     if (this.#closed) return;
     this.#closed = true;
     this.#settleReady.reject(new Error("the verifier was closed before it was ready"));
-    await Promise.race([this.#reporter.close(), sleep(this.#world.clock, CLOSE_MS)]);
+    await Promise.race([this.#sayGoodbye(), sleep(this.#world.clock, CLOSE_MS)]);
     this.#following.stop();
     await this.#following.close();
+  }
+
+  /**
+   * From its registration on the authority waits for a boot, for as long as it could answer: so a registration that is under way is waited
+   * for, to be taken back.
+   */
+  #sayGoodbye(): Promise<void> {
+    const { registering } = this.#following;
+    if (registering === undefined) return this.#reporter.close();
+    // It holds no stream yet, and needs none.
+    this.#following.stop();
+    return registering.then(() => this.#reporter.close());
   }
 
   #missNow(text: string, digest: Int32Array, ask: PresentedAsk): Verdict | undefined {
@@ -317,6 +330,7 @@ export class ApiReplica {
     this.#registered = true;
     const problem = this.#environmentProblem(welcome);
     if (problem !== undefined) {
+      this.#reports(welcome, boot);
       this.#refuse(problem);
       return;
     }
@@ -327,7 +341,11 @@ export class ApiReplica {
     }
     this.#serves(welcome);
     this.#limiter.heard(welcome, this.#world.clock.elapsed());
-    this.#reporter.begin(boot, welcome.now, this.#options.reportEveryMs ?? welcome.reportEveryMs);
+    this.#reports(welcome, boot);
+  }
+
+  #reports({ now, reportEveryMs }: Welcome, boot: string): void {
+    this.#reporter.begin(boot, now, this.#options.reportEveryMs ?? reportEveryMs);
   }
 
   #serves({ api, environments }: Pick<Opened, "api" | "environments">): void {

@@ -47,6 +47,8 @@ export interface FollowerParts extends AcknowledgerParts, FeedReaderParts {
   /** The boot that a file names, of a process that is dead because we hold its lock. */
   replaces: string | undefined;
   onWelcome: (welcome: Welcome, boot: string) => void;
+  /** The authority has registered this boot, which was stopped meanwhile. */
+  onLateWelcome: (welcome: Welcome, boot: string) => void;
   /** The replica is whole by a snapshot. */
   onLevel: () => void;
   /** More is applied, or known to be whole. Somebody waits for what is applied at `awaited`. */
@@ -85,6 +87,7 @@ export class Follower {
   #gaps = 0;
   #lastSeq = 0;
   #abort: AbortController | undefined;
+  #registering: Promise<Step> | undefined;
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
@@ -101,6 +104,11 @@ export class Follower {
    */
   get reconciling(): boolean {
     return this.#reconciling;
+  }
+
+  /** Settles when the registration that is under way was answered, or given up. */
+  get registering(): Promise<unknown> | undefined {
+    return this.#registering;
   }
 
   get phase(): FollowerPhase {
@@ -158,8 +166,11 @@ export class Follower {
   }
 
   #take(step: Step["again"]): Promise<Step> {
-    if (step === "register") return this.#register();
-    return step === "snapshot" ? this.#snapshot() : this.#follow();
+    if (step !== "register") return step === "snapshot" ? this.#snapshot() : this.#follow();
+    this.#registering = this.#register().finally(() => {
+      this.#registering = undefined;
+    });
+    return this.#registering;
   }
 
   async #register(): Promise<Step> {
@@ -177,8 +188,11 @@ export class Follower {
     }
     const welcome = answer.ok ? asWelcome(answer.body) : undefined;
     if (!answer.ok || welcome === undefined) return this.#failed(answer, "register");
-    if (this.#closed) return forward("register");
     clock.heard(welcome.now, answer.sentAt, answer.receivedAt);
+    if (this.#closed) {
+      this.#parts.onLateWelcome(welcome, boot);
+      return forward("register");
+    }
     lease.grant(welcome, answer.sentAt, answer.receivedAt);
     replica.keepEnvironments(welcome.environments);
     keeper.registered(welcome, boot);

@@ -42,6 +42,8 @@ export interface Following {
   readonly reconciling: boolean;
   /** Whose numbers they are. */
   readonly epoch: string;
+  /** Settles when the registration that is under way was answered, or given up. */
+  readonly registering: Promise<unknown> | undefined;
   /** Fills the replica with what there is without the authority. Before all else. */
   open(): Promise<Opened | undefined>;
   run(): void;
@@ -67,6 +69,8 @@ export interface FollowingParts {
   software: string;
   onAck: (answer: Answer) => void;
   onWelcome: (welcome: Welcome, boot: string) => void;
+  /** The authority has registered this boot, which was stopped meanwhile. */
+  onLateWelcome: (welcome: Welcome, boot: string) => void;
   onLevel: () => void;
   onFailure: (refusal: Refusal) => void;
   /** Nobody keeps the replica level any more: another did, and has ended. */
@@ -114,6 +118,10 @@ export class OwnFollowing implements Following {
 
   get epoch(): string {
     return this.#keeper?.epoch ?? "";
+  }
+
+  get registering(): Promise<unknown> | undefined {
+    return this.#follower?.registering;
   }
 
   /** The verifier's name, once `open` has answered. */

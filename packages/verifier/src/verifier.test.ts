@@ -120,6 +120,8 @@ describe("starting", () => {
     await expect(wrong.verifier.ready).rejects.toThrow(
       /does not cover the environment "dev" of market; it covers live, test/,
     );
+    for (const { authority } of [unnamed, wrong])
+      expect([authority.calls, authority.live.closed], "nobody waits for it").toEqual([["verifiers", "reports"], true]);
     const named = await stage({ environment: "live" }, many);
     await named.verifier.ready;
     expect(named.code(named.text)).toBe("ok");
@@ -450,14 +452,21 @@ describe("reports", () => {
     expect(authority.calls.length).toBe(calls);
   });
 
-  test("close: a welcome that comes after it is not taken up", async () => {
+  test.each([
+    ["in time", 400],
+    ["too late for it", 1_200],
+  ])("close: a registration that is under way is taken back, with an answer %s", async (_, latencyMs) => {
     const { authority, clock, verifier } = await stage({}, (each) => {
-      each.latencyMs = 500;
+      each.latencyMs = latencyMs;
     });
     verifier.ready.catch(() => undefined);
-    await verifier.close();
+    const closed = verifier.close();
+    await clock.pass(2_000);
+    await closed;
     await clock.pass(60_000);
-    expect(authority.calls).toEqual(["verifiers"]);
+    expect(authority.calls).toEqual(["verifiers", "reports"]);
+    expect(authority.reports).toMatchObject([{ n: 1, final: true, sightings: [] }]);
+    expect(authority.live.closed).toBe(true);
   });
 
   test("close waits no longer than two seconds for an authority that is away", async () => {

@@ -110,6 +110,21 @@ describe("serve", () => {
     expect(existsSync(data)).toBe(false);
   });
 
+  it("ends without a word when nobody reads on", async () => {
+    const child = spawn(process.execPath, ["--conditions=keyover-source", main, "key", "create", "--help"], {
+      env: { PATH: process.env.PATH },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    running.push(child);
+    child.stdout.destroy();
+    let err = "";
+    child.stderr.on("data", (chunk) => {
+      err += String(chunk);
+    });
+    const code = await new Promise((resolve) => child.on("close", resolve));
+    expect([code, err]).toEqual([141, ""]);
+  });
+
   it("refuses a port in use, and a start that failed so has made nothing", async () => {
     const other = createServer();
     const port = await new Promise<number>((resolve) =>

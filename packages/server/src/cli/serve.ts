@@ -152,12 +152,13 @@ function logLevelOf(options: ServeOptions, io: Io): string {
   return level;
 }
 
-export function parseListen(listen: string, option = "--listen"): { host: string; port: number } {
+/** `also`: what else the option takes. */
+export function parseListen(listen: string, option = "--listen", also = ""): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s]+)):(\d{1,5})$/.exec(listen);
   const port = Number(match?.[3]);
   if (match === null || port > 65_535) {
     throw new UnsafeConfigurationError(
-      `${option} takes host:port, such as 127.0.0.1:7700 or [::1]:7700; got ${listen}`,
+      `${option} takes host:port, such as 127.0.0.1:7700 or [::1]:7700${also}; got ${listen}`,
     );
   }
   return { host: (match[1] ?? match[2]) as string, port };
@@ -192,7 +193,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /** Secrets and tokens travel over this port: in the clear only where nobody else can listen (R73). */
-export function refuseUnsafe(host: string, tls: boolean, behindTlsProxy: boolean): void {
+function refuseUnsafe(host: string, tls: boolean, behindTlsProxy: boolean): void {
   if (isLoopback(host) || tls || behindTlsProxy) return;
   throw new UnsafeConfigurationError(
     `listening on ${host} would send secrets in the clear. Give --tls-cert and --tls-key, or listen on 127.0.0.1, or, if a proxy in front does TLS and nobody else reaches this port, say --behind-tls-proxy`,

@@ -16,7 +16,7 @@ import { UnsafeConfigurationError, UsageError } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { duration, positive, several, whole } from "./options.ts";
 import { readPrivateFile } from "./private-file.ts";
-import { isLoopback, LOG_LEVELS, parseListen, refuseUnsafe } from "./serve.ts";
+import { isLoopback, LOG_LEVELS, parseListen } from "./serve.ts";
 import { runVerifier, type VerifierSettings } from "./verifier-process.ts";
 import { type Listen, prepareSocket } from "./verifier-socket.ts";
 import { runThreads } from "./verifier-threads.ts";
@@ -130,6 +130,8 @@ function settingsOf(options: VerifierCommandOptions, io: Io): VerifierSettings {
   if (trustedHops > 16) throw new UsageError(`--trusted-hops takes 0 to 16; got ${trustedHops}`);
   if (keyHeader !== undefined && !/^[A-Za-z0-9-]{1,100}$/.test(keyHeader))
     throw new UsageError(`--key-header takes a header's name, such as X-Acme-Key; got "${keyHeader}"`);
+  if (keyInQuery !== undefined && !/^[^\s&;=#]{1,100}$/.test(keyInQuery))
+    throw new UsageError(`--key-in-query takes a parameter's name, such as api_key; got "${keyInQuery}"`);
   if ((options.workers ?? 1) > WORKERS_MAX)
     throw new UsageError(`--workers takes 1 to ${WORKERS_MAX}; got ${options.workers}`);
   refuseThreads(options);
@@ -206,7 +208,10 @@ function listenOf(
       throw new UsageError(`--socket-mode takes octal digits, such as 660; got "${socketMode}"`);
     return { path, mode: Number.parseInt(socketMode, 8) };
   }
-  const { host, port } = parseListen(listen, option);
-  refuseUnsafe(host, false, behindTlsProxy === true);
+  const { host, port } = parseListen(listen, option, ", or unix:/path/of/a/socket");
+  if (!isLoopback(host) && behindTlsProxy !== true)
+    throw new UnsafeConfigurationError(
+      `${option} ${listen} would send keys in the clear: listen on 127.0.0.1 or a Unix socket, or, if nobody else reaches this port, say --behind-tls-proxy`,
+    );
   return { host, port };
 }

@@ -1,6 +1,7 @@
 /** Where a standalone verifier listens. */
-import { chmod, lstat, unlink } from "node:fs/promises";
+import { access, chmod, constants, lstat, unlink } from "node:fs/promises";
 import { connect, type Server } from "node:net";
+import { dirname } from "node:path";
 import { UnsafeConfigurationError } from "./exit-codes.ts";
 
 export type Listen =
@@ -9,6 +10,7 @@ export type Listen =
 
 /** A socket that a process left behind when it was killed is in the way of the next; one that somebody listens on is not ours to take. */
 export async function prepareSocket(path: string): Promise<void> {
+  await refuseFolder(path);
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;
@@ -21,6 +23,21 @@ export async function prepareSocket(path: string): Promise<void> {
       `${path} is in use by another process; stop that one, or choose another path with --listen`,
     );
   await unlink(path);
+}
+
+/** Of a folder that is missing `listen` says only that it lacks a right. */
+async function refuseFolder(path: string): Promise<void> {
+  const folder = dirname(path);
+  try {
+    await access(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new UnsafeConfigurationError(
+      missing
+        ? `there is no folder ${folder} for the socket; make it first, or name another path with --listen`
+        : `this user can't make a socket in ${folder}; let it write there, or name another path with --listen`,
+    );
+  }
 }
 
 function isListenedOn(path: string): Promise<boolean> {

@@ -62,6 +62,7 @@ export class ThreadFollowing implements Following {
   #registered = false;
   #level = false;
   #closed = false;
+  #registering: Promise<unknown> | undefined;
 
   constructor(ends: ApiEnds, parts: FollowingParts, releases: Releases) {
     const { world, calls, lease } = parts;
@@ -100,6 +101,10 @@ export class ThreadFollowing implements Following {
 
   get epoch(): string {
     return this.#state.epoch;
+  }
+
+  get registering(): Promise<unknown> | undefined {
+    return this.#registering;
   }
 
   async open(): Promise<Opened | undefined> {
@@ -149,7 +154,11 @@ export class ThreadFollowing implements Following {
   async #run(): Promise<void> {
     this.#phase = "registering";
     while (!this.#closed && this.#boot === undefined) {
-      const answer = await this.#register();
+      const registering = this.#register().finally(() => {
+        this.#registering = undefined;
+      });
+      this.#registering = registering;
+      const answer = await registering;
       if (answer === undefined || this.#closed) return;
       this.#phase = "waiting";
       const { code, detail, elsewhere } = answer;
@@ -169,8 +178,11 @@ export class ThreadFollowing implements Following {
     const welcome = asWelcome(answer.body);
     if (welcome === undefined) return ILL_FORMED;
     this.#tries.succeeded();
-    if (this.#closed) return undefined;
     clock.heard(welcome.now, answer.sentAt, answer.receivedAt);
+    if (this.#closed) {
+      this.#parts.onLateWelcome(welcome, boot);
+      return undefined;
+    }
     lease.grant(welcome, answer.sentAt, answer.receivedAt);
     this.#welcome = welcome;
     this.#registered = true;
