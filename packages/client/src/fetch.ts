@@ -32,6 +32,7 @@ export interface FetchDeps {
 
 const RETRIES_MAX = 2;
 const LOOK_FURTHER_MS = 5_000;
+const SOURCE_MS = 2_000;
 
 type Input = Parameters<typeof globalThis.fetch>[0];
 type Init = Parameters<typeof globalThis.fetch>[1];
@@ -127,7 +128,9 @@ async function alternative(
     held !== undefined && !tried.some((secret) => secret.same(held.secret)) ? held : undefined;
   const swapped = untried(holding.current);
   if (swapped !== undefined) return swapped;
-  await deps.reload();
+  // The way back does not wait for a source that hangs, or is being written.
+  const reloading = deps.reload();
+  await (untried(holding.fallback) === undefined ? reloading : bounded(reloading, SOURCE_MS, deps.world.clock));
   const other = untried(holding.current) ?? untried(holding.fallback);
   if (other !== undefined || refusal === "unauthorized") return other;
   await deps.changeOverNow(tried, { forGood: !isPassing(refusal), retryAfterMs: retryAfterMs(refusedBy) });

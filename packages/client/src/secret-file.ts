@@ -57,6 +57,10 @@ class SecretFile implements SecretSource {
     return this.#memory.changed(await this.#read());
   }
 
+  async present(): Promise<Secret | undefined> {
+    return this.#memory.present(await this.#read());
+  }
+
   readonly glance = async (): Promise<Secret | undefined> => {
     const stamp = await this.#deps.disk.stamp(this.#link);
     if (stamp === this.#stamp) return undefined;

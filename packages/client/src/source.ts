@@ -19,6 +19,8 @@ export interface SecretSource {
   open(): Promise<Secret>;
   /** The secret, if somebody else has put another there since this process last read or wrote it. */
   changed(): Promise<Secret | undefined>;
+  /** The secret that is there now, also if it was there before and this process has left it; undefined if it is not whole. */
+  present(): Promise<Secret | undefined>;
   /** As `changed`, and so cheap that it may be called each second; undefined where nothing cheap exists. */
   glance: (() => Promise<Secret | undefined>) | undefined;
   /** Undefined if another process is changing over. */
@@ -48,8 +50,12 @@ export class Memory {
   }
 
   changed(found: Secret | undefined): Secret | undefined {
+    return this.#last === undefined || found?.same(this.#last) ? undefined : this.present(found);
+  }
+
+  present(found: Secret | undefined): Secret | undefined {
     const last = this.#last;
-    if (last === undefined || found === undefined || found.same(last)) return undefined;
+    if (last === undefined || found === undefined) return undefined;
     // A program that writes the file in place can be caught half way: the checksum tells. The next look finds it whole.
     if (parseKeyText(found.reveal()) === undefined && parseKeyText(last.reveal()) !== undefined) {
       this.#log("warn", "key.source-unreadable", { reason: "the text is no whole key; the one in use stays" });
@@ -72,6 +78,7 @@ export function envSource(name: string, host: Host): SecretSource {
       return secret;
     },
     changed: async () => undefined,
+    present: async () => undefined,
     glance: undefined,
     untidy: async () => false,
     lock: async () => ownLock,
@@ -118,6 +125,11 @@ export function callbackSource(
     },
     async changed() {
       const found = memory.changed(await get());
+      if (found !== undefined) saved = found;
+      return found;
+    },
+    async present() {
+      const found = memory.present(await get());
       if (found !== undefined) saved = found;
       return found;
     },

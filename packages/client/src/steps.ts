@@ -100,13 +100,15 @@ export class Steps {
     const sidecar = await source.sidecar().catch(() => undefined);
     const before = holding.current;
     const version = findSecret(sidecar, found)?.version;
+    // What this process would have gone back to has been answered well; what it leaves has not.
+    const isProven = holding.onTrial && found.same(holding.fallback?.secret);
     // Without a sidecar the secret in use is the way back: it worked until now.
-    holding.swap({ secret: found, version }, wayBack(sidecar, found) ?? before, true);
+    holding.swap({ secret: found, version }, wayBack(sidecar, found) ?? before, !isProven);
     changed("source", version === undefined ? undefined : sidecar?.rotation);
     return true;
   }
 
-  async #ask(): Promise<ChangeoverEvent> {
+  async #ask(again = false): Promise<ChangeoverEvent> {
     const { source, calls, holding } = this.#deps;
     await this.look();
     const { secret } = holding.current;
@@ -120,11 +122,11 @@ export class Steps {
     this.#key = value.key;
     const sidecar = await this.#sidecarOf(value.key);
     if (value.rotation === null && value.version === value.target) holding.dropFallback();
-    return {
-      type: "answered",
-      answer: value,
-      holds: this.#holds(value, sidecar, known, secret, await source.untidy()),
-    };
+    const holds = this.#holds(value, sidecar, known, secret, await source.untidy());
+    const isStuck = value.version !== value.target && !holds.target && value.rotation?.claimable !== true;
+    // What a server refused once, and so was left, may be the successor that somebody else put there: nothing else leads on.
+    if (isStuck && !again && (await this.look(() => source.present()))) return this.#ask(true);
+    return { type: "answered", answer: value, holds };
   }
 
   /** `known`: the sidecar's rotation from before the authority was asked. If the answer does not have it, it is over. */
@@ -175,20 +177,22 @@ export class Steps {
 
   async #save(move: Move, successor: Secret): Promise<ChangeoverEvent> {
     const { source, log } = this.#deps;
-    const current = this.#stillOn(move);
-    if (current === undefined) return this.#failed(PUT_MEANWHILE);
-    const pending = { secret: successor, version: move.to };
-    if (source.warning !== undefined) log("warn", "key.not-saved", { rotation: move.rotation, reason: source.warning });
-    const sidecar = { key: move.key, rotation: move.rotation, current, previous: undefined, pending };
-    await this.#inTurn(() => this.#write(() => source.writeSidecar(sidecar)));
-    return { type: "saved" };
+    const { key, rotation } = move;
+    return this.#inTurn(async () => {
+      const current = this.#stillOn(move);
+      if (current === undefined) return this.#failed(PUT_MEANWHILE);
+      const pending = { secret: successor, version: move.to };
+      if (source.warning !== undefined) log("warn", "key.not-saved", { rotation, reason: source.warning });
+      await this.#write(() => source.writeSidecar({ key, rotation, current, previous: undefined, pending }));
+      return { type: "saved" };
+    });
   }
 
   async #try(move: Move, successor: Secret): Promise<ChangeoverEvent> {
     const { probe, source, holding, log } = this.#deps;
     if (probe === undefined || (await probe(successor))) return { type: "accepted" };
     log("error", "key.probe-refused", { rotation: move.rotation, version: move.to, stays: move.from });
-    await source.write(holding.current.secret); // where saving has put the successor there already
+    await this.#inTurn(() => source.write(holding.current.secret)); // where saving has put the successor there already
     return { type: "rejected" };
   }
 
@@ -251,16 +255,18 @@ export class Steps {
     const { source, holding } = this.#deps;
     this.#lock = await source.lock();
     if (this.#lock === undefined) return { type: "busy" };
-    if (await this.look()) return { type: "returned" };
-    const sidecar = await source.sidecar();
-    const pending = findSecret(sidecar, refused);
-    const current = findSecret(sidecar, holding.current.secret);
-    // What a person put into the file by hand is not replaced.
-    if (sidecar !== undefined && pending !== undefined && current !== undefined) {
-      await source.writeSidecar({ ...sidecar, current, previous: undefined, pending });
-      await source.write(current.secret);
-    }
-    return { type: "returned" };
+    return this.#inTurn(async () => {
+      if (await this.#adopt(await source.changed())) return { type: "returned" };
+      const sidecar = await source.sidecar();
+      const pending = findSecret(sidecar, refused);
+      const current = findSecret(sidecar, holding.current.secret);
+      // What a person put into the file by hand is not replaced.
+      if (sidecar !== undefined && pending !== undefined && current !== undefined) {
+        await source.writeSidecar({ ...sidecar, current, previous: undefined, pending });
+        await source.write(current.secret);
+      }
+      return { type: "returned" };
+    });
   }
 
   async #sidecarOf(key: string): Promise<Sidecar | undefined> {

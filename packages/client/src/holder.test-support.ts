@@ -1,0 +1,35 @@
+/** A holder in the tests' world (client.test-world.ts), closed after its test; and what tests look at. */
+import { afterEach } from "vitest";
+import { API, FILE, type Scene, settle } from "./client.test-world.ts";
+import { createKeyHolder, type KeyHolder, type KeyHolderOptions } from "./client.ts";
+
+const holders: KeyHolder[] = [];
+
+export async function hold(stage: Scene, more: Partial<KeyHolderOptions> = {}): Promise<KeyHolder> {
+  const holder = createKeyHolder(stage.options(more));
+  holders.push(holder);
+  await holder.ready;
+  await settle();
+  return holder;
+}
+
+afterEach(async () => {
+  const closing = holders.splice(0).map((holder) => holder.close());
+  await Promise.all(closing);
+});
+
+export const get = async (holder: KeyHolder) => (await holder.fetch(`${API}/quotes`)).status;
+export const secretsOf = (stage: Scene) => stage.provider.secrets.slice(1);
+export const sidecarOf = (stage: Scene) => JSON.parse(stage.platter.text(`${FILE}.keyover`) ?? "null");
+export const events = (stage: Scene) => stage.log.map(({ event }) => event);
+
+/** Sends a request now and then while the time passes; the answers that were not 200. */
+export async function traffic(stage: Scene, holder: KeyHolder, ms: number, stepMs = 250): Promise<number[]> {
+  const bad: number[] = [];
+  for (let passed = 0; passed < ms; passed += stepMs) {
+    const answers = Array.from({ length: 3 }, () => get(holder));
+    await stage.clock.advance(stepMs);
+    for (const status of await Promise.all(answers)) if (status !== 200) bad.push(status);
+  }
+  return bad;
+}
