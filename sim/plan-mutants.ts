@@ -34,7 +34,7 @@ export const planMutants: Mutant[] = [
   {
     name: "lost-answers-charge-again",
     file: "server/src/feed/fleet.ts",
-    find: "const counting = repeated ? charges.map((charge) => ({ ...charge, units: 0 })) : charges;",
+    find: "const counting = repeated ? charges.map((charge) => ({ ...charge, ...known })) : charges;",
     replace: "const counting = charges;",
     why: "A report that comes again because its answer was lost is charged again",
   },

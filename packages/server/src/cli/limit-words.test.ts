@@ -59,6 +59,7 @@ describe("a limit in words", () => {
     [["a=1/1s"], ["a=1/day"], 'two limits are called "a"'],
     [[], ["a=1/week"], 'a quota is for a day or a month, not "week"'],
     [[], ["a=1/day Europe/Zurick"], '"Europe/Zurick" is no time zone\'s IANA name'],
+    [[], ["a=5/day burst 3"], "a burst belongs to a rate"],
     [[], ["a=1/day UTC per key twice"], '"twice" says nothing here'],
   ])("%j %j is refused, and what would be right is said", (rates, quotas, sentence) => {
     expect(() => limitsOf(rates, quotas)).toThrow(UsageError);

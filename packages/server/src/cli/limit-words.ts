@@ -61,6 +61,7 @@ function quotaOf(text: string): Limit {
   const { name, units, span, words } = headOf(text, wrong, "name=units/month");
   if (span !== "day" && span !== "month") throw wrong(`a quota is for a day or a month, not "${span}"`);
   const per = perOf(words, wrong);
+  if (words.includes("burst")) throw wrong("a burst belongs to a rate (--rate)");
   const [zone = "UTC", ...rest] = words;
   if (rest.length > 0) throw wrong(`"${rest.join(" ")}" says nothing here`);
   if (!isZone(zone)) throw wrong(`"${zone}" is no time zone's IANA name, such as UTC or Europe/Zurich`);

@@ -37,6 +37,8 @@ describe("bad input is refused with a sentence, before anything is opened", () =
     [["--key-header", "X Key"], 2, "--key-header takes a header's name"],
     [["--key-in-query", ""], 2, "--key-in-query takes a parameter's name"],
     [["--key-in-query", "a&b"], 2, "--key-in-query takes a parameter's name"],
+    [["--data", ""], 2, "--data takes a folder"],
+    [["--instance", ""], 2, "--instance takes a name"],
     [["--cache-keys", "0"], 2, "write a number from 1 on"],
     [["--cache-keys", "-5"], 2, "write a whole number"],
     [["--cache-keys", "2.5"], 2, "write a whole number"],

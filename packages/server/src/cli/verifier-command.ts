@@ -119,6 +119,9 @@ function settingsOf(options: VerifierCommandOptions, io: Io): VerifierSettings {
       "no token: put one of the role verifier in KEYOVER_TOKEN, or in a file that --token-file names",
     );
   const { environment, instance, data, cacheKeys, trustedHops, keyHeader, keyInQuery, docsUrl } = options;
+  if (data === "") throw new UsageError("--data takes a folder; leave it out, and nothing is kept on disk");
+  if (instance === "")
+    throw new UsageError("--instance takes a name; leave it out, and one is made of the host's name");
   if (cacheKeys !== undefined && cacheKeys > CACHE_KEYS_MAX)
     throw new UsageError(
       `--cache-keys takes 1 to ${CACHE_KEYS_MAX}; got ${cacheKeys}. Leave it out, and all keys are held`,
