@@ -32,6 +32,7 @@ export interface FetchDeps {
 
 const RETRIES_MAX = 2;
 const LOOK_FURTHER_MS = 5_000;
+/** Of it for the source, where there is a way back. */
 const SOURCE_MS = 2_000;
 
 type Input = Parameters<typeof globalThis.fetch>[0];

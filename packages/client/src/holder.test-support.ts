@@ -2,6 +2,7 @@
 import { afterEach } from "vitest";
 import { API, FILE, type Scene, settle } from "./client.test-world.ts";
 import { createKeyHolder, type KeyHolder, type KeyHolderOptions } from "./client.ts";
+import type { Disk } from "./disk.ts";
 
 const holders: KeyHolder[] = [];
 
@@ -18,7 +19,7 @@ afterEach(async () => {
   await Promise.all(closing);
 });
 
-export const get = async (holder: KeyHolder) => (await holder.fetch(`${API}/quotes`)).status;
+export const get = async (holder: KeyHolder, path = "/quotes") => (await holder.fetch(`${API}${path}`)).status;
 export const secretsOf = (stage: Scene) => stage.provider.secrets.slice(1);
 export const sidecarOf = (stage: Scene) => JSON.parse(stage.platter.text(`${FILE}.keyover`) ?? "null");
 export const events = (stage: Scene) => stage.log.map(({ event }) => event);
@@ -32,4 +33,12 @@ export async function traffic(stage: Scene, holder: KeyHolder, ms: number, stepM
     for (const status of await Promise.all(answers)) if (status !== 200) bad.push(status);
   }
   return bad;
+}
+
+/** A disk on which only locks find room. */
+export function fullDisk(stage: Scene): Disk {
+  const disk = stage.platter.disk();
+  const create: Disk["create"] = (path, text) =>
+    path.includes(".lock") ? disk.create(path, text) : Promise.reject(Object.assign(new Error(), { code: "ENOSPC" }));
+  return { ...disk, create };
 }

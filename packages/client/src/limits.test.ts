@@ -1,23 +1,7 @@
 /** The old version is refused for a time, or for some requests: in a brownout, or by a fence. */
-import { afterEach, describe, expect, test } from "vitest";
-import { API, type Scene, scene, settle } from "./client.test-world.ts";
-import { createKeyHolder, type KeyHolder, type KeyHolderOptions } from "./client.ts";
-
-const holders: KeyHolder[] = [];
-
-async function hold(stage: Scene, more: Partial<KeyHolderOptions> = {}): Promise<KeyHolder> {
-  const holder = createKeyHolder(stage.options(more));
-  holders.push(holder);
-  await holder.ready;
-  await settle();
-  return holder;
-}
-
-afterEach(async () => {
-  await Promise.all(holders.splice(0).map((holder) => holder.close()));
-});
-
-const get = async (holder: KeyHolder, path = "/quotes") => (await holder.fetch(`${API}${path}`)).status;
+import { describe, expect, test } from "vitest";
+import { API, type Scene, scene } from "./client.test-world.ts";
+import { fullDisk, get, hold } from "./holder.test-support.ts";
 
 /** The api refuses the first version so, on these paths. */
 function refuses(stage: Scene, code: "key_brownout" | "key_fenced", paths = ["/quotes", "/orders"]): void {
@@ -108,15 +92,7 @@ describe("R09: in a brownout", () => {
 
   test("a disk that can't be written is a reason to stay: the old secret works again soon", async () => {
     const stage = scene();
-    const disk = stage.platter.disk();
-    const full = {
-      ...disk,
-      create: (path: string, text: string) =>
-        path.includes(".lock")
-          ? disk.create(path, text)
-          : Promise.reject(Object.assign(new Error(), { code: "ENOSPC" })),
-    };
-    const holder = await hold(stage, { disk: full });
+    const holder = await hold(stage, { disk: fullDisk(stage) });
     stage.provider.rotate();
     refuses(stage, "key_brownout");
     expect(await get(holder)).toBe(401);

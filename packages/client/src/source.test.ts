@@ -3,7 +3,7 @@ import { makeKeyText } from "@keyover/core";
 import { describe, expect, test } from "vitest";
 import { API, dead, FILE, type Scene, scene, seeded } from "./client.test-world.ts";
 import { createKeyHolder, type KeyChange } from "./client.ts";
-import { events, get, hold, sidecarOf, traffic } from "./holder.test-support.ts";
+import { events, fullDisk, get, hold, sidecarOf, traffic } from "./holder.test-support.ts";
 
 describe("a file", () => {
   test.each([
@@ -91,15 +91,7 @@ describe("a file", () => {
 
   test("on a disk that is full keeps the old secret until that is refused, then goes on from memory", async () => {
     const stage = scene();
-    const disk = stage.platter.disk();
-    const full = {
-      ...disk,
-      create: (path: string, text: string) =>
-        path.includes(".lock")
-          ? disk.create(path, text)
-          : Promise.reject(Object.assign(new Error(), { code: "ENOSPC" })),
-    };
-    const holder = await hold(stage, { disk: full });
+    const holder = await hold(stage, { disk: fullDisk(stage) });
     const successor = stage.provider.rotate();
     await holder.check();
     expect(await traffic(stage, holder, 5_000)).toEqual([]);

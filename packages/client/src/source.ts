@@ -115,6 +115,10 @@ export function callbackSource(
     saved = secret;
     memory.set(secret);
   };
+  const taken = (found: Secret | undefined): Secret | undefined => {
+    if (found !== undefined) saved = found;
+    return found;
+  };
   return {
     async open() {
       const secret = await get();
@@ -123,16 +127,8 @@ export function callbackSource(
       saved = secret;
       return secret;
     },
-    async changed() {
-      const found = memory.changed(await get());
-      if (found !== undefined) saved = found;
-      return found;
-    },
-    async present() {
-      const found = memory.present(await get());
-      if (found !== undefined) saved = found;
-      return found;
-    },
+    changed: async () => taken(memory.changed(await get())),
+    present: async () => taken(memory.present(await get())),
     glance: undefined,
     untidy: async () => false,
     lock: async () => ownLock,

@@ -41,6 +41,10 @@ export class FlatTable extends TableView {
   readonly #digest = new Int32Array(DIGEST_WORDS);
   readonly #handle = new Int32Array(5);
   readonly #wanted = new Int32Array(5);
+  /** The line elsewhere whose key is looked for; one function for all lines, because one for each is work for the garbage collector. */
+  readonly #sought: { words: Int32Array; at: number } = { words: new Int32Array(0), at: 0 };
+  readonly #isSought = (slot: number): boolean =>
+    sameHandle(this.wordsOf(slot), placeOf(slot) + HANDLE, this.#sought.words, this.#sought.at + HANDLE);
 
   /** Called before a slot is taken from its version. */
   onRelease: (slot: number) => void = () => undefined;
@@ -152,21 +156,11 @@ export class FlatTable extends TableView {
     return true;
   }
 
-  /** The head of the key that a line elsewhere is of, or -1. Not by `Table.find`: a function for each line is work for the garbage collector. */
+  /** The head of the key that a line elsewhere is of, or -1. */
   #lineOf(words: Int32Array, at: number, hash: number): number {
-    const { buckets, capacity, slotBits } = this.byKey.table;
-    const mask = (1 << slotBits) - 1;
-    for (let bucket = this.byKey.table.home(hash); ; ) {
-      const held = buckets[bucket] as number;
-      if (held === 0) return -1;
-      const slot = (held & mask) - 1;
-      if (
-        (held ^ (hash << slotBits)) >>> slotBits === 0 &&
-        sameHandle(this.wordsOf(slot), placeOf(slot) + HANDLE, words, at + HANDLE)
-      )
-        return slot;
-      if (++bucket === capacity) bucket = 0;
-    }
+    this.#sought.words = words;
+    this.#sought.at = at;
+    return this.byKey.table.find(hash, this.#isSought);
   }
 
   /** True if all that the lines taken over refer to is here. */
